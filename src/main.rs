@@ -1,0 +1,2 @@
+//! git exp
+fn main() {}
