@@ -3,6 +3,7 @@
 pub mod brief;
 pub mod bytes;
 pub mod criterion;
+pub mod entry;
 pub mod experiment;
 pub mod id;
 pub mod metric;

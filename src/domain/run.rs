@@ -129,10 +129,10 @@ pub struct Truncated {
 }
 
 /// One execution of one command at one exact code state, with what was captured.
+///
+/// From its start it is named by the nonce of its entry, whose ID is known only at its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Names the run from its start; the entry's ID is known only at its end.
-    pub nonce: Nonce,
     /// The experiment it belongs to.
     pub membership: Membership,
     /// How it ended.

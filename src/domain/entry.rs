@@ -1,0 +1,168 @@
+//! Entries: the records of the log.
+
+use jiff::Timestamp;
+
+use super::brief::Brief;
+use super::bytes::OsBytes;
+use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
+use super::metric::words;
+use super::run::Run;
+use super::topic::Topic;
+
+/// One record in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its identity: the BLAKE3 of its stored bytes.
+    pub id: EntryId,
+    /// The clone that appended it.
+    pub writer: Writer,
+    /// What makes it unlike any other.
+    pub nonce: Nonce,
+    /// When it was appended, by the clock of the machine.
+    pub time: Timestamp,
+    /// Who appended it.
+    pub by: Identity,
+    /// The entries it takes the place of.
+    pub replaces: Vec<EntryId>,
+    /// The entry it answers.
+    pub answers: Option<EntryId>,
+    /// The files it has.
+    pub files: Option<FileList>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// A person or agent, as Git names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+}
+
+/// The files of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileList {
+    /// The Git tree that holds them.
+    pub tree: ObjectName,
+    /// Each file, by name.
+    pub files: Vec<FileEntry>,
+}
+
+/// One file of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its path in the tree.
+    pub name: OsBytes,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its BLAKE3, in hex.
+    pub blake3: String,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A topic as it now stands; one that replaces another amends it.
+    Topic(Topic),
+    /// A brief: the first registers its experiment, one that replaces another amends it.
+    Brief(Registration),
+    /// A run.
+    Run(Box<Run>),
+    /// A note.
+    Note(Note),
+    /// Something this version cannot read: a later schema, an unknown kind, or damage.
+    Unreadable {
+        /// The kind it says it is, if that much could be read.
+        kind: Option<String>,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// An experiment's brief as it was registered or amended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// The experiment's alias.
+    pub experiment: ExperimentId,
+    /// The entry that registered it; absent in that entry itself.
+    pub registration: Option<EntryId>,
+    /// The topic it belongs to.
+    pub topic: Option<TopicName>,
+    /// The run it grew out of.
+    pub from: Option<EntryId>,
+    /// The commit its branch began at.
+    pub start: Option<ObjectName>,
+    /// What it promises.
+    pub brief: Brief,
+}
+
+/// A remark in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The experiment it is about.
+    pub experiment: Option<ExperimentId>,
+    /// The entry that registered that experiment.
+    pub registration: Option<EntryId>,
+    /// The topic it is about, where it is about no single experiment.
+    pub topic: Option<TopicName>,
+    /// What sort of remark it is, if that was said.
+    pub sort: Option<NoteSort>,
+    /// The source of a claim.
+    pub source: Option<String>,
+    /// The remark.
+    pub text: String,
+}
+
+/// What sort of remark a note is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoteSort {
+    /// Something that was seen.
+    Observation,
+    /// Something that was concluded.
+    Inference,
+    /// Something that a source says.
+    Claim,
+}
+
+words!(NoteSort { Observation = "observation", Inference = "inference", Claim = "claim" });
+
+impl Entry {
+    /// The kind's word, as `run`.
+    pub fn kind(&self) -> &str {
+        self.body.kind()
+    }
+
+    /// The experiment it is about, if it is about one.
+    pub fn experiment(&self) -> Option<&ExperimentId> {
+        match &self.body {
+            Body::Brief(registration) => Some(&registration.experiment),
+            Body::Run(run) => Some(&run.membership.experiment),
+            Body::Note(note) => note.experiment.as_ref(),
+            Body::Topic(_) | Body::Unreadable { .. } => None,
+        }
+    }
+
+    /// The commits that must stay alive for it.
+    pub fn commits(&self) -> Vec<&ObjectName> {
+        match &self.body {
+            Body::Run(run) => vec![&run.code.commit],
+            Body::Brief(registration) => registration.start.iter().collect(),
+            Body::Topic(_) | Body::Note(_) | Body::Unreadable { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Body {
+    /// The kind's word, as `run`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Topic(_) => "topic",
+            Self::Brief(_) => "brief",
+            Self::Run(_) => "run",
+            Self::Note(_) => "note",
+            Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Entries to stored bytes and back.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::wire;
+use crate::domain::brief::{Brief, Budget};
+use crate::domain::criterion::Criterion;
+use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
+use crate::domain::id::{EntryId, Nonce, Writer};
+use crate::domain::metric::{Better, Kind, Value};
+use crate::domain::run::{Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated};
+use crate::domain::topic::Topic;
+
+/// An entry that has no identity yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The clone that appends it.
+    pub writer: Writer,
+    /// What makes it unlike any other.
+    pub nonce: Nonce,
+    /// When it is appended.
+    pub time: Timestamp,
+    /// Who appends it.
+    pub by: Identity,
+    /// The entries it takes the place of.
+    pub replaces: Vec<EntryId>,
+    /// The entry it answers.
+    pub answers: Option<EntryId>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The bytes that are stored for `draft` with `files`, for ever, and the identity they give it.
+pub fn encode(draft: Draft, files: Option<FileList>) -> (Vec<u8>, Entry) {
+    let entry = wire::Entry {
+        schema: wire::SCHEMA.to_owned(),
+        kind: draft.body.kind().to_owned(),
+        writer: draft.writer.to_string(),
+        nonce: draft.nonce.to_hex(),
+        time: draft.time.to_string(),
+        by: wire::Identity { name: draft.by.name.clone(), email: draft.by.email.clone() },
+        replaces: draft.replaces.iter().map(EntryId::to_hex).collect(),
+        answers: draft.answers.as_ref().map(EntryId::to_hex),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        files: files.as_ref().map(|list| wire::Files {
+            tree: list.tree.to_string(),
+            list: list
+                .files
+                .iter()
+                .map(|file| wire::File((&file.name).into(), file.bytes, file.blake3.clone()))
+                .collect(),
+        }),
+        body: encode_body(&draft.body),
+    };
+    let bytes = serde_json::to_vec(&entry).expect("an entry holds nothing that JSON cannot");
+    let id = EntryId(*blake3::hash(&bytes).as_bytes());
+    let entry = Entry {
+        id,
+        writer: draft.writer,
+        nonce: draft.nonce,
+        time: draft.time,
+        by: draft.by,
+        replaces: draft.replaces,
+        answers: draft.answers,
+        files,
+        body: draft.body,
+    };
+    (bytes, entry)
+}
+
+fn encode_body(body: &Body) -> Box<RawValue> {
+    let raw = match body {
+        Body::Topic(topic) => serde_json::value::to_raw_value(&encode_topic(topic)),
+        Body::Brief(registration) => serde_json::value::to_raw_value(&encode_brief(registration)),
+        Body::Run(run) => serde_json::value::to_raw_value(&encode_run(run)),
+        Body::Note(note) => serde_json::value::to_raw_value(&encode_note(note)),
+        Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
+    };
+    raw.expect("an entry holds nothing that JSON cannot")
+}
+
+/// The entry that `bytes` hold; whatever is wrong with them, its ID is that of the bytes.
+///
+/// `fallback_writer` names the log it was read from, for an entry too damaged to name its own.
+pub fn decode(bytes: &[u8], fallback_writer: &Writer) -> Entry {
+    let id = EntryId(*blake3::hash(bytes).as_bytes());
+    decode_as(bytes, id).unwrap_or_else(|(kind, problem)| Entry {
+        id,
+        writer: fallback_writer.clone(),
+        nonce: Nonce([0; 16]),
+        time: Timestamp::UNIX_EPOCH,
+        by: Identity::default(),
+        replaces: Vec::new(),
+        answers: None,
+        files: None,
+        body: Body::Unreadable { kind, problem },
+    })
+}
+
+type Problem = (Option<String>, String);
+
+fn decode_as(bytes: &[u8], id: EntryId) -> Result<Entry, Problem> {
+    let entry: wire::Entry<&RawValue> =
+        serde_json::from_slice(bytes).map_err(|error| (None, format!("it is not an entry: {error}")))?;
+    let kind = entry.kind;
+    let wrong = |problem: String| (Some(kind.clone()), problem);
+    let body = if entry.schema == wire::SCHEMA {
+        decode_body(&kind, entry.body).map_err(wrong)?
+    } else {
+        Body::Unreadable {
+            kind: Some(kind.clone()),
+            problem: format!("its schema `{}` is not known to this version", entry.schema),
+        }
+    };
+    let files = entry
+        .files
+        .map(|files| {
+            Ok::<_, String>(FileList {
+                tree: parse(&files.tree)?,
+                files: files
+                    .list
+                    .into_iter()
+                    .map(|wire::File(name, bytes, blake3)| FileEntry { name: name.into(), bytes, blake3 })
+                    .collect(),
+            })
+        })
+        .transpose()
+        .map_err(wrong)?;
+    Ok(Entry {
+        id,
+        writer: parse(&entry.writer).map_err(wrong)?,
+        nonce: parse(&entry.nonce).map_err(wrong)?,
+        time: parse(&entry.time).map_err(wrong)?,
+        by: Identity { name: entry.by.name, email: entry.by.email },
+        replaces: entry.replaces.iter().map(|id| parse(id)).collect::<Result<_, _>>().map_err(wrong)?,
+        answers: entry.answers.as_deref().map(parse).transpose().map_err(wrong)?,
+        files,
+        body,
+    })
+}
+
+fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
+    fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Result<T, String> {
+        serde_json::from_str(raw.get()).map_err(|error| error.to_string())
+    }
+    match kind {
+        "topic" => decode_topic(read(raw)?).map(Body::Topic),
+        "brief" => decode_brief(read(raw)?).map(Body::Brief),
+        "run" => decode_run(read(raw)?).map(|run| Body::Run(Box::new(run))),
+        "note" => decode_note(read(raw)?).map(Body::Note),
+        _ => Ok(Body::Unreadable {
+            kind: Some(kind.to_owned()),
+            problem: format!("its kind `{kind}` is not known to this version"),
+        }),
+    }
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("`{text}`: {error}"))
+}
+
+fn word<T>(from_word: impl Fn(&str) -> Option<T>, text: &str) -> Result<T, String> {
+    from_word(text).ok_or_else(|| format!("`{text}` is not a word known here"))
+}
+
+fn encode_budget(budget: &Budget) -> wire::Budget {
+    wire::Budget {
+        wall_seconds: budget.wall_seconds,
+        accelerator_seconds: budget.accelerator_seconds,
+        runs: budget.runs,
+    }
+}
+
+fn decode_budget(budget: &wire::Budget) -> Budget {
+    Budget {
+        wall_seconds: budget.wall_seconds,
+        accelerator_seconds: budget.accelerator_seconds,
+        runs: budget.runs,
+    }
+}
+
+fn encode_criteria(criteria: &[Criterion]) -> Vec<String> {
+    criteria.iter().map(Criterion::to_string).collect()
+}
+
+fn decode_criteria(criteria: &[String]) -> Result<Vec<Criterion>, String> {
+    criteria.iter().map(|text| parse(text)).collect()
+}
+
+fn encode_topic(topic: &Topic) -> wire::Topic {
+    wire::Topic {
+        topic: topic.name.to_string(),
+        prefix: topic.prefix.as_ref().map(ToString::to_string),
+        goal: topic.goal.clone(),
+        accept: encode_criteria(&topic.accept),
+        guard: encode_criteria(&topic.guard),
+        budget: encode_budget(&topic.budget),
+        baselines: topic.baselines.clone(),
+        stop: topic.stop.clone(),
+        scope: topic.scope.clone(),
+        links: topic.links.clone(),
+    }
+}
+
+fn decode_topic(topic: wire::Topic) -> Result<Topic, String> {
+    Ok(Topic {
+        name: parse(&topic.topic)?,
+        prefix: topic.prefix.as_deref().map(parse).transpose()?,
+        goal: topic.goal,
+        accept: decode_criteria(&topic.accept)?,
+        guard: decode_criteria(&topic.guard)?,
+        budget: decode_budget(&topic.budget),
+        baselines: topic.baselines,
+        stop: topic.stop,
+        scope: topic.scope,
+        links: topic.links,
+    })
+}
+
+fn encode_brief(registration: &Registration) -> wire::Brief {
+    let brief = &registration.brief;
+    wire::Brief {
+        experiment: registration.experiment.to_string(),
+        registration: registration.registration.as_ref().map(EntryId::to_hex),
+        topic: registration.topic.as_ref().map(ToString::to_string),
+        from: registration.from.as_ref().map(EntryId::to_hex),
+        start: registration.start.as_ref().map(ToString::to_string),
+        hypothesis: brief.hypothesis.clone(),
+        change: brief.change.clone(),
+        baseline: brief.baseline.clone(),
+        accept: encode_criteria(&brief.accept),
+        guard: encode_criteria(&brief.guard),
+        no_guard: brief.no_guard.clone(),
+        trials: brief.trials,
+        budget: encode_budget(&brief.budget),
+        owner: brief.owner.clone(),
+        notes: brief.notes.clone(),
+        dataset: brief.dataset.clone(),
+        paths: brief.paths.clone(),
+    }
+}
+
+fn decode_brief(brief: wire::Brief) -> Result<Registration, String> {
+    Ok(Registration {
+        experiment: parse(&brief.experiment)?,
+        registration: brief.registration.as_deref().map(parse).transpose()?,
+        topic: brief.topic.as_deref().map(parse).transpose()?,
+        from: brief.from.as_deref().map(parse).transpose()?,
+        start: brief.start.as_deref().map(parse).transpose()?,
+        brief: Brief {
+            hypothesis: brief.hypothesis,
+            change: brief.change,
+            baseline: brief.baseline,
+            accept: decode_criteria(&brief.accept)?,
+            guard: decode_criteria(&brief.guard)?,
+            no_guard: brief.no_guard,
+            trials: brief.trials,
+            budget: decode_budget(&brief.budget),
+            owner: brief.owner,
+            notes: brief.notes,
+            dataset: brief.dataset,
+            paths: brief.paths,
+        },
+    })
+}
+
+fn encode_note(note: &Note) -> wire::Note {
+    wire::Note {
+        experiment: note.experiment.as_ref().map(ToString::to_string),
+        topic: note.topic.as_ref().map(ToString::to_string),
+        registration: note.registration.as_ref().map(EntryId::to_hex),
+        sort: note.sort.map(|sort| sort.word().to_owned()),
+        source: note.source.clone(),
+        text: note.text.clone(),
+    }
+}
+
+fn decode_note(note: wire::Note) -> Result<Note, String> {
+    Ok(Note {
+        experiment: note.experiment.as_deref().map(parse).transpose()?,
+        registration: note.registration.as_deref().map(parse).transpose()?,
+        topic: note.topic.as_deref().map(parse).transpose()?,
+        sort: note.sort.as_deref().map(|text| word(NoteSort::from_word, text)).transpose()?,
+        source: note.source,
+        text: note.text,
+    })
+}
+
+/// The stored form of a run, also used for one that is still under way.
+pub(super) fn encode_run(run: &Run) -> wire::Run {
+    let (exit, signal) = match run.exit {
+        Exit::Code(code) => (Some(code), None),
+        Exit::Signal(signal) => (None, Some(signal)),
+        Exit::Unknown => (None, None),
+    };
+    wire::Run {
+        experiment: run.membership.experiment.to_string(),
+        registration: run.membership.registration.as_ref().map(EntryId::to_hex),
+        brief: run.membership.brief.as_ref().map(EntryId::to_hex),
+        status: run.status.word().to_owned(),
+        exit,
+        signal,
+        reason: run.reason.clone(),
+        argv: run.argv.iter().map(wire::Text::from).collect(),
+        directory: (!run.directory.0.is_empty()).then(|| (&run.directory).into()),
+        code: wire::Code {
+            commit: run.code.commit.to_string(),
+            tree: run.code.tree.to_string(),
+            base: run.code.base.as_ref().map(ToString::to_string),
+            branch: run.code.branch.clone(),
+            inexact: run.code.inexact.clone(),
+            others: run.code.others.clone(),
+        },
+        group: run.group.to_hex(),
+        trial: run.trial,
+        trials: run.trials,
+        seed: run.seed.map(wire::Whole),
+        params: run.params.clone(),
+        changed_params: run.changed_params.clone(),
+        label: run.label.clone(),
+        started: run.started.to_string(),
+        wall_seconds: wire::Number(run.wall_seconds),
+        metrics: run.metrics.iter().map(|(name, value)| (name.clone(), encode_value(value))).collect(),
+        inputs: run
+            .inputs
+            .iter()
+            .map(|input| wire::Input {
+                name: input.name.clone(),
+                shape: input.shape.clone(),
+                dtype: input.dtype.clone(),
+                device: input.device.clone(),
+                more: input.more.clone(),
+            })
+            .collect(),
+        malformed: (run.malformed.count > 0).then(|| wire::Malformed {
+            count: run.malformed.count,
+            examples: run.malformed.examples.clone(),
+        }),
+        hardware: run.hardware.clone(),
+        boot: run.boot.clone(),
+        load: run.load.load_average,
+        accelerator_processes: run.load.accelerator_processes.clone(),
+        truncated: run
+            .truncated
+            .iter()
+            .map(|part| wire::Truncated {
+                stream: part.stream.clone(),
+                bytes: part.bytes,
+                blake3: part.blake3.clone(),
+            })
+            .collect(),
+        large: run
+            .large
+            .iter()
+            .map(|file| wire::LargeFile {
+                path: (&file.path).into(),
+                bytes: file.bytes,
+                blake3: file.blake3.clone(),
+            })
+            .collect(),
+        remarks: run.remarks.clone(),
+    }
+}
+
+fn encode_value(value: &Value) -> wire::Metric {
+    wire::Metric {
+        value: value.value.map(wire::Number),
+        unit: value.unit.clone(),
+        better: value.better.map(|better| better.word().to_owned()),
+        kind: value.kind.map(|kind| kind.word().to_owned()),
+        n: value.points,
+        definition: value.definition.clone(),
+        cases: value.cases.iter().map(|(case, value)| (case.clone(), wire::Number(*value))).collect(),
+    }
+}
+
+fn decode_value(value: wire::Metric) -> Result<Value, String> {
+    Ok(Value {
+        value: value.value.map(|number| number.0),
+        cases: value.cases.into_iter().map(|(case, number)| (case, number.0)).collect(),
+        unit: value.unit,
+        better: value.better.as_deref().map(|text| word(Better::from_word, text)).transpose()?,
+        kind: value.kind.as_deref().map(|text| word(Kind::from_word, text)).transpose()?,
+        points: value.n,
+        definition: value.definition,
+    })
+}
+
+/// The run whose stored form is `run`.
+pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
+    let metrics = run
+        .metrics
+        .into_iter()
+        .map(|(name, value)| Ok((name, decode_value(value)?)))
+        .collect::<Result<BTreeMap<_, _>, String>>()?;
+    let malformed = run
+        .malformed
+        .map_or_else(Malformed::default, |it| Malformed { count: it.count, examples: it.examples });
+    Ok(Run {
+        membership: Membership {
+            experiment: parse(&run.experiment)?,
+            registration: run.registration.as_deref().map(parse).transpose()?,
+            brief: run.brief.as_deref().map(parse).transpose()?,
+        },
+        status: word(Status::from_word, &run.status)?,
+        exit: match (run.exit, run.signal) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => Exit::Unknown,
+        },
+        reason: run.reason,
+        argv: run.argv.into_iter().map(Into::into).collect(),
+        directory: run.directory.map(Into::into).unwrap_or_default(),
+        code: Code {
+            commit: parse(&run.code.commit)?,
+            tree: parse(&run.code.tree)?,
+            base: run.code.base.as_deref().map(parse).transpose()?,
+            branch: run.code.branch,
+            inexact: run.code.inexact,
+            others: run.code.others,
+        },
+        group: parse(&run.group)?,
+        trial: run.trial,
+        trials: run.trials,
+        seed: run.seed.map(|seed| seed.0),
+        params: run.params,
+        changed_params: run.changed_params,
+        label: run.label,
+        started: parse(&run.started)?,
+        wall_seconds: run.wall_seconds.0,
+        metrics,
+        inputs: run
+            .inputs
+            .into_iter()
+            .map(|input| Input {
+                name: input.name,
+                shape: input.shape,
+                dtype: input.dtype,
+                device: input.device,
+                more: input.more,
+            })
+            .collect(),
+        malformed,
+        hardware: run.hardware,
+        boot: run.boot,
+        load: Load { load_average: run.load, accelerator_processes: run.accelerator_processes },
+        truncated: run
+            .truncated
+            .into_iter()
+            .map(|part| Truncated { stream: part.stream, bytes: part.bytes, blake3: part.blake3 })
+            .collect(),
+        large: run
+            .large
+            .into_iter()
+            .map(|file| LargeFile { path: file.path.into(), bytes: file.bytes, blake3: file.blake3 })
+            .collect(),
+        remarks: run.remarks,
+    })
+}

@@ -1,0 +1,108 @@
+//! Where things live: the names of refs, and the folders below `.git/exp`.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::id::{ExperimentId, Nonce, TopicName, Writer};
+
+/// Logs of this clone's writers.
+pub const LOGS: &str = "refs/exp/log/";
+/// Other writers' logs as far as this clone has taken them in.
+pub const SEEN: &str = "refs/exp/seen/";
+/// What entries produced.
+pub const DATA: &str = "refs/exp/data/";
+/// What ran.
+pub const CODE: &str = "refs/exp/code/";
+/// The code of runs under way.
+pub const RUNNING: &str = "refs/exp/running/";
+/// Experiments put away.
+pub const ARCHIVE: &str = "refs/exp/archive/";
+/// Short results beside the code, for plain `git log`.
+pub const NOTES: &str = "refs/notes/exp";
+
+/// The log of a writer of this clone.
+pub fn log_ref(writer: &Writer) -> String {
+    format!("{LOGS}{writer}")
+}
+
+/// The data chain of a writer.
+pub fn data_ref(writer: &Writer) -> String {
+    format!("{DATA}{writer}")
+}
+
+/// The code chain of a writer.
+pub fn code_ref(writer: &Writer) -> String {
+    format!("{CODE}{writer}")
+}
+
+/// The ref that keeps the code of a run alive while it is under way.
+pub fn running_ref(run: &Nonce) -> String {
+    format!("{RUNNING}{run}")
+}
+
+/// The branch of an experiment, without `refs/heads/`.
+pub fn experiment_branch(id: &ExperimentId) -> String {
+    format!("exp/{id}")
+}
+
+/// The ref that keeps an archived experiment.
+pub fn archive_ref(id: &ExperimentId) -> String {
+    format!("{ARCHIVE}{id}")
+}
+
+/// The branch of a topic, without `refs/heads/`.
+pub fn topic_branch(name: &TopicName) -> String {
+    format!("research/{name}")
+}
+
+/// The worktree of an experiment, relative to the top of the main worktree.
+pub fn worktree_folder(id: &ExperimentId) -> String {
+    format!(".worktrees/{id}")
+}
+
+/// The folders of this clone's own state, below the common Git directory.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    root: PathBuf,
+}
+
+impl Folders {
+    /// The folders below `common_directory`, which is `.git` of the main worktree.
+    pub fn below(common_directory: &Path) -> Self {
+        Self { root: common_directory.join("exp") }
+    }
+
+    /// `.git/exp`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lock under which entries are appended.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Objects of recent entries, until they are known to be safe.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// The index; it can be deleted at any time.
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    /// Which code commits a writer's code chain holds; it can be deleted at any time.
+    pub fn kept_code(&self, writer: &Writer) -> PathBuf {
+        self.root.join("code").join(writer.as_str())
+    }
+
+    /// Runs under way, a folder each.
+    pub fn running(&self) -> PathBuf {
+        self.root.join("running")
+    }
+
+    /// What survives for resuming, a folder an experiment.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+}

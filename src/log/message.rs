@@ -1,0 +1,102 @@
+//! The message of an entry's commit: a subject a person can read, then trailers, all rendered from the entry.
+//!
+//! With them `git log --first-parent refs/exp/log/<writer>` is a lab journal without this tool, and `fsck` renders them
+//! anew to see whether somebody changed them.
+
+use std::fmt::Write as _;
+
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::Writer;
+
+/// The longest subject, in characters.
+const SUBJECT_LENGTH: usize = 72;
+
+/// The message of the commit that begins a log and states its format.
+pub fn root(writer: &Writer) -> String {
+    format!("begin the log of {writer}\n\nFormat: git-exp/log/1\nWriter: {writer}\n")
+}
+
+/// The message of the commit that holds `entry`.
+pub fn of(entry: &Entry) -> String {
+    let mut message = one_line(&subject(entry), SUBJECT_LENGTH);
+    message.push_str("\n\n");
+    let mut trailer = |key: &str, value: &str| {
+        let _ = writeln!(message, "{key}: {}", one_line(value, 200));
+    };
+    if let Some(experiment) = entry.experiment() {
+        trailer("Experiment", experiment.as_str());
+    }
+    match &entry.body {
+        Body::Run(run) => {
+            trailer("Run", &entry.id.to_hex());
+            trailer("Status", run.status.word());
+            trailer("Commit", run.code.commit.as_str());
+        }
+        Body::Topic(topic) => {
+            trailer("Topic", topic.name.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
+        Body::Brief(_) | Body::Note(_) | Body::Unreadable { .. } => trailer("Entry", &entry.id.to_hex()),
+    }
+    for replaced in &entry.replaces {
+        trailer("Replaces", &replaced.to_hex());
+    }
+    if let Some(answered) = &entry.answers {
+        trailer("Answers", &answered.to_hex());
+    }
+    message
+}
+
+fn subject(entry: &Entry) -> String {
+    let amends = if entry.replaces.is_empty() { "" } else { "amend " };
+    match &entry.body {
+        Body::Topic(topic) => {
+            format!("{amends}topic {}: {}", topic.name, topic.goal.as_deref().unwrap_or("no goal stated"))
+        }
+        Body::Brief(it) => {
+            let what =
+                it.brief.hypothesis.as_deref().or(it.brief.change.as_deref()).unwrap_or("no hypothesis yet");
+            format!("{amends}brief {}: {what}", it.experiment)
+        }
+        Body::Run(run) => {
+            let words: Vec<String> = run.argv.iter().map(ToString::to_string).collect();
+            format!("run {} {}: {}", run.membership.experiment, run.status.word(), words.join(" "))
+        }
+        Body::Note(note) => {
+            let about = note
+                .experiment
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| note.topic.as_ref().map(ToString::to_string))
+                .unwrap_or_default();
+            let sort = note.sort.map_or("note", |sort| sort.word());
+            format!("{sort} {about}: {}", note.text)
+        }
+        Body::Unreadable { .. } => entry.kind().to_owned(),
+    }
+}
+
+/// `text` on one line of at most `limit` characters, without anything that a terminal would act on.
+fn one_line(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for character in words.chars() {
+        if length == limit - 1 && words.chars().count() > limit {
+            line.push('…');
+            break;
+        }
+        line.push(if character.is_control() || is_direction_override(character) {
+            '\u{fffd}'
+        } else {
+            character
+        });
+        length += 1;
+    }
+    line
+}
+
+/// Whether `character` reorders the text around it on a screen.
+fn is_direction_override(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

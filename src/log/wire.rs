@@ -1,0 +1,382 @@
+//! The stored form of entries, version 1: its bytes never change, so these structs only ever grow optional fields.
+//!
+//! * Fields are written in the order in which they are declared here, without spaces; an absent field is left out.
+//! * A number that JSON cannot hold is a string: `"NaN"`, `"Infinity"`, `"-Infinity"`, and an integer beyond ±2^53 in decimal.
+//! * Bytes that are not UTF-8 are `{"hex":"…"}`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::bytes::OsBytes;
+use crate::domain::id::{hex, unhex};
+
+/// The value of `schema` in entries of this version.
+pub const SCHEMA: &str = "git-exp/entry/1";
+
+/// What every entry has, whatever its kind.
+#[derive(Serialize, Deserialize)]
+pub struct Entry<B> {
+    pub schema: String,
+    pub kind: String,
+    pub writer: String,
+    pub nonce: String,
+    pub time: String,
+    pub by: Identity,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
+    pub body: B,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Identity {
+    pub name: String,
+    pub email: String,
+}
+
+/// The tree that holds an entry's files, and each file's name, length and BLAKE3.
+#[derive(Serialize, Deserialize)]
+pub struct Files {
+    pub tree: String,
+    pub list: Vec<File>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct File(pub Text, pub u64, pub String);
+
+/// A string that need not be UTF-8.
+#[derive(Clone)]
+pub struct Text(pub Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TextForm {
+    Plain(String),
+    Hex { hex: String },
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => TextForm::Hex { hex: hex(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match TextForm::deserialize(deserializer)? {
+            TextForm::Plain(text) => Ok(Self(text.into_bytes())),
+            TextForm::Hex { hex } => {
+                unhex(&hex).map(Self).ok_or_else(|| serde::de::Error::custom("`hex` holds no hex digits"))
+            }
+        }
+    }
+}
+
+impl From<&OsBytes> for Text {
+    fn from(bytes: &OsBytes) -> Self {
+        Self(bytes.0.clone())
+    }
+}
+
+impl From<Text> for OsBytes {
+    fn from(text: Text) -> Self {
+        Self(text.0)
+    }
+}
+
+/// A number that may be NaN or infinite.
+#[derive(Clone, Copy)]
+pub struct Number(pub f64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberForm {
+    Finite(f64),
+    Word(String),
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = self.0;
+        if value.is_nan() {
+            serializer.serialize_str("NaN")
+        } else if value.is_infinite() {
+            serializer.serialize_str(if value > 0.0 { "Infinity" } else { "-Infinity" })
+        } else if value.fract() == 0.0
+            && value.abs() < 9_007_199_254_740_992.0
+            && value.to_bits() != (-0.0f64).to_bits()
+        {
+            // `3` says as much as `3.0`, and most counters are whole.
+            #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+            serializer.serialize_i64(value as i64)
+        } else {
+            serializer.serialize_f64(value)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match NumberForm::deserialize(deserializer)? {
+            NumberForm::Finite(value) => Ok(Self(value)),
+            NumberForm::Word(word) => match word.as_str() {
+                "NaN" => Ok(Self(f64::NAN)),
+                "Infinity" => Ok(Self(f64::INFINITY)),
+                "-Infinity" => Ok(Self(f64::NEG_INFINITY)),
+                _ => Err(serde::de::Error::custom(format!("`{word}` is not a number"))),
+            },
+        }
+    }
+}
+
+/// A whole number of 64 bits.
+#[derive(Clone, Copy)]
+pub struct Whole(pub u64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WholeForm {
+    Small(u64),
+    Large(String),
+}
+
+impl Serialize for Whole {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 <= 1 << 53 { serializer.serialize_u64(self.0) } else { serializer.collect_str(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match WholeForm::deserialize(deserializer)? {
+            WholeForm::Small(value) => Ok(Self(value)),
+            WholeForm::Large(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Topic {
+    pub topic: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<String>,
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub baselines: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scope: BTreeMap<String, Vec<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
+}
+
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator_seconds: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
+}
+
+impl Budget {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Brief {
+    pub experiment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypothesis: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_guard: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<u32>,
+    #[serde(default, skip_serializing_if = "Budget::is_empty")]
+    pub budget: Budget,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Note {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    pub text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    pub experiment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<String>,
+    pub status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub argv: Vec<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Text>,
+    pub code: Code,
+    pub group: String,
+    pub trial: u32,
+    pub trials: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Whole>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changed_params: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub started: String,
+    pub wall_seconds: Number,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, Metric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Input>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<Malformed>,
+    pub hardware: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accelerator_processes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub truncated: Vec<Truncated>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub large: Vec<LargeFile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Code {
+    pub commit: String,
+    pub tree: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inexact: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Metric {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub better: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub n: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cases: BTreeMap<String, Number>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(n: &u64) -> bool {
+    *n == 1
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub more: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Malformed {
+    pub count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Truncated {
+    pub stream: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct LargeFile {
+    pub path: Text,
+    pub bytes: u64,
+    pub blake3: String,
+}
