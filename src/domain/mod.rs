@@ -7,5 +7,7 @@ pub mod entry;
 pub mod experiment;
 pub mod id;
 pub mod metric;
+pub mod number;
 pub mod run;
+pub mod state;
 pub mod topic;

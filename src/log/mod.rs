@@ -1,6 +1,256 @@
 //! The log: entries to bytes to commits and back, and every view that is folded from them.
 
+mod append;
 pub mod entry;
+mod error;
+pub mod fsck;
+pub mod index;
+mod journal;
 pub mod layout;
 mod message;
+pub mod notes;
+pub mod read;
+pub mod running;
 mod wire;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+pub use self::append::{Appended, Lock, NewFile, Request};
+pub use self::error::LogError;
+use self::error::file_error;
+use self::index::rows::is_missing;
+use self::index::{Index, RowRef};
+use self::layout::Folders;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, ExperimentId, Nonce, Writer, hex};
+use crate::domain::run::Status;
+use crate::domain::state::{State, Tallies, Tally};
+use crate::git::{Oid, Repo};
+
+/// The configuration key that names this clone's writer.
+const WRITER_KEY: &str = "exp.writer";
+
+/// The log of one repository: all writers' entries, and the views of them.
+#[derive(Clone, Debug)]
+pub struct Log {
+    repo: Repo,
+    folders: Folders,
+}
+
+impl Log {
+    /// The log of `repo`.
+    pub fn of(repo: &Repo) -> Self {
+        Self { repo: repo.clone(), folders: Folders::below(repo.common_dir()) }
+    }
+
+    /// The folders of this clone's own state.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The name under which this clone appends, if it ever did.
+    pub fn writer(&self) -> Result<Option<Writer>, LogError> {
+        Ok(self.repo.config_string(WRITER_KEY).and_then(|name| name.parse().ok()))
+    }
+
+    /// The name under which this clone appends; `candidate` becomes it if there is none yet.
+    pub fn ensure_writer(&self, candidate: &Nonce) -> Result<Writer, LogError> {
+        if let Some(writer) = self.writer()? {
+            return Ok(writer);
+        }
+        let _lock = Lock::take(&self.folders)?;
+        // Another process may have been first, and this one read the configuration before.
+        let fresh = Repo::discover(self.repo.common_dir())?;
+        if let Some(writer) = fresh.config_string(WRITER_KEY).and_then(|name| name.parse().ok()) {
+            return Ok(writer);
+        }
+        let writer: Writer = hex(&candidate.0[..6]).parse().expect("twelve hex digits name a writer");
+        self.repo.set_config_local(WRITER_KEY, writer.as_str())?;
+        Ok(writer)
+    }
+
+    /// Appends an entry to this clone's log: durable when this returns, the whole entry or nothing.
+    ///
+    /// The notes view follows; where it cannot be written the entry stands all the same, and `fsck` tells.
+    pub fn append(&self, writer: &Writer, request: Request) -> Result<Appended, LogError> {
+        let lock = Lock::take(&self.folders)?;
+        let appended = append::append(&self.repo, &self.folders, &lock, writer, request)?;
+        let _ = notes::add(&self.repo, &lock, &appended.entry);
+        let _ = journal::tend(&self.repo, &self.folders.journal());
+        Ok(appended)
+    }
+
+    /// Every log that is known here: the writer, and the commit it ends at.
+    pub fn tips(&self) -> Result<Vec<(Writer, Oid)>, LogError> {
+        let mut tips: Vec<(Writer, Oid)> = Vec::new();
+        for prefix in [layout::LOGS, layout::SEEN] {
+            for (name, tip) in self.repo.list_refs(prefix)? {
+                if let Ok(writer) = name[prefix.len()..].parse::<Writer>()
+                    && !tips.iter().any(|(known, _)| *known == writer)
+                {
+                    tips.push((writer, tip));
+                }
+            }
+        }
+        Ok(tips)
+    }
+
+    /// The index, brought up to the logs as they now stand.
+    pub fn index(&self) -> Result<Index, LogError> {
+        let open = || Index::open(&self.repo, &self.folders.index(), &self.tips()?);
+        match open() {
+            // A `gc` that looked at the refs before an entry was appended may have taken its objects.
+            Err(LogError::Git(error)) if error.is_missing() && self.heal()? > 0 => open(),
+            result => result,
+        }
+    }
+
+    /// Writes again what the journal has and the repository lacks; says how many objects there were.
+    pub fn heal(&self) -> Result<usize, LogError> {
+        journal::heal(&self.repo, &self.folders.journal())
+    }
+
+    /// The entries of `rows`, in their order.
+    pub fn entries(&self, index: &mut Index, rows: &[RowRef]) -> Result<Vec<Entry>, LogError> {
+        let blobs = index.blobs(rows).map_err(file_error("read", self.folders.index()))?;
+        // Whoever wrote an entry stands in it; this name is for one too damaged to say.
+        let unknown: Writer = "00000000".parse().expect("eight zeros name a writer");
+        blobs.into_iter().map(|blob| read::entry(&self.repo, &unknown, blob)).collect()
+    }
+
+    /// The rows of entries of the given kinds, oldest first.
+    pub fn rows_of(&self, index: &mut Index, wanted: impl Fn(&str) -> bool) -> Result<Vec<RowRef>, LogError> {
+        let mut rows: Vec<(f64, RowRef)> = Vec::new();
+        for (number, segment) in index.segments().iter_mut().enumerate() {
+            let columns = || -> std::io::Result<_> { Ok((segment.texts("kind")?, segment.numbers("time")?)) };
+            let mut columns = columns;
+            let (kinds, times) = columns().map_err(file_error("read", self.folders.index()))?;
+            let (Some(kinds), Some(times)) = (kinds, times) else { continue };
+            let is_wanted: Vec<bool> = kinds.strings.iter().map(|kind| wanted(kind)).collect();
+            for (row, id) in kinds.ids.iter().enumerate() {
+                if id.checked_sub(1).is_some_and(|kind| is_wanted[kind as usize]) {
+                    rows.push((times[row], RowRef { segment: number, row }));
+                }
+            }
+        }
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// Topics and experiments as they now stand.
+    pub fn state(&self, index: &mut Index) -> Result<State, LogError> {
+        let rows = self.rows_of(index, |kind| kind != "run")?;
+        let entries = self.entries(index, &rows)?;
+        let tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
+        Ok(State::fold(&entries, tallies))
+    }
+
+    fn tallies(&self, index: &mut Index) -> std::io::Result<Tallies> {
+        let hidden = query::hidden(index)?;
+        let mut tallies: Tallies = HashMap::new();
+        for segment in index.segments() {
+            let (Some(kinds), Some(experiments)) = (segment.texts("kind")?, segment.texts("experiment")?) else {
+                continue;
+            };
+            let Some(statuses) = segment.texts("status")? else { continue };
+            let registrations = segment.texts("registration")?.unwrap_or_default();
+            let started = segment.numbers("started")?.unwrap_or_default();
+            let wall = segment.numbers("metric.wall_time")?.unwrap_or_default();
+            let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
+            let status_of: Vec<Option<Status>> =
+                statuses.strings.iter().map(|word| Status::from_word(word)).collect();
+            // One look-up for each pair of experiment and registration, not for each run.
+            let mut places: HashMap<(u32, u32), Tally> = HashMap::new();
+            for row in 0..kinds.ids.len() {
+                if kinds.get(row) != Some("run")
+                    || entries.as_chunks::<32>().0.get(row).is_some_and(|id| hidden.contains(id))
+                {
+                    continue;
+                }
+                let status = statuses.ids[row].checked_sub(1).and_then(|id| status_of[id as usize]);
+                let experiment = experiments.ids.get(row).copied().unwrap_or_default();
+                let registration = registrations.ids.get(row).copied().unwrap_or_default();
+                let seconds = started.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+                #[expect(clippy::cast_possible_truncation, reason = "seconds of a clock, in microseconds")]
+                let time = Timestamp::from_microsecond((seconds * 1e6) as i64).unwrap_or_default();
+                let wall = wall.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+                if let Some(status) = status {
+                    places.entry((experiment, registration)).or_default().add(status, time, wall);
+                }
+            }
+            for ((experiment, registration), tally) in places {
+                let text = |column: &index::segment::TextColumn, id: u32| {
+                    id.checked_sub(1).and_then(|place| column.strings.get(place as usize)).cloned()
+                };
+                let Some(id) = text(&experiments, experiment).and_then(|id| id.parse::<ExperimentId>().ok()) else {
+                    continue;
+                };
+                let registration = text(&registrations, registration).and_then(|id| id.parse::<EntryId>().ok());
+                let known = tallies.entry((id.key(), registration)).or_insert_with(|| (id, Tally::default()));
+                merge(&mut known.1, &tally);
+            }
+        }
+        Ok(tallies)
+    }
+
+    /// The one entry that `prefix` (of an ID or of a run's nonce) stands for.
+    pub fn find(&self, index: &mut Index, prefix: &str) -> Result<(RowRef, Entry), LogError> {
+        let rows = index.with_prefix(prefix).map_err(file_error("read", self.folders.index()))?;
+        let mut entries = self.entries(index, &rows)?;
+        match entries.len() {
+            0 => Err(LogError::NotFound(prefix.to_owned())),
+            1 => Ok((rows[0], entries.remove(0))),
+            _ => Err(LogError::Ambiguous {
+                prefix: prefix.to_owned(),
+                candidates: entries
+                    .iter()
+                    .take(5)
+                    .map(|entry| format!("`{}` ({})", &entry.id.to_hex()[..12.max(prefix.len() + 2).min(64)], entry.kind()))
+                    .collect(),
+            }),
+        }
+    }
+
+    /// Whether an entry with this nonce is in the log.
+    pub fn has_nonce(&self, index: &mut Index, nonce: &Nonce) -> Result<bool, LogError> {
+        Ok(!index
+            .with_prefix(&nonce.to_hex())
+            .map_err(file_error("read", self.folders.index()))?
+            .is_empty())
+    }
+
+    /// All entries that can be read, oldest first.
+    pub fn all(&self, index: &mut Index) -> Result<Vec<Entry>, LogError> {
+        let rows = self.rows_of(index, |_| true)?;
+        self.entries(index, &rows)
+    }
+
+    /// Renders the notes on every commit anew where they are not what the log says; says how many there were.
+    pub fn repair_notes(&self, index: &mut Index) -> Result<usize, LogError> {
+        let lock = Lock::take(&self.folders)?;
+        let rows = self.rows_of(index, |kind| kind == "run")?;
+        let entries = self.entries(index, &rows)?;
+        let wanted = notes::fold(entries.iter().filter(|entry| matches!(entry.body, Body::Run(_))));
+        let stale = notes::stale(&self.repo, &wanted)?;
+        if let (Some(latest), false) = (entries.last(), stale.is_empty()) {
+            notes::rewrite(&self.repo, &lock, latest, &wanted, &stale)?;
+        }
+        Ok(stale.len())
+    }
+}
+
+fn merge(into: &mut Tally, from: &Tally) {
+    for (status, count) in &from.by_status {
+        *into.by_status.entry(*status).or_default() += count;
+    }
+    into.first = into.first.into_iter().chain(from.first).min();
+    into.latest = into.latest.into_iter().chain(from.latest).max();
+    into.wall_seconds += from.wall_seconds;
+}

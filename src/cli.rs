@@ -1,0 +1,115 @@
+//! The command line: its grammar, and which command answers.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{self, Answer};
+use crate::context::{Context, Output};
+use crate::error::Error;
+
+/// Track experiments in the Git repository you already have
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-exp",
+    bin_name = "git exp",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = AFTER_HELP
+)]
+struct Cli {
+    /// Print JSON on standard output: one object, or one a line
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// When to use colours: `auto`, `always` or `never`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    color: clap::ColorChoice,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin here, in any repository:
+  git exp run -- python train.py      run and record, nothing to prepare
+  git exp runs                        what ran and what came out
+  git exp diff <run> <run>            what differs between two runs
+
+With a question and a promise:
+  git exp new faster-loader --hypothesis … --change … --baseline main --accept 'step_time <= -8%'
+  git exp run -n 5 -- python train.py
+  git exp status                      where you are, and what to do next
+
+Exit status: 0 yes or done; 1 the answer is no; 2 the request is wrong; 3 something outside failed;
+4 cannot tell. `git exp run` passes on the command's own, and uses 125 for its own failures.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(commands::init::Arguments),
+    Topic(commands::topic::Arguments),
+    New(commands::new::Arguments),
+    Brief(commands::brief::Arguments),
+    Run(commands::run::Arguments),
+    Status(commands::status::Arguments),
+    List(commands::list::Arguments),
+    Runs(commands::runs::Arguments),
+    Show(commands::show::Arguments),
+    Log(commands::log::Arguments),
+    Diff(commands::diff::Arguments),
+    Note(commands::note::Arguments),
+    Archive(commands::archive::Arguments),
+    Fsck(commands::fsck::Arguments),
+}
+
+/// The whole grammar, for manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program with `arguments`; gives its exit status.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that went away is no reason to fail.
+            let _ = error.print();
+            return if error.use_stderr() { 2 } else { 0 };
+        }
+    };
+    let is_run = matches!(cli.command, Command::Run(_));
+    match dispatch(cli) {
+        Ok(answer) => answer.exit_status(),
+        Err(error) => {
+            let _ = write!(std::io::stderr(), "{}", error.render());
+            // The command's own statuses are the command's; 125 says that it never ran or was not recorded.
+            if is_run { 125 } else { error.exit_status() }
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Answer, Error> {
+    let output = Output::new(cli.json, cli.color);
+    let mut context = Context::open(output)?;
+    let answer = match cli.command {
+        Command::Init(arguments) => commands::init::run(&mut context, arguments),
+        Command::Topic(arguments) => commands::topic::run(&mut context, arguments),
+        Command::New(arguments) => commands::new::run(&mut context, arguments),
+        Command::Brief(arguments) => commands::brief::run(&mut context, arguments),
+        Command::Run(arguments) => commands::run::run(&mut context, arguments),
+        Command::Status(arguments) => commands::status::run(&mut context, arguments),
+        Command::List(arguments) => commands::list::run(&mut context, arguments),
+        Command::Runs(arguments) => commands::runs::run(&mut context, arguments),
+        Command::Show(arguments) => commands::show::run(&mut context, arguments),
+        Command::Log(arguments) => commands::log::run(&mut context, arguments),
+        Command::Diff(arguments) => commands::diff::run(&mut context, arguments),
+        Command::Note(arguments) => commands::note::run(&mut context, arguments),
+        Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
+        Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
+    }?;
+    context.output.flush()?;
+    Ok(answer)
+}

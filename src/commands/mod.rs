@@ -1,0 +1,43 @@
+//! One file per command: read, ask the domain, then write or show.
+
+pub mod archive;
+pub mod brief;
+pub mod diff;
+pub mod fsck;
+pub mod init;
+pub mod list;
+pub mod log;
+pub mod new;
+pub mod note;
+pub mod run;
+pub mod runs;
+pub mod show;
+pub mod status;
+pub mod topic;
+
+mod code_state;
+mod options;
+mod recovery;
+mod selection;
+
+/// What a command answers, as its exit status says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, or done.
+    Yes,
+    /// No: a regression, something not verified, a gate closed.
+    No,
+    /// The status of the command that was run.
+    Command(u8),
+}
+
+impl Answer {
+    /// The exit status that says so.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Yes => 0,
+            Self::No => 1,
+            Self::Command(status) => status,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which entry, run or experiment a word on the command line means.
+
+use crate::context::Context;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, ExperimentId};
+use crate::domain::run::Run;
+use crate::domain::state::{ExperimentState, State};
+use crate::error::Error;
+use crate::log::index::Index;
+use crate::log::{LogError, layout};
+
+/// What a word means.
+pub enum Selected {
+    /// An experiment.
+    Experiment(Box<ExperimentState>),
+    /// An entry of the log.
+    Entry(Box<Entry>),
+}
+
+/// The experiment or entry that `word` means: an alias, `alias@writer`, or the first digits of an ID.
+pub fn select(context: &Context, index: &mut Index, state: &State, word: &str) -> Result<Selected, Error> {
+    if let Some(found) = one_experiment(state, word)? {
+        return Ok(Selected::Experiment(Box::new(found.clone())));
+    }
+    entry(context, index, state, word).map(|entry| Selected::Entry(Box::new(entry)))
+}
+
+/// The experiment that `word` names.
+pub fn experiment<'a>(state: &'a State, word: &str) -> Result<&'a ExperimentState, Error> {
+    match one_experiment(state, word)? {
+        Some(found) => Ok(found),
+        None => {
+            word.split('@').next().unwrap_or(word).parse::<ExperimentId>()?;
+            Err(unknown(state, "experiment", word))
+        }
+    }
+}
+
+fn one_experiment<'a>(state: &'a State, word: &str) -> Result<Option<&'a ExperimentState>, Error> {
+    let found = state.find(word);
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => {
+            let names: Vec<String> = several.iter().map(|it| format!("`{}`", it.name())).collect();
+            Err(Error::request(format!("`{word}` names {} experiments", several.len()))
+                .hint(format!("two clones numbered alike; say which: {}", names.join(" or "))))
+        }
+    }
+}
+
+/// The entry whose ID begins with `word`.
+pub fn entry(context: &Context, index: &mut Index, state: &State, word: &str) -> Result<Entry, Error> {
+    let is_hex = word.len() >= 4 && word.len() <= 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex {
+        return Err(unknown(state, "experiment or entry", word));
+    }
+    match context.log.find(index, &word.to_ascii_lowercase()) {
+        Ok((_, entry)) => Ok(entry),
+        Err(LogError::NotFound(_)) => Err(Error::request(format!("no experiment or entry is called `{word}`"))
+            .hint("`git exp runs` lists the runs, `git exp list` the experiments")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The run whose ID begins with `word`.
+pub fn run(context: &Context, index: &mut Index, state: &State, word: &str) -> Result<(EntryId, Run), Error> {
+    let entry = entry(context, index, state, word)?;
+    match entry.body {
+        Body::Run(run) => Ok((entry.id, *run)),
+        other => Err(Error::request(format!("`{word}` is a {}, not a run", other.kind()))
+            .hint("`git exp runs` lists the runs")),
+    }
+}
+
+fn unknown(state: &State, what: &str, word: &str) -> Error {
+    let error = Error::request(format!("there is no {what} `{word}`"));
+    let near = state
+        .experiments
+        .iter()
+        .map(|it| (strsim::jaro_winkler(&it.id.key(), &word.to_ascii_lowercase()), it.id.as_str()))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
+        None => error.hint("`git exp list` lists the experiments"),
+    }
+}
+
+/// The experiment whose branch is checked out, if it is one.
+pub fn experiment_of_branch(branch: Option<&str>) -> Option<ExperimentId> {
+    branch?.strip_prefix("exp/")?.parse().ok()
+}
+
+/// The folder that `git exp new` makes for an experiment, from the top of the main worktree.
+pub fn worktree_of(context: &Context, id: &ExperimentId) -> Result<Option<std::path::PathBuf>, Error> {
+    let branch = format!("refs/heads/{}", layout::experiment_branch(id));
+    let worktrees = context.repo.worktrees()?;
+    Ok(worktrees
+        .into_iter()
+        .find(|worktree| worktree.branch.as_deref().is_some_and(|name| branch.eq_ignore_ascii_case(name)))
+        .map(|worktree| worktree.path))
+}

@@ -1,0 +1,289 @@
+//! All that a command knows of the world: the repository and its log, the configuration, the clock, the output.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::{self, Settings};
+use crate::domain::entry::{Body, Identity};
+use crate::domain::id::{EntryId, Nonce, TopicName, Writer};
+use crate::error::Error;
+use crate::git::{Oid, Repo};
+use crate::log::{Appended, Log, NewFile, Request, layout};
+
+/// The name of the file that says what the team agrees on.
+pub const CONFIGURATION: &str = "exp.toml";
+/// Overrides the clock, so that tests and demonstrations say the same every time.
+const CLOCK_VARIABLE: &str = "GIT_EXP_NOW";
+
+/// All that a command knows of the world.
+pub struct Context {
+    /// The repository.
+    pub repo: Repo,
+    /// Its log.
+    pub log: Log,
+    /// Where answers and talk go.
+    pub output: Output,
+    /// The folder the command was started in.
+    pub directory: PathBuf,
+    /// The time zone that people read times in.
+    pub zone: TimeZone,
+    clock: Option<Timestamp>,
+}
+
+/// Where answers and talk go.
+pub struct Output {
+    out: BufWriter<Box<dyn Write>>,
+    /// Whether answers are JSON.
+    pub json: bool,
+    /// Whether answers may have colours.
+    pub colour: bool,
+    /// Whether talk goes to a terminal.
+    pub talks_to_terminal: bool,
+    /// The columns of the terminal that answers go to; `None` where they go elsewhere.
+    pub width: Option<usize>,
+}
+
+impl Output {
+    /// Standard output and standard error.
+    pub fn new(json: bool, colour: clap::ColorChoice) -> Self {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| is_terminal);
+        let colour = match colour {
+            clap::ColorChoice::Always => true,
+            clap::ColorChoice::Never => false,
+            clap::ColorChoice::Auto => {
+                is_terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        Self {
+            out: BufWriter::new(Box::new(stdout)),
+            json,
+            colour: colour && !json,
+            talks_to_terminal: io::stderr().is_terminal(),
+            width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 20),
+        }
+    }
+
+    /// Writes one JSON object on a line of its own.
+    pub fn object(&mut self, view: &impl serde::Serialize) -> Result<(), Error> {
+        serde_json::to_writer(&mut self.out, view).map_err(io::Error::from)?;
+        self.text("\n")
+    }
+
+    /// Writes text as it stands.
+    pub fn text(&mut self, text: &str) -> Result<(), Error> {
+        match self.out.write_all(text.as_bytes()) {
+            // Whoever reads has seen enough, as `head` has.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, text: &str) -> Result<(), Error> {
+        self.text(text)?;
+        self.text("\n")
+    }
+
+    /// Hands on what was written so far.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        match self.out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Says a whole sentence to the person at the keyboard.
+    pub fn say(&mut self, sentence: &str) {
+        // Talk that cannot be heard is no reason to fail.
+        let _ = self.flush();
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+
+    /// Says what to do next.
+    pub fn hint(&mut self, hint: &str) {
+        self.say(&format!("hint: {hint}"));
+    }
+}
+
+/// The value of an environment variable that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Context {
+    /// Finds the repository around the working directory.
+    pub fn open(output: Output) -> Result<Self, Error> {
+        let directory =
+            std::env::current_dir().map_err(|error| Error::outside("cannot tell the working directory").because(error))?;
+        let repo = Repo::discover(&directory)?;
+        let clock = match variable(CLOCK_VARIABLE) {
+            Some(text) => Some(text.parse().map_err(|error| {
+                Error::request(format!("cannot read the time `{text}` in `{CLOCK_VARIABLE}`"))
+                    .because(error)
+                    .hint("write it as `2026-11-21T12:00:00Z`")
+            })?),
+            None => None,
+        };
+        let log = Log::of(&repo);
+        Ok(Self { repo, log, output, directory, zone: TimeZone::system(), clock })
+    }
+
+    /// The time by the clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.unwrap_or_else(Timestamp::now)
+    }
+
+    /// 128 random bits.
+    pub fn nonce(&self) -> Result<Nonce, Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| Error::outside("cannot get random bits").because(error))?;
+        Ok(Nonce(bytes))
+    }
+
+    /// Who acts, as Git knows them.
+    pub fn identity(&self) -> Identity {
+        match self.repo.identity() {
+            Some(identity) => Identity { name: identity.name, email: identity.email },
+            // Recording what ran matters more than by whom.
+            None => Identity { name: "unknown".to_owned(), email: "unknown@localhost".to_owned() },
+        }
+    }
+
+    /// The name under which this clone appends.
+    pub fn writer(&self) -> Result<Writer, Error> {
+        Ok(self.log.ensure_writer(&self.nonce()?)?)
+    }
+
+    /// Appends an entry of this clone's.
+    pub fn append(&self, body: Body, replaces: Vec<EntryId>, files: Vec<NewFile>) -> Result<Appended, Error> {
+        let nonce = self.nonce()?;
+        self.append_as(nonce, body, replaces, files)
+    }
+
+    /// Appends an entry whose nonce was given out before.
+    pub fn append_as(
+        &self,
+        nonce: Nonce,
+        body: Body,
+        replaces: Vec<EntryId>,
+        files: Vec<NewFile>,
+    ) -> Result<Appended, Error> {
+        let time = self.now();
+        let request = Request {
+            nonce,
+            time,
+            offset_minutes: self.zone.to_offset(time).seconds() / 60,
+            by: self.identity(),
+            replaces,
+            answers: None,
+            body,
+            files,
+        };
+        Ok(self.log.append(&self.writer()?, request)?)
+    }
+
+    /// The top of the worktree that the command was started in.
+    pub fn worktree(&self) -> Result<&Path, Error> {
+        self.repo.work_dir().ok_or_else(|| {
+            Error::request("there is no worktree here").hint("a bare repository can be read, but nothing can run in it")
+        })
+    }
+
+    /// The settings as the code in the worktree has them, for capture and for runs without ceremony.
+    pub fn settings_here(&self) -> Result<Settings, Error> {
+        let here = match self.repo.work_dir() {
+            Some(top) => read_if_there(&top.join(CONFIGURATION))?,
+            None => None,
+        };
+        self.layered(here.as_deref(), CONFIGURATION)
+    }
+
+    /// The settings for an experiment of `topic`: what the team agreed on from the topic's branch, else the main branch,
+    /// and how runs are made from the code that runs.
+    pub fn settings_for(&self, topic: Option<&TopicName>) -> Result<Settings, Error> {
+        let here = self.settings_here()?;
+        match self.agreed(topic)? {
+            Some((text, origin)) => Ok(Settings::joined(self.layered(Some(&text), &origin)?, here)),
+            None => Ok(here),
+        }
+    }
+
+    fn layered(&self, repository: Option<&str>, origin: &str) -> Result<Settings, Error> {
+        let mut layers = Vec::new();
+        if let Some(path) = user_configuration()
+            && let Some(text) = read_if_there(&path)?
+        {
+            layers.push(parse(&text, &path.display().to_string())?);
+        }
+        if let Some(text) = repository {
+            layers.push(parse(text, origin)?);
+        }
+        Ok(Settings::of(layers))
+    }
+
+    /// The text of `exp.toml` that the team agreed on, and where it was found.
+    fn agreed(&self, topic: Option<&TopicName>) -> Result<Option<(String, String)>, Error> {
+        let branches = topic.map(layout::topic_branch).into_iter().chain(self.main_branch()?);
+        for branch in branches {
+            let Some(tip) = self.repo.read_ref(&format!("refs/heads/{branch}"))? else { continue };
+            if let Some(text) = self.text_at(tip, CONFIGURATION)? {
+                return Ok(Some((text, format!("{branch}:{CONFIGURATION}"))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The text of a file in a commit.
+    pub fn text_at(&self, commit: Oid, path: &str) -> Result<Option<String>, Error> {
+        let tree = self.repo.read_commit(commit)?.tree;
+        let bytes = self.repo.read_path(tree, path.as_bytes())?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The branch that the others grow from: what the remote calls its head, else `init.defaultBranch`, `main` or `master`.
+    pub fn main_branch(&self) -> Result<Option<String>, Error> {
+        let configured = self.repo.config_string("exp.mainBranch");
+        let default = self.repo.config_string("init.defaultBranch");
+        for name in configured.into_iter().chain(default).chain(["main".to_owned(), "master".to_owned()]) {
+            if self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The environment that the command was started with.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect()
+    }
+}
+
+fn user_configuration() -> Option<PathBuf> {
+    let folder = match variable("XDG_CONFIG_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(variable("HOME")?).join(".config"),
+    };
+    Some(folder.join("git-exp").join(CONFIGURATION))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
+            Error::request(format!("cannot read `{}`", path.display())).because(error).hint("write it as UTF-8")
+        }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(Error::outside(format!("cannot read `{}`", path.display())).because(error)),
+    }
+}
+
+fn parse(text: &str, origin: &str) -> Result<config::Layer, Error> {
+    config::parse(text, origin).map_err(Error::from)
+}

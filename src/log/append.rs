@@ -1,0 +1,394 @@
+//! Appending an entry: all of it or nothing, and durable before it is reported.
+//!
+//! Under one lock: the journal is written and synced; then the loose objects; then the code, data and log refs move in one
+//! transaction, in this order, each from the value that was read; then those refs are synced and every object is looked
+//! for. Whatever dies in between leaves the log as it was, or with the whole entry.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::entry::{Draft, encode};
+use super::error::{LogError, file_error};
+use super::journal::{self, NewObject};
+use super::layout::{self, Folders};
+use super::message;
+use crate::domain::bytes::OsBytes;
+use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity};
+use crate::domain::id::{EntryId, Nonce, ObjectName, Writer};
+use crate::git::{Expected, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEntry};
+
+/// A file that an entry is to have.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    /// Its path, with `/` between folders.
+    pub name: OsBytes,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// An entry that was appended.
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// The entry.
+    pub entry: Entry,
+    /// The commit that holds it.
+    pub commit: Oid,
+}
+
+/// What is to be appended, by whom and when.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What makes the entry unlike any other.
+    pub nonce: Nonce,
+    /// The time by the machine's clock.
+    pub time: jiff::Timestamp,
+    /// The minutes that local time is ahead of UTC, for the commit.
+    pub offset_minutes: i32,
+    /// Who appends it.
+    pub by: Identity,
+    /// The entries it takes the place of.
+    pub replaces: Vec<EntryId>,
+    /// The entry it answers.
+    pub answers: Option<EntryId>,
+    /// What it says.
+    pub body: Body,
+    /// The files it has.
+    pub files: Vec<NewFile>,
+}
+
+/// The lock under which this clone's log, notes and index change; it goes when it is dropped or its process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    pub fn take(folders: &Folders) -> Result<Self, LogError> {
+        let path = folders.lock();
+        let open = || File::options().create(true).append(true).open(&path);
+        let file = match open() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fs::create_dir_all(folders.root()).map_err(file_error("create", folders.root()))?;
+                open()
+            }
+            opened => opened,
+        }
+        .map_err(file_error("open", &path))?;
+        file.lock().map_err(file_error("lock", &path))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The values of a writer's three chains.
+struct Chains {
+    log: Option<Oid>,
+    data: Option<Oid>,
+    code: Option<Oid>,
+}
+
+impl Chains {
+    fn read(repo: &Repo, writer: &Writer) -> Result<Self, LogError> {
+        Ok(Self {
+            log: repo.read_ref(&layout::log_ref(writer))?,
+            data: repo.read_ref(&layout::data_ref(writer))?,
+            code: repo.read_ref(&layout::code_ref(writer))?,
+        })
+    }
+}
+
+/// How often an append is tried again from the start when somebody else moved a ref, or deleted an object.
+const TRIES: usize = 8;
+
+/// Appends an entry to the log of `writer`, with the lock held.
+pub(super) fn append(
+    repo: &Repo,
+    folders: &Folders,
+    _lock: &Lock,
+    writer: &Writer,
+    request: Request,
+) -> Result<Appended, LogError> {
+    let mut objects = Vec::new();
+    let files = match request.files.is_empty() {
+        true => None,
+        false => Some(add_files(repo, request.files, &mut objects)?),
+    };
+    let draft = Draft {
+        writer: writer.clone(),
+        nonce: request.nonce,
+        time: request.time,
+        by: request.by,
+        replaces: request.replaces,
+        answers: request.answers,
+        body: request.body,
+    };
+    let (bytes, entry) = encode(draft, files);
+    let content = objects.len();
+    for _ in 0..TRIES {
+        objects.truncate(content);
+        let commit = match try_append(repo, folders, writer, &entry, &bytes, request.offset_minutes, &mut objects) {
+            Err(LogError::Git(error)) if error.is_moved() => continue,
+            result => result?,
+        };
+        for _ in 0..TRIES {
+            if restore(repo, &objects)? == 0 {
+                return Ok(Appended { entry, commit });
+            }
+        }
+        return Err(LogError::Vanishing);
+    }
+    Err(LogError::Contended(layout::log_ref(writer)))
+}
+
+fn try_append(
+    repo: &Repo,
+    folders: &Folders,
+    writer: &Writer,
+    entry: &Entry,
+    bytes: &[u8],
+    offset_minutes: i32,
+    objects: &mut Vec<NewObject>,
+) -> Result<Oid, LogError> {
+    let chains = Chains::read(repo, writer)?;
+    let stamp = Stamp::of(entry, offset_minutes);
+    let mut edits = Vec::new();
+    let mut edit = |name: String, old: Option<Oid>, new: Oid| {
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        edits.push(RefEdit { name, expected, new: Some(new) });
+    };
+
+    let lacking = commits_to_keep(repo, folders, writer, chains.code, entry)?;
+    let mut code = chains.code;
+    if !lacking.is_empty() {
+        let tree = add(repo, objects, ObjectKind::Tree, Vec::new());
+        let parents = chains.code.into_iter().chain(lacking.iter().copied()).collect();
+        let text = format!("keep the code of {} {}\n", entry.kind(), entry.id.short());
+        let commit = stamp.commit(repo, objects, tree, parents, chains.code, text)?;
+        edit(layout::code_ref(writer), chains.code, commit);
+        code = Some(commit);
+    }
+    if let Some(files) = &entry.files {
+        let tree = oid(&files.tree);
+        let text = format!("data of {} {}\n\nEntry: {}\n", entry.kind(), entry.id.short(), entry.id);
+        let parents = chains.data.into_iter().collect();
+        let commit = stamp.commit(repo, objects, tree, parents, chains.data, text)?;
+        edit(layout::data_ref(writer), chains.data, commit);
+    }
+    let begin = match chains.log {
+        Some(tip) => tip,
+        None => {
+            let tree = add(repo, objects, ObjectKind::Tree, Vec::new());
+            stamp.commit(repo, objects, tree, Vec::new(), None, message::root(writer))?
+        }
+    };
+    let blob = add(repo, objects, ObjectKind::Blob, bytes.to_vec());
+    let row = TreeEntry { mode: 0o100_644, name: b"entry.json".to_vec(), oid: blob };
+    let tree = repo.encode_tree(vec![row])?;
+    let tree = add(repo, objects, ObjectKind::Tree, tree);
+    let commit = stamp.commit(repo, objects, tree, vec![begin], chains.log, message::of(entry))?;
+    edit(layout::log_ref(writer), chains.log, commit);
+
+    let journal = journal::write(&folders.journal(), &entry.id, objects)?;
+    let moved = objects
+        .iter()
+        .try_for_each(|object| repo.write_object(object.kind, &object.bytes).map(drop))
+        .and_then(|()| repo.update_refs(&edits, "git exp"));
+    if let Err(error) = moved {
+        // Nothing was acknowledged, so nothing needs to be kept.
+        let _ = fs::remove_file(journal);
+        return Err(error.into());
+    }
+    let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+    repo.sync_refs(&names)?;
+    if code != chains.code {
+        note_kept(folders, writer, &lacking, code);
+    }
+    Ok(commit)
+}
+
+/// Writes again what is missing of `objects`; says how many there were.
+fn restore(repo: &Repo, objects: &[NewObject]) -> Result<usize, LogError> {
+    let mut missing = 0;
+    for object in objects {
+        if !repo.has_object(object.oid) {
+            repo.write_object(object.kind, &object.bytes)?;
+            missing += 1;
+        }
+    }
+    Ok(missing)
+}
+
+fn add(repo: &Repo, objects: &mut Vec<NewObject>, kind: ObjectKind, bytes: Vec<u8>) -> Oid {
+    let oid = repo.hash_object(kind, &bytes);
+    if !objects.iter().any(|object| object.oid == oid) {
+        objects.push(NewObject { kind, oid, bytes });
+    }
+    oid
+}
+
+/// Adds the blobs and trees of `files`; gives the list that the entry holds.
+fn add_files(repo: &Repo, files: Vec<NewFile>, objects: &mut Vec<NewObject>) -> Result<FileList, LogError> {
+    let mut list = Vec::new();
+    let mut placed = Vec::new();
+    for file in files {
+        list.push(FileEntry {
+            name: file.name.clone(),
+            bytes: file.bytes.len() as u64,
+            blake3: blake3::hash(&file.bytes).to_hex().to_string(),
+        });
+        placed.push((file.name.0, add(repo, objects, ObjectKind::Blob, file.bytes)));
+    }
+    let tree = add_tree(repo, objects, placed)?;
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(FileList { tree: name(tree), files: list })
+}
+
+/// Adds the tree of blobs with the given paths, and the trees below it.
+fn add_tree(repo: &Repo, objects: &mut Vec<NewObject>, placed: Vec<(Vec<u8>, Oid)>) -> Result<Oid, LogError> {
+    let mut rows = Vec::new();
+    let mut folders: std::collections::BTreeMap<Vec<u8>, Vec<(Vec<u8>, Oid)>> = std::collections::BTreeMap::new();
+    for (path, oid) in placed {
+        match path.iter().position(|&byte| byte == b'/') {
+            Some(slash) => {
+                folders.entry(path[..slash].to_vec()).or_default().push((path[slash + 1..].to_vec(), oid));
+            }
+            None => rows.push(TreeEntry { mode: 0o100_644, name: path, oid }),
+        }
+    }
+    for (folder, placed) in folders {
+        let oid = add_tree(repo, objects, placed)?;
+        rows.push(TreeEntry { mode: 0o040_000, name: folder, oid });
+    }
+    let bytes = repo.encode_tree(rows)?;
+    Ok(add(repo, objects, ObjectKind::Tree, bytes))
+}
+
+/// Who and when, for the commits of one entry.
+struct Stamp<'a> {
+    by: &'a Identity,
+    seconds: i64,
+    offset_minutes: i32,
+}
+
+impl<'a> Stamp<'a> {
+    fn of(entry: &'a Entry, offset_minutes: i32) -> Self {
+        Self { by: &entry.by, seconds: entry.time.as_second(), offset_minutes }
+    }
+
+    /// Adds a commit whose committer date is never before that of `previous`, so that walks by date stay in order.
+    fn commit(
+        &self,
+        repo: &Repo,
+        objects: &mut Vec<NewObject>,
+        tree: Oid,
+        parents: Vec<Oid>,
+        previous: Option<Oid>,
+        message: String,
+    ) -> Result<Oid, LogError> {
+        let signature = |seconds| Signature {
+            name: self.by.name.clone().into_bytes(),
+            email: self.by.email.clone().into_bytes(),
+            seconds,
+            offset_minutes: self.offset_minutes,
+        };
+        let before = match previous {
+            Some(previous) => repo.read_commit(previous)?.committer.seconds,
+            None => i64::MIN,
+        };
+        let commit = NewCommit {
+            tree,
+            parents,
+            author: signature(self.seconds),
+            committer: signature(self.seconds.max(before)),
+            message: message.into_bytes(),
+        };
+        let bytes = repo.encode_commit(&commit);
+        Ok(add(repo, objects, ObjectKind::Commit, bytes))
+    }
+}
+
+/// The commits of `entry` that the code chain at `tip` does not hold yet.
+fn commits_to_keep(
+    repo: &Repo,
+    folders: &Folders,
+    writer: &Writer,
+    tip: Option<Oid>,
+    entry: &Entry,
+) -> Result<Vec<Oid>, LogError> {
+    let mut wanted: Vec<Oid> = entry.commits().into_iter().map(oid).collect();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let kept = kept_commits(repo, folders, writer, tip)?;
+    wanted.retain(|commit| !kept.contains(&commit.to_hex()));
+    Ok(wanted)
+}
+
+/// The commits that the code chain at `tip` holds, from a list beside it or from the chain itself.
+fn kept_commits(
+    repo: &Repo,
+    folders: &Folders,
+    writer: &Writer,
+    tip: Option<Oid>,
+) -> Result<std::collections::HashSet<String>, LogError> {
+    let Some(tip) = tip else { return Ok(std::collections::HashSet::new()) };
+    let path = folders.kept_code(writer);
+    if let Ok(text) = fs::read_to_string(&path)
+        && text.lines().next_back() == Some(&format!("tip {tip}"))
+    {
+        return Ok(text.lines().filter(|line| !line.starts_with("tip ")).map(ToOwned::to_owned).collect());
+    }
+    let mut kept = std::collections::HashSet::new();
+    let mut at = Some(tip);
+    while let Some(commit) = at {
+        let mut parents = repo.read_commit(commit)?.parents.into_iter();
+        // The first commit of the chain has code for all its parents.
+        let first = parents.next();
+        let earlier = match first {
+            Some(first) if repo.read_commit(first)?.message.starts_with(b"keep the code of ") => Some(first),
+            _ => None,
+        };
+        if earlier.is_none() {
+            kept.extend(first.map(|oid| oid.to_hex()));
+        }
+        kept.extend(parents.map(|oid| oid.to_hex()));
+        at = earlier;
+    }
+    let mut text: String = kept.iter().map(|commit| format!("{commit}\n")).collect();
+    text.push_str(&format!("tip {tip}\n"));
+    replace_file(&path, text.as_bytes());
+    Ok(kept)
+}
+
+/// Adds to the list beside the code chain what it holds now; the list is only a cache, so a failure costs time alone.
+fn note_kept(folders: &Folders, writer: &Writer, commits: &[Oid], tip: Option<Oid>) {
+    use std::io::Write as _;
+    let Some(tip) = tip else { return };
+    let path = folders.kept_code(writer);
+    let mut text: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
+    text.push_str(&format!("tip {tip}\n"));
+    let appended = File::options().append(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+    if appended.is_err() {
+        let _ = path.parent().map(fs::create_dir_all);
+        let _ = fs::remove_file(&path);
+    }
+}
+
+fn replace_file(path: &Path, bytes: &[u8]) {
+    let _ = path.parent().map(fs::create_dir_all);
+    let temporary = path.with_extension("new");
+    if fs::write(&temporary, bytes).is_ok() {
+        let _ = fs::rename(&temporary, path);
+    }
+}
+
+/// Git's name for what the domain names in hex.
+pub(super) fn oid(name: &ObjectName) -> Oid {
+    Oid::from_hex(name.as_str()).expect("an object's name is hex of the right length")
+}
+
+/// The domain's name for one of Git's objects.
+pub(super) fn name(oid: Oid) -> ObjectName {
+    oid.to_hex().parse().expect("Git names objects in hex")
+}

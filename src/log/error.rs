@@ -1,0 +1,72 @@
+//! What can go wrong with the log.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::git::GitError;
+
+/// Why something could not be done with the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Git could not do it.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A file of this clone's own state could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    File {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Nothing has this ID.
+    #[error("no entry has an ID that begins with `{0}`")]
+    NotFound(String),
+    /// Several entries have an ID that begins so.
+    #[error("`{prefix}` is short for {} entries", candidates.len())]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// What it is short for: ID and a line about each.
+        candidates: Vec<String>,
+    },
+    /// The repository cannot be written to.
+    #[error("a bare repository has no worktree to run in")]
+    Bare,
+    /// Objects went missing again and again while an entry was appended.
+    #[error("objects of the new entry vanish as soon as they are written")]
+    Vanishing,
+    /// A copy of this clone, or somebody by hand, moved this clone's own log.
+    #[error("another process keeps moving `{0}`")]
+    Contended(String),
+}
+
+impl LogError {
+    /// The next step, where there is one to name.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::NotFound(_) => Some("`git exp log` lists the entries".to_owned()),
+            Self::Ambiguous { candidates, .. } => Some(format!("give more digits; it may be {}", candidates.join(", "))),
+            Self::Vanishing => Some("is a `git gc --prune=now` or `git prune` running? try again when it is done".to_owned()),
+            Self::File { .. } | Self::Bare | Self::Contended(_) => None,
+        }
+    }
+
+    /// Whether what was asked for was wrong, rather than something outside having failed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_usage(),
+            Self::NotFound(_) | Self::Ambiguous { .. } | Self::Bare => true,
+            Self::File { .. } | Self::Vanishing | Self::Contended(_) => false,
+        }
+    }
+}
+
+/// Gives an I/O error the name of its file.
+pub(super) fn file_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> LogError {
+    let path = path.into();
+    move |source| LogError::File { action, path, source }
+}

@@ -1,0 +1,215 @@
+//! Checking the log: every entry, its commit, its files and its code, and whether the views say what it says.
+
+use std::collections::{HashMap, HashSet};
+
+use super::append::Lock;
+use super::error::LogError;
+use super::index::Index;
+use super::{Log, layout, message, notes, read};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, Writer};
+use crate::git::{Oid, Repo};
+
+/// What a check of the log found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// How many entries were looked at, over all logs.
+    pub entries: u64,
+    /// How many of their files were read and agreed with their hash.
+    pub files: u64,
+    /// How many files are not here, because data was not fetched.
+    pub absent_files: u64,
+    /// How many objects were missing and written again from the journal.
+    pub healed: u64,
+    /// Everything that is wrong.
+    pub damages: Vec<Damage>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What it is wrong with: an entry's ID, a ref or a view.
+    pub what: String,
+    /// What is wrong.
+    pub problem: String,
+    /// Whether `--repair` mends it.
+    pub is_repairable: bool,
+}
+
+/// Checks the log and the views.
+pub fn check(log: &Log) -> Result<Report, LogError> {
+    let mut report = Report { healed: log.heal()? as u64, ..Report::default() };
+    let tips = log.tips()?;
+    let mut seen: HashMap<EntryId, Entry> = HashMap::new();
+    for (writer, tip) in &tips {
+        check_log(log.repo(), writer, *tip, &mut seen, &mut report)?;
+    }
+    for entry in seen.values() {
+        for replaced in &entry.replaces {
+            if !seen.contains_key(replaced) {
+                report.add(entry.id.to_hex(), format!("it replaces {replaced}, which is not here"), false);
+            }
+        }
+    }
+    check_index(log, &seen, &mut report)?;
+    let wanted = notes::fold(seen.values());
+    for commit in notes::stale(log.repo(), &wanted)? {
+        report.add(layout::NOTES.to_owned(), format!("the note on {commit} is not what the log says"), true);
+    }
+    report.damages.sort_by(|a, b| (&a.what, &a.problem).cmp(&(&b.what, &b.problem)));
+    Ok(report)
+}
+
+/// Rebuilds every view from the log.
+pub fn repair(log: &Log) -> Result<(), LogError> {
+    {
+        let _lock = Lock::take(log.folders())?;
+        let folder = log.folders().index();
+        let _ = std::fs::remove_dir_all(&folder);
+        Index::rebuild(log.repo(), &folder, &log.tips()?)?;
+    }
+    log.repair_notes(&mut log.index()?)?;
+    Ok(())
+}
+
+impl Report {
+    fn add(&mut self, what: String, problem: String, is_repairable: bool) {
+        self.damages.push(Damage { what, problem, is_repairable });
+    }
+}
+
+fn check_log(
+    repo: &Repo,
+    writer: &Writer,
+    tip: Oid,
+    seen: &mut HashMap<EntryId, Entry>,
+    report: &mut Report,
+) -> Result<(), LogError> {
+    let name = layout::log_ref(writer);
+    let trees = trees_of(repo, &layout::data_ref(writer))?;
+    let code = code_of(repo, &layout::code_ref(writer))?;
+    let located = match read::log(repo, writer, tip, None) {
+        Ok(entries) => entries.expect("a whole log has no end to miss"),
+        Err(error) => {
+            report.add(name, format!("it cannot be read to its end: {error}"), false);
+            return Ok(());
+        }
+    };
+    let mut before: Option<Oid> = None;
+    for it in located {
+        report.entries += 1;
+        let id = it.entry.id.to_hex();
+        let commit = repo.read_commit(it.commit)?;
+        if commit.parents.len() != 1 || before.is_some_and(|before| commit.parents[0] != before) {
+            report.add(id.clone(), format!("its commit {} does not follow the entry before it alone", it.commit), false);
+        }
+        before = Some(it.commit);
+        match &it.entry.body {
+            Body::Unreadable { problem, .. } => report.add(id.clone(), problem.clone(), false),
+            _ if commit.message != message::of(&it.entry).as_bytes() => {
+                report.add(id.clone(), format!("the message of its commit {} was changed", it.commit), false);
+            }
+            _ => {}
+        }
+        check_files(repo, &it.entry, trees.as_ref(), report)?;
+        if let Body::Run(run) = &it.entry.body {
+            let commit = Oid::from_hex(run.code.commit.as_str());
+            let is_kept = commit.is_some_and(|commit| {
+                code.as_ref().is_none_or(|code| code.contains(&commit)) && repo.has_object(commit)
+            });
+            if !is_kept && code.is_some() {
+                report.add(id.clone(), format!("its code {} is not kept by the code chain", run.code.commit), false);
+            }
+        }
+        seen.insert(it.entry.id, it.entry);
+    }
+    Ok(())
+}
+
+/// The trees that a data chain holds; `None` where the chain is not here.
+fn trees_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
+    let Some(tip) = repo.read_ref(name)? else { return Ok(None) };
+    let mut trees = HashSet::new();
+    for step in repo.walk_first_parent(tip) {
+        trees.insert(step?.1.tree);
+    }
+    Ok(Some(trees))
+}
+
+/// The commits that a code chain holds as parents; `None` where the chain is not here.
+fn code_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
+    let Some(tip) = repo.read_ref(name)? else { return Ok(None) };
+    let mut commits = HashSet::new();
+    for step in repo.walk_first_parent(tip) {
+        let (oid, lite) = step?;
+        if lite.tree != repo.empty_tree() {
+            // The walk has left the chain for the first code commit it holds.
+            break;
+        }
+        commits.extend(repo.read_commit(oid)?.parents);
+    }
+    Ok(Some(commits))
+}
+
+fn check_files(
+    repo: &Repo,
+    entry: &Entry,
+    trees: Option<&HashSet<Oid>>,
+    report: &mut Report,
+) -> Result<(), LogError> {
+    let Some(list) = &entry.files else { return Ok(()) };
+    let id = entry.id.to_hex();
+    let Some(tree) = Oid::from_hex(list.tree.as_str()) else {
+        report.add(id, format!("`{}` names no tree of this repository", list.tree), false);
+        return Ok(());
+    };
+    match trees {
+        None => {
+            report.absent_files += list.files.len() as u64;
+            return Ok(());
+        }
+        Some(trees) if !trees.contains(&tree) => {
+            report.add(id.clone(), format!("its files {tree} are not in the data chain"), false);
+        }
+        Some(_) => {}
+    }
+    for file in &list.files {
+        match repo.read_path(tree, &file.name.0) {
+            Ok(Some(bytes)) if bytes.len() as u64 != file.bytes => report.add(
+                id.clone(),
+                format!("its file `{}` has {} bytes instead of {}", file.name, bytes.len(), file.bytes),
+                false,
+            ),
+            Ok(Some(bytes)) if blake3::hash(&bytes).to_hex().as_str() != file.blake3 => {
+                report.add(id.clone(), format!("its file `{}` was changed", file.name), false);
+            }
+            Ok(Some(_)) => report.files += 1,
+            Ok(None) => report.add(id.clone(), format!("its file `{}` is not in its tree", file.name), false),
+            Err(error) => report.add(id.clone(), format!("its file `{}` cannot be read: {error}", file.name), false),
+        }
+    }
+    Ok(())
+}
+
+fn check_index(log: &Log, seen: &HashMap<EntryId, Entry>, report: &mut Report) -> Result<(), LogError> {
+    let mut index = log.index()?;
+    let mut indexed: HashSet<EntryId> = HashSet::new();
+    let mut twice = 0;
+    for segment in index.segments() {
+        match segment.entries() {
+            Ok(entries) => {
+                for id in entries.as_chunks::<32>().0 {
+                    twice += u64::from(!indexed.insert(EntryId(*id)));
+                }
+            }
+            Err(error) => report.add("index".to_owned(), error.to_string(), true),
+        }
+    }
+    let missing = seen.keys().filter(|id| !indexed.contains(id)).count();
+    let strange = indexed.iter().filter(|id| !seen.contains_key(id)).count();
+    if missing + strange > 0 || twice > 0 {
+        let problem = format!("it lacks {missing} entries, has {strange} that no log has, and {twice} twice");
+        report.add("index".to_owned(), problem, true);
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! The index: a few columns of every entry, so that a list over 100,000 runs is an answer in milliseconds.
+//!
+//! It is a view: files of rows below `.git/exp/index`, named by a manifest that says which tip of which log they reach.
+//! Entries past those tips are read from the log whenever the index is opened, and written to a file of their own once they
+//! are many. Deleting the folder loses nothing but the time to build it again.
+
+pub mod query;
+pub mod rows;
+pub mod segment;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use self::rows::Rows;
+use self::segment::Segment;
+use super::error::LogError;
+use super::read::{self, Located};
+use crate::domain::id::Writer;
+use crate::git::{Oid, Repo};
+
+/// How many new entries are worth a file.
+const WORTH_A_FILE: usize = 256;
+/// How many files are made into one.
+const MANY_FILES: usize = 24;
+/// The version of the rows; another one is built anew.
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Manifest {
+    version: u32,
+    tips: BTreeMap<String, String>,
+    files: Vec<String>,
+    /// The latest time of an entry, in microseconds: an entry after it cannot be one that is already there.
+    latest: f64,
+}
+
+/// A few columns of every entry.
+#[derive(Debug)]
+pub struct Index {
+    segments: Vec<Segment>,
+    object_length: usize,
+}
+
+/// Where a row of the index is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowRef {
+    /// Which segment.
+    pub segment: usize,
+    /// Which row of it.
+    pub row: usize,
+}
+
+impl Index {
+    /// Opens the index in `folder` and brings it up to `tips`, the logs as they now stand.
+    pub fn open(repo: &Repo, folder: &Path, tips: &[(Writer, Oid)]) -> Result<Self, LogError> {
+        match Self::open_stored(repo, folder, tips)? {
+            Some(index) => Ok(index),
+            None => Self::rebuild(repo, folder, tips),
+        }
+    }
+
+    /// Builds the index anew from the logs.
+    pub fn rebuild(repo: &Repo, folder: &Path, tips: &[(Writer, Oid)]) -> Result<Self, LogError> {
+        let mut rows = Rows::default();
+        let mut known = HashSet::new();
+        let mut latest = f64::NEG_INFINITY;
+        for (writer, tip) in tips {
+            let entries = read::log(repo, writer, *tip, None)?.expect("a whole log has no end to miss");
+            for located in entries {
+                latest = latest.max(located.entry.time.as_microsecond() as f64);
+                if known.insert(located.entry.id) {
+                    push(&mut rows, &located);
+                }
+            }
+        }
+        let mut index = Self { segments: Vec::new(), object_length: repo.empty_tree().as_bytes().len() };
+        let manifest = Manifest { version: VERSION, latest, ..Manifest::default() };
+        index.keep(folder, manifest, tips, rows, true);
+        Ok(index)
+    }
+
+    /// The index as stored, with what came since; `None` where it is absent, damaged or not of these logs.
+    fn open_stored(repo: &Repo, folder: &Path, tips: &[(Writer, Oid)]) -> Result<Option<Self>, LogError> {
+        let Some(mut manifest) = read_manifest(folder) else { return Ok(None) };
+        let Some(mut segments) = open_files(folder, &manifest) else { return Ok(None) };
+        if manifest.tips.keys().any(|known| !tips.iter().any(|(writer, _)| writer.as_str() == known)) {
+            return Ok(None);
+        }
+        let mut rows = Rows::default();
+        let mut known: Option<HashSet<[u8; 32]>> = None;
+        for (writer, tip) in tips {
+            let reached = manifest.tips.get(writer.as_str()).and_then(|tip| Oid::from_hex(tip));
+            if reached == Some(*tip) {
+                continue;
+            }
+            let Some(entries) = read::log(repo, writer, *tip, reached)? else { return Ok(None) };
+            for located in entries {
+                let time = located.entry.time.as_microsecond() as f64;
+                if time <= manifest.latest {
+                    if known.is_none() {
+                        known = Some(all_ids(&mut segments, &rows).map_err(super::error::file_error("read", folder))?);
+                    }
+                    let known = known.as_mut().expect("just filled");
+                    if !known.insert(located.entry.id.0) {
+                        continue;
+                    }
+                } else if let Some(known) = &mut known {
+                    known.insert(located.entry.id.0);
+                }
+                manifest.latest = manifest.latest.max(time);
+                push(&mut rows, &located);
+            }
+        }
+        let mut index = Self { segments, object_length: repo.empty_tree().as_bytes().len() };
+        index.keep(folder, manifest, tips, rows, false);
+        Ok(Some(index))
+    }
+
+    /// Takes `rows` in; writes them to a file where they are worth one, or `always`.
+    fn keep(&mut self, folder: &Path, mut manifest: Manifest, tips: &[(Writer, Oid)], rows: Rows, always: bool) {
+        let worth = always || rows.len() >= WORTH_A_FILE;
+        let is_merge = worth && self.segments.len() + 1 >= MANY_FILES;
+        let mut rows = rows;
+        if is_merge {
+            let mut all = Rows::default();
+            let merged = self
+                .segments
+                .drain(..)
+                .chain([Segment::Recent(rows.clone())])
+                .try_for_each(|mut segment| segment::append(&mut all, &mut segment));
+            if merged.is_err() {
+                // The next opening builds it anew; this one goes on with what it could read.
+                let _ = fs::remove_dir_all(folder);
+            }
+            rows = all;
+            manifest.files.clear();
+        }
+        if worth {
+            manifest.tips = tips.iter().map(|(writer, tip)| (writer.to_string(), tip.to_hex())).collect();
+            // A repository that cannot be written to is read all the same.
+            let _ = store(folder, manifest, &rows);
+        }
+        if !rows.is_empty() {
+            self.segments.push(Segment::Recent(rows));
+        }
+    }
+
+    /// The segments, to be asked column by column.
+    pub fn segments(&mut self) -> &mut [Segment] {
+        &mut self.segments
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.segments.iter().map(Segment::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The blob that holds the entry of `row`.
+    pub fn blob(&mut self, row: RowRef) -> io::Result<Oid> {
+        let blobs = self.segments[row.segment].blobs()?;
+        object_at(&blobs, row.row, self.object_length)
+    }
+
+    /// The blobs that hold the entries of `rows`, in their order.
+    pub fn blobs(&mut self, rows: &[RowRef]) -> io::Result<Vec<Oid>> {
+        let mut columns: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
+        rows.iter()
+            .map(|row| {
+                if !columns.contains_key(&row.segment) {
+                    columns.insert(row.segment, self.segments[row.segment].blobs()?);
+                }
+                object_at(&columns[&row.segment], row.row, self.object_length)
+            })
+            .collect()
+    }
+
+    /// The commit that holds the entry of `row`.
+    pub fn commit(&mut self, row: RowRef) -> io::Result<Oid> {
+        let commits = self.segments[row.segment].commits()?;
+        object_at(&commits, row.row, self.object_length)
+    }
+
+    /// The rows of entries whose ID or nonce begins with the hex digits `prefix`.
+    pub fn with_prefix(&mut self, prefix: &str) -> io::Result<Vec<RowRef>> {
+        let mut found = Vec::new();
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            let entries = segment.entries()?;
+            let nonces = segment.nonces()?;
+            let ids = entries.as_chunks::<32>().0.iter().zip(nonces.as_chunks::<16>().0);
+            for (row, (entry, nonce)) in ids.enumerate() {
+                if begins_with(entry, prefix) || begins_with(nonce, prefix) {
+                    found.push(RowRef { segment: number, row });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ID of the entry of `row`.
+    pub fn id(&mut self, row: RowRef) -> io::Result<[u8; 32]> {
+        let entries = self.segments[row.segment].entries()?;
+        entries
+            .as_chunks::<32>()
+            .0
+            .get(row.row)
+            .copied()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
+    }
+}
+
+fn begins_with(bytes: &[u8], prefix: &str) -> bool {
+    prefix.len() <= bytes.len() * 2
+        && prefix.bytes().enumerate().all(|(place, digit)| {
+            let byte = bytes[place / 2];
+            let half = if place % 2 == 0 { byte >> 4 } else { byte & 15 };
+            char::from_digit(u32::from(half), 16) == Some(char::from(digit.to_ascii_lowercase()))
+        })
+}
+
+fn object_at(column: &[u8], row: usize, length: usize) -> io::Result<Oid> {
+    column
+        .get(row * length..(row + 1) * length)
+        .and_then(Oid::from_bytes)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
+}
+
+fn push(rows: &mut Rows, located: &Located) {
+    rows.push(&located.entry, located.commit.as_bytes(), located.blob.as_bytes());
+}
+
+fn all_ids(segments: &mut [Segment], rows: &Rows) -> io::Result<HashSet<[u8; 32]>> {
+    let mut known: HashSet<[u8; 32]> = rows.entries.iter().copied().collect();
+    for segment in segments {
+        known.extend(segment.entries()?.as_chunks::<32>().0);
+    }
+    Ok(known)
+}
+
+fn manifest_path(folder: &Path) -> PathBuf {
+    folder.join("manifest.json")
+}
+
+fn read_manifest(folder: &Path) -> Option<Manifest> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(manifest_path(folder)).ok()?).ok()?;
+    (manifest.version == VERSION).then_some(manifest)
+}
+
+fn open_files(folder: &Path, manifest: &Manifest) -> Option<Vec<Segment>> {
+    manifest.files.iter().map(|name| Segment::open(&folder.join(name)).ok()).collect()
+}
+
+/// Writes `rows` to a new file and then the manifest that names it; takes away files that no manifest names.
+///
+/// Two processes that do this at once write the same rows to files of their own; the manifest of one wins, and it names
+/// whole files only.
+fn store(folder: &Path, mut manifest: Manifest, rows: &Rows) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let lock = File::options().create(true).append(true).open(folder.join("lock"))?;
+    if lock.try_lock().is_err() {
+        return Ok(());
+    }
+    let old: HashSet<String> = manifest.files.iter().cloned().collect();
+    if !rows.is_empty() {
+        let mut file = tempfile::Builder::new().prefix("rows-").suffix(".index").tempfile_in(folder)?;
+        segment::write(rows, file.as_file_mut())?;
+        let (_, path) = file.keep().map_err(|error| error.error)?;
+        let name = path.file_name().and_then(|name| name.to_str()).expect("the name is our own");
+        manifest.files.push(name.to_owned());
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, &manifest)?;
+    file.persist(manifest_path(folder)).map_err(|error| error.error)?;
+    for stray in fs::read_dir(folder)?.filter_map(Result::ok) {
+        let name = stray.file_name().to_string_lossy().into_owned();
+        let is_ours = name.starts_with("rows-") && !manifest.files.contains(&name) && !old.contains(&name);
+        if is_ours {
+            fs::remove_file(stray.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What the index knows of entries, column by column.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, Nonce};
+use crate::domain::run::Run;
+
+/// Stands in a column of numbers where an entry has none; a NaN with bits of its own, unlike a NaN that was recorded.
+pub const MISSING: f64 = f64::from_bits(0x7ff8_0000_6578_7030);
+
+/// Whether `value` stands for no value, rather than being a recorded NaN.
+pub fn is_missing(value: f64) -> bool {
+    value.to_bits() == MISSING.to_bits()
+}
+
+/// Numbers of one name, for the rows that have one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers {
+    pub rows: Vec<u32>,
+    pub values: Vec<f64>,
+}
+
+/// Texts of one name, for the rows that have one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Texts {
+    pub rows: Vec<u32>,
+    /// Indices into `strings`.
+    pub values: Vec<u32>,
+    pub strings: Vec<String>,
+    known: HashMap<String, u32>,
+}
+
+impl Texts {
+    fn push(&mut self, row: u32, text: &str) {
+        let next = u32::try_from(self.strings.len()).expect("fewer texts than rows");
+        let value = *self.known.entry(text.to_owned()).or_insert_with(|| {
+            self.strings.push(text.to_owned());
+            next
+        });
+        self.rows.push(row);
+        self.values.push(value);
+    }
+}
+
+/// Rows of the index, in the order in which they were added.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    pub(super) entries: Vec<[u8; 32]>,
+    pub(super) nonces: Vec<[u8; 16]>,
+    /// The object names of the commits, one after the other.
+    pub(super) commits: Vec<u8>,
+    /// The object names of the blobs that hold the entries, one after the other.
+    pub(super) blobs: Vec<u8>,
+    pub(super) numbers: BTreeMap<String, Numbers>,
+    pub(super) texts: BTreeMap<String, Texts>,
+}
+
+impl Rows {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds the row of `entry`, which is held by the commit and the blob of these names.
+    pub fn push(&mut self, entry: &Entry, commit: &[u8], blob: &[u8]) {
+        let row = u32::try_from(self.len()).expect("fewer than four thousand million entries");
+        let EntryId(id) = entry.id;
+        let Nonce(nonce) = entry.nonce;
+        self.entries.push(id);
+        self.nonces.push(nonce);
+        self.commits.extend_from_slice(commit);
+        self.blobs.extend_from_slice(blob);
+        self.number(row, "time", entry.time.as_microsecond() as f64);
+        self.text(row, "kind", kind_word(&entry.body));
+        self.text(row, "writer", entry.writer.as_str());
+        if let Some(experiment) = entry.experiment() {
+            self.text(row, "experiment", experiment.as_str());
+        }
+        if !entry.replaces.is_empty() {
+            let replaced: Vec<String> = entry.replaces.iter().map(EntryId::to_hex).collect();
+            self.text(row, "replaces", &replaced.join(" "));
+        }
+        if let Body::Run(run) = &entry.body {
+            self.push_run(row, run);
+        }
+    }
+
+    fn push_run(&mut self, row: u32, run: &Run) {
+        self.number(row, "started", run.started.as_microsecond() as f64 / 1e6);
+        self.number(row, "trial", f64::from(run.trial));
+        if let Some(seed) = run.seed {
+            self.number(row, "seed", seed as f64);
+        }
+        if let Some(exit) = run.exit.shell_status() {
+            self.number(row, "exit", f64::from(exit));
+        }
+        self.text(row, "status", run.status.word());
+        self.text(row, "commit", run.code.commit.as_str());
+        self.text(row, "exact", if run.code.is_exact() { "true" } else { "false" });
+        if let Some(base) = &run.code.base {
+            self.text(row, "base", base.as_str());
+        }
+        if let Some(registration) = &run.membership.registration {
+            self.text(row, "registration", &registration.to_hex());
+        }
+        if let Some(label) = &run.label {
+            self.text(row, "label", label);
+        }
+        if let Some(branch) = &run.code.branch {
+            self.text(row, "branch", branch);
+        }
+        let words: Vec<String> = run.argv.iter().map(ToString::to_string).collect();
+        self.text(row, "argv", &words.join(" "));
+        for (name, value) in &run.params {
+            self.text(row, &format!("param.{name}"), value);
+        }
+        for (name, value) in &run.metrics {
+            if let Some(value) = value.value {
+                self.number(row, &format!("metric.{name}"), value);
+            }
+            for (case, value) in &value.cases {
+                self.number(row, &format!("metric.{name}[{case}]"), *value);
+            }
+        }
+    }
+
+    fn number(&mut self, row: u32, name: &str, value: f64) {
+        let column = match self.numbers.get_mut(name) {
+            Some(column) => column,
+            None => self.numbers.entry(name.to_owned()).or_default(),
+        };
+        column.rows.push(row);
+        column.values.push(value);
+    }
+
+    pub(super) fn text(&mut self, row: u32, name: &str, text: &str) {
+        let column = match self.texts.get_mut(name) {
+            Some(column) => column,
+            None => self.texts.entry(name.to_owned()).or_default(),
+        };
+        column.push(row, text);
+    }
+}
+
+fn kind_word(body: &Body) -> &str {
+    match body {
+        // Whatever it calls itself, no view may take it for one that can be read.
+        Body::Unreadable { .. } => "unreadable",
+        body => body.kind(),
+    }
+}

@@ -1,0 +1,294 @@
+//! The notes view: short lines of results on the commits that ran, so that plain `git log` shows them.
+//!
+//! A note is a function of the runs on its commit and of nothing else: for each experiment the newest runs, a line each,
+//! and a line that counts the rest. So it can be kept up run by run, in any order, or rendered anew, with the same bytes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::append::{Lock, oid};
+use super::error::LogError;
+use super::layout::NOTES;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::ObjectName;
+use crate::domain::metric::{BUILT_IN, Value};
+use crate::domain::run::{Run, Status};
+use crate::domain::number::significant;
+use crate::git::{Expected, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
+
+/// How many runs of one experiment have a line each on one commit.
+const LINES: usize = 50;
+/// How many metrics a line shows.
+const METRICS: usize = 4;
+
+/// The note on one commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    experiments: BTreeMap<String, Lines>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lines {
+    /// The newest runs; the lines begin with the time and end with the ID, so that they sort as the runs do.
+    newest: Vec<String>,
+    /// How many older ones there are, by status.
+    older: BTreeMap<String, u64>,
+}
+
+/// The commit that a run is noted on: what it ran, or what the snapshot it ran was made on.
+pub fn commit_of(run: &Run) -> &ObjectName {
+    run.code.base.as_ref().unwrap_or(&run.code.commit)
+}
+
+impl Note {
+    /// Reads a note back; `None` where somebody else wrote in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut note = Self::default();
+        for line in text.lines() {
+            if let Some((experiment, counts)) = line.split_once(": and ") {
+                let lines = note.experiments.entry(experiment.to_owned()).or_default();
+                let (_, counts) = counts.split_once(" earlier: ")?;
+                for count in counts.split(", ") {
+                    let (number, status) = count.split_once(' ')?;
+                    Status::from_word(status)?;
+                    *lines.older.entry(status.to_owned()).or_default() += number.parse::<u64>().ok()?;
+                }
+            } else {
+                let mut words = line.split(' ');
+                let _time = words.next().filter(|time| time.ends_with('Z'))?;
+                let experiment = words.next()?;
+                Status::from_word(words.next()?)?;
+                note.experiments.entry(experiment.to_owned()).or_default().newest.push(line.to_owned());
+            }
+        }
+        Some(note)
+    }
+
+    /// Adds a run, at its place by time.
+    pub fn add(&mut self, entry: &Entry, run: &Run) {
+        let lines = self.experiments.entry(run.membership.experiment.to_string()).or_default();
+        let line = line(entry, run);
+        if let Err(place) = lines.newest.binary_search(&line) {
+            lines.newest.insert(place, line);
+        }
+        if lines.newest.len() > LINES {
+            let oldest = lines.newest.remove(0);
+            let status = oldest.split(' ').nth(2).expect("a line has its status third");
+            *lines.older.entry(status.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// The text of the note.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        for (experiment, lines) in &self.experiments {
+            for line in &lines.newest {
+                let _ = writeln!(text, "{line}");
+            }
+            if !lines.older.is_empty() {
+                let total: u64 = lines.older.values().sum();
+                let counts: Vec<String> =
+                    lines.older.iter().map(|(status, number)| format!("{number} {status}")).collect();
+                let _ = writeln!(text, "{experiment}: and {total} earlier: {}", counts.join(", "));
+            }
+        }
+        text
+    }
+
+    /// How many runs it counts.
+    pub fn runs(&self) -> u64 {
+        self.experiments
+            .values()
+            .map(|lines| lines.newest.len() as u64 + lines.older.values().sum::<u64>())
+            .sum()
+    }
+}
+
+/// One line about a run.
+fn line(entry: &Entry, run: &Run) -> String {
+    let time = run.started.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+    let mut line = format!("{time} {} {}", run.membership.experiment, run.status);
+    if run.code.base.is_some() {
+        line.push_str(" dirty");
+    }
+    let is_built_in = |name: &str| BUILT_IN.iter().any(|(known, _)| *known == name);
+    let mut shown = 0;
+    let reported = run.metrics.iter().filter(|(name, _)| !is_built_in(name));
+    let timed = run.metrics.iter().filter(|(name, _)| *name == "wall_time");
+    for (name, value) in reported.chain(timed) {
+        if let Some(text) = short(value)
+            && shown < METRICS
+            && name.len() <= 40
+        {
+            let _ = write!(line, " {name}={text}");
+            shown += 1;
+        }
+    }
+    if let Some(seed) = run.seed {
+        let _ = write!(line, " seed={seed}");
+    }
+    if run.trials > 1 {
+        let _ = write!(line, " trial={}/{}", run.trial, run.trials);
+    }
+    if let Some(label) = &run.label {
+        let label: String = label.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(40).collect();
+        let _ = write!(line, " label={label}");
+    }
+    let _ = write!(line, " {}", entry.id.short());
+    line
+}
+
+fn short(value: &Value) -> Option<String> {
+    let number = significant(value.value?, 5);
+    Some(match &value.unit {
+        Some(unit) if unit.len() <= 12 && !unit.contains(char::is_whitespace) => format!("{number}{unit}"),
+        _ => number,
+    })
+}
+
+/// Takes the run of `entry` into the notes, with the lock held.
+pub(super) fn add(repo: &Repo, _lock: &Lock, entry: &Entry) -> Result<(), LogError> {
+    let Body::Run(run) = &entry.body else { return Ok(()) };
+    let commit = oid(commit_of(run));
+    change(repo, entry, |tip| {
+        let mut note = match note_on(repo, tip, commit)? {
+            Some(text) => Note::parse(&text).unwrap_or_default(),
+            None => Note::default(),
+        };
+        note.add(entry, run);
+        Ok(vec![(commit, Some(note.render()))])
+    })
+}
+
+/// The text of the note on `commit` in the notes commit `tip`.
+pub fn note_on(repo: &Repo, tip: Option<Oid>, commit: Oid) -> Result<Option<String>, LogError> {
+    let Some(tip) = tip else { return Ok(None) };
+    let root = repo.read_commit(tip)?.tree;
+    match find(repo, root, &commit.to_hex(), &mut Vec::new())? {
+        Some((blob, _)) => Ok(Some(String::from_utf8_lossy(&repo.read_blob(blob)?).into_owned())),
+        None => Ok(None),
+    }
+}
+
+/// Where a note is, whatever the fan-out of the tree: its blob and its path.
+fn find(
+    repo: &Repo,
+    tree: Oid,
+    rest: &str,
+    path: &mut Vec<u8>,
+) -> Result<Option<(Oid, Vec<u8>)>, LogError> {
+    let rows = repo.read_tree(tree)?;
+    if let Some(row) = rows.iter().find(|row| row.name == rest.as_bytes()) {
+        path.extend_from_slice(rest.as_bytes());
+        return Ok(Some((row.oid, path.clone())));
+    }
+    let Some((head, rest)) = rest.split_at_checked(2) else { return Ok(None) };
+    match rows.iter().find(|row| row.name == head.as_bytes() && row.mode == 0o040_000) {
+        Some(row) => {
+            path.extend_from_slice(head.as_bytes());
+            path.push(b'/');
+            find(repo, row.oid, rest, path)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Where a new note goes: two digits, a slash, the rest.
+fn place(commit: Oid) -> Vec<u8> {
+    let hex = commit.to_hex();
+    format!("{}/{}", &hex[..2], &hex[2..]).into_bytes()
+}
+
+type Texts = Vec<(Oid, Option<String>)>;
+
+/// Replaces the notes on the commits that `texts` names, from whatever the notes are when the ref is moved.
+fn change(
+    repo: &Repo,
+    because: &Entry,
+    texts: impl Fn(Option<Oid>) -> Result<Texts, LogError>,
+) -> Result<(), LogError> {
+    for _ in 0..8 {
+        let tip = repo.read_ref(NOTES)?;
+        let root = match tip {
+            Some(tip) => Some(repo.read_commit(tip)?.tree),
+            None => None,
+        };
+        let mut edits: Vec<(Vec<u8>, Option<(u32, Oid)>)> = Vec::new();
+        for (commit, text) in texts(tip)? {
+            let known = match root {
+                Some(root) => find(repo, root, &commit.to_hex(), &mut Vec::new())?,
+                None => None,
+            };
+            let path = known.map_or_else(|| place(commit), |(_, path)| path);
+            let blob = match text {
+                Some(text) => Some((0o100_644, repo.write_object(ObjectKind::Blob, text.as_bytes())?)),
+                None => None,
+            };
+            edits.push((path, blob));
+        }
+        let tree = repo.edit_tree(root, &edits)?;
+        if Some(tree) == root {
+            return Ok(());
+        }
+        let signature = Signature {
+            name: because.by.name.clone().into_bytes(),
+            email: because.by.email.clone().into_bytes(),
+            seconds: because.time.as_second(),
+            offset_minutes: 0,
+        };
+        let commit = repo.encode_commit(&NewCommit {
+            tree,
+            parents: tip.into_iter().collect(),
+            author: signature.clone(),
+            committer: signature,
+            message: b"results of git exp\n".to_vec(),
+        });
+        let commit = repo.write_object(ObjectKind::Commit, &commit)?;
+        let edit = RefEdit {
+            name: NOTES.to_owned(),
+            expected: tip.map_or(Expected::Absent, Expected::Is),
+            new: Some(commit),
+        };
+        match repo.update_refs(&[edit], "git exp") {
+            Err(error) if error.is_moved() => {}
+            result => return Ok(result?),
+        }
+    }
+    Err(LogError::Contended(NOTES.to_owned()))
+}
+
+/// The notes that `entries` come to, by commit.
+pub fn fold<'a>(entries: impl Iterator<Item = &'a Entry>) -> BTreeMap<ObjectName, Note> {
+    let mut notes: BTreeMap<ObjectName, Note> = BTreeMap::new();
+    for entry in entries {
+        if let Body::Run(run) = &entry.body {
+            notes.entry(commit_of(run).clone()).or_default().add(entry, run);
+        }
+    }
+    notes
+}
+
+/// The commits whose note is not what the log says.
+pub fn stale(repo: &Repo, wanted: &BTreeMap<ObjectName, Note>) -> Result<Vec<ObjectName>, LogError> {
+    let tip = repo.read_ref(NOTES)?;
+    let mut stale = Vec::new();
+    for (commit, note) in wanted {
+        if note_on(repo, tip, oid(commit))?.as_deref() != Some(note.render().as_str()) {
+            stale.push(commit.clone());
+        }
+    }
+    Ok(stale)
+}
+
+/// Writes the notes on `commits` anew, with the lock held; `because` signs the change.
+pub(super) fn rewrite(
+    repo: &Repo,
+    _lock: &Lock,
+    because: &Entry,
+    wanted: &BTreeMap<ObjectName, Note>,
+    commits: &[ObjectName],
+) -> Result<(), LogError> {
+    change(repo, because, |_| {
+        Ok(commits.iter().map(|commit| (oid(commit), wanted.get(commit).map(Note::render))).collect())
+    })
+}

@@ -1,0 +1,106 @@
+//! Reading entries from the chain of commits that holds them.
+
+use std::thread;
+
+use super::entry::decode;
+use super::error::LogError;
+use crate::domain::entry::{Body, Entry, Identity};
+use crate::domain::id::{EntryId, Nonce, Writer};
+use crate::git::{Oid, Repo};
+
+/// The largest entry that is read: nothing that is honest comes near it.
+const LARGEST_ENTRY: usize = 16 << 20;
+
+/// An entry and the objects that hold it.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The entry.
+    pub entry: Entry,
+    /// The commit of the log.
+    pub commit: Oid,
+    /// The blob with the entry's bytes.
+    pub blob: Oid,
+}
+
+/// The entries of the log that ends at `tip`, oldest first, without those up to the commit `after`.
+///
+/// `None` when `after` is not in this log, so that it must have been rewound or replaced.
+pub fn log(repo: &Repo, writer: &Writer, tip: Oid, after: Option<Oid>) -> Result<Option<Vec<Located>>, LogError> {
+    let mut commits = Vec::new();
+    let mut met = after.is_none();
+    for step in repo.walk_first_parent(tip) {
+        let (commit, lite) = step?;
+        if Some(commit) == after {
+            met = true;
+            break;
+        }
+        commits.push((commit, lite.tree));
+    }
+    if !met {
+        return Ok(None);
+    }
+    commits.reverse();
+    let half = commits.len().div_ceil(2).max(512);
+    let parts: Vec<Result<Vec<Located>, LogError>> = thread::scope(|scope| {
+        let workers: Vec<_> = commits
+            .chunks(half)
+            .map(|part| {
+                let repo = repo.clone();
+                scope.spawn(move || read_part(&repo, writer, part))
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("reading does not panic")).collect()
+    });
+    let mut entries = Vec::with_capacity(commits.len());
+    for part in parts {
+        entries.extend(part?);
+    }
+    Ok(Some(entries))
+}
+
+fn read_part(repo: &Repo, writer: &Writer, commits: &[(Oid, Oid)]) -> Result<Vec<Located>, LogError> {
+    let mut entries = Vec::with_capacity(commits.len());
+    for &(commit, tree) in commits {
+        if tree == repo.empty_tree() {
+            // The root, which only states the format.
+            continue;
+        }
+        entries.push(read_one(repo, writer, commit, tree)?);
+    }
+    Ok(entries)
+}
+
+fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Located, LogError> {
+    let rows = repo.read_tree(tree)?;
+    let Some(row) = rows.iter().find(|row| row.name == b"entry.json") else {
+        let entry = unreadable(commit, writer, "its commit holds no `entry.json`");
+        return Ok(Located { entry, commit, blob: commit });
+    };
+    let bytes = repo.read_blob(row.oid)?;
+    let entry = if bytes.len() > LARGEST_ENTRY {
+        unreadable(commit, writer, "it is larger than any entry may be")
+    } else {
+        decode(&bytes, writer)
+    };
+    Ok(Located { entry, commit, blob: row.oid })
+}
+
+/// The entry in `blob`.
+pub fn entry(repo: &Repo, writer: &Writer, blob: Oid) -> Result<Entry, LogError> {
+    Ok(decode(&repo.read_blob(blob)?, writer))
+}
+
+/// What stands for a commit that holds no entry; its ID is made from the commit's name, so that it can be spoken of.
+fn unreadable(commit: Oid, writer: &Writer, problem: &str) -> Entry {
+    Entry {
+        id: EntryId(*blake3::hash(commit.as_bytes()).as_bytes()),
+        writer: writer.clone(),
+        nonce: Nonce([0; 16]),
+        time: jiff::Timestamp::UNIX_EPOCH,
+        by: Identity::default(),
+        replaces: Vec::new(),
+        answers: None,
+        files: None,
+        body: Body::Unreadable { kind: None, problem: problem.to_owned() },
+    }
+}
