@@ -6,5 +6,6 @@ pub mod criterion;
 pub mod experiment;
 pub mod id;
 pub mod metric;
+pub mod quantity;
 pub mod run;
 pub mod topic;
