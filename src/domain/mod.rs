@@ -4,6 +4,7 @@ pub mod brief;
 pub mod bytes;
 pub mod criterion;
 pub mod experiment;
+pub mod filter;
 pub mod id;
 pub mod metric;
 pub mod quantity;
