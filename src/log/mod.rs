@@ -153,7 +153,7 @@ impl Log {
     }
 
     fn tallies(&self, index: &mut Index) -> std::io::Result<Tallies> {
-        let hidden = query::hidden(index)?;
+        let hidden = index::query::hidden(index)?;
         let mut tallies: Tallies = HashMap::new();
         for segment in index.segments() {
             let (Some(kinds), Some(experiments)) = (segment.texts("kind")?, segment.texts("experiment")?) else {
@@ -162,7 +162,7 @@ impl Log {
             let Some(statuses) = segment.texts("status")? else { continue };
             let registrations = segment.texts("registration")?.unwrap_or_default();
             let started = segment.numbers("started")?.unwrap_or_default();
-            let wall = segment.numbers("metric.wall_time")?.unwrap_or_default();
+            let wall = segment.numbers("wall_seconds")?.unwrap_or_default();
             let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
             let status_of: Vec<Option<Status>> =
                 statuses.strings.iter().map(|word| Status::from_word(word)).collect();

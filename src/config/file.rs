@@ -1,0 +1,513 @@
+//! The text of `exp.toml`, as serde reads it, and its way into a [`Layer`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de::Error as _};
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Problem, offset_of};
+use super::{CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Naming, Need, RunLayer, WorktreeFiles};
+use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
+use crate::domain::quantity::{parse_duration, parse_size};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    metrics: BTreeMap<String, MetricSection>,
+    capture: CaptureSection,
+    params: toml::Table,
+    config: ConfigSection,
+    datasets: BTreeMap<String, DatasetSection>,
+    repos: BTreeMap<String, String>,
+    needs: BTreeMap<String, NeedSection>,
+    worktree: WorktreeSection,
+    run: RunSection,
+    files: toml::Table,
+    gate: toml::Table,
+    policy: toml::Table,
+    roles: toml::Table,
+    ideas: toml::Table,
+    export: toml::Table,
+    notify: toml::Table,
+    budget: toml::Table,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct MetricSection {
+    unit: Option<String>,
+    #[serde(deserialize_with = "better")]
+    better: Option<Better>,
+    #[serde(deserialize_with = "kind")]
+    kind: Option<Kind>,
+    #[serde(deserialize_with = "summary")]
+    summary: Option<Summary>,
+    #[serde(deserialize_with = "scale")]
+    scale: Option<Scale>,
+    min_effect: Option<Effect>,
+    #[serde(rename = "match")]
+    pattern: Option<MetricPattern>,
+    description: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct CaptureSection {
+    max_artifact: Option<ArtifactSize>,
+    max_output: Option<Size>,
+    snapshot_max_file: Option<Size>,
+    snapshot_max_total: Option<Size>,
+    env: Vec<String>,
+    #[serde(deserialize_with = "naming")]
+    host: Option<Naming>,
+    #[serde(deserialize_with = "naming")]
+    user: Option<Naming>,
+    redact: Vec<Pattern>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConfigSection {
+    files: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DatasetSection {
+    version: Option<String>,
+    #[serde(alias = "files")]
+    paths: Lines,
+    hash: Option<String>,
+    preprocessing: Lines,
+    train: Lines,
+    eval: Lines,
+    description: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WorktreeSection {
+    include: Vec<String>,
+    copy: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RunSection {
+    timeout: Option<Time>,
+    seeds: Option<Vec<u64>>,
+}
+
+/// The words of a two- or more-way choice, read with the message that serde has for its own enums.
+macro_rules! choice {
+    ($function:ident, $name:ident) => {
+        fn $function<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$name>, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            $name::from_word(&text).map(Some).ok_or_else(|| {
+                let known: Vec<&str> = $name::ALL.iter().map(|value| value.word()).collect();
+                D::Error::custom(format!(
+                    "unknown variant `{text}`, expected one of `{}`",
+                    known.join("`, `")
+                ))
+            })
+        }
+    };
+}
+
+choice!(better, Better);
+choice!(kind, Kind);
+choice!(summary, Summary);
+choice!(scale, Scale);
+choice!(naming, Naming);
+
+struct Time(Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TimeVisitor;
+        impl Visitor<'_> for TimeVisitor {
+            type Value = Time;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration in quotes such as \"90s\", \"2h\" or \"1h30m\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+                parse_duration(text).map(Time).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(TimeVisitor)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Size(u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+        impl Visitor<'_> for SizeVisitor {
+            type Value = Size;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size such as \"10MiB\", or a number of bytes")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                parse_size(text).map(Size).map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Size, E> {
+                u64::try_from(bytes)
+                    .map(Size)
+                    .map_err(|_| E::custom(format!("`{bytes}` bytes are less than none")))
+            }
+        }
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+struct ArtifactSize(u64);
+
+impl<'de> Deserialize<'de> for ArtifactSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Size(bytes) = Size::deserialize(deserializer)?;
+        if bytes > LARGEST_ARTIFACT {
+            return Err(D::Error::custom("the limit cannot be above 95MiB: hosts refuse larger files"));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+struct Effect(f64);
+
+impl<'de> Deserialize<'de> for Effect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EffectVisitor;
+        impl Visitor<'_> for EffectVisitor {
+            type Value = Effect;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an effect such as 0.01 or \"1%\"")
+            }
+            fn visit_f64<E: de::Error>(self, effect: f64) -> Result<Effect, E> {
+                if effect.is_finite() && effect >= 0.0 {
+                    Ok(Effect(effect))
+                } else {
+                    Err(E::custom(format!("`{effect}` is not an effect; write it as 0.01 or \"1%\"")))
+                }
+            }
+            fn visit_i64<E: de::Error>(self, effect: i64) -> Result<Effect, E> {
+                self.visit_f64(effect as f64)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Effect, E> {
+                let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+                match percent {
+                    Some(percent) => self.visit_f64(percent / 100.0),
+                    None => Err(E::custom(format!("`{text}` is not an effect; write it as 0.01 or \"1%\""))),
+                }
+            }
+        }
+        deserializer.deserialize_any(EffectVisitor)
+    }
+}
+
+/// A regular expression that was compiled once to see that it can be.
+struct Pattern(String);
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        compiled(&text)?;
+        Ok(Self(text))
+    }
+}
+
+/// A regular expression with a group that catches a metric's value.
+struct MetricPattern(String);
+
+impl<'de> Deserialize<'de> for MetricPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if compiled::<D::Error>(&text)?.captures_len() < 2 {
+            return Err(D::Error::custom(
+                "the pattern has no group in parentheses to catch the value, as in 'loss: (\\S+)'",
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+fn compiled<E: de::Error>(text: &str) -> Result<regex::Regex, E> {
+    regex::Regex::new(text).map_err(|error| {
+        let message = error.to_string();
+        // The last line says what is wrong; those before draw the pattern, which is shown anyway.
+        let reason = message.lines().last().unwrap_or_default();
+        let reason = reason.trim().trim_start_matches("error: ");
+        E::custom(format!("the regular expression `{text}` cannot be used: {reason}"))
+    })
+}
+
+/// One text or several.
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl<'de> Deserialize<'de> for Lines {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LinesVisitor;
+        impl<'de> Visitor<'de> for LinesVisitor {
+            type Value = Lines;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Lines, E> {
+                Ok(Lines(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Lines, A::Error> {
+                let mut lines = Vec::new();
+                while let Some(line) = list.next_element()? {
+                    lines.push(line);
+                }
+                Ok(Lines(lines))
+            }
+        }
+        deserializer.deserialize_any(LinesVisitor)
+    }
+}
+
+struct NeedSection(Need);
+
+impl<'de> Deserialize<'de> for NeedSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Detailed {
+            command: Command,
+            timeout: Option<Time>,
+        }
+        struct Command(Vec<String>);
+        impl<'de> Deserialize<'de> for Command {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(NeedVisitor).map(|need| Self(need.0.command))
+            }
+        }
+        struct NeedVisitor;
+        impl<'de> Visitor<'de> for NeedVisitor {
+            type Value = NeedSection;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a check command: a text for the shell, a list of arguments, or a table with `command`",
+                )
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<NeedSection, E> {
+                if text.trim().is_empty() {
+                    return Err(E::custom("the check command is empty"));
+                }
+                let command = ["sh", "-c", text].map(str::to_owned).to_vec();
+                Ok(NeedSection(Need { command, timeout: None }))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NeedSection, A::Error> {
+                let mut command: Vec<String> = Vec::new();
+                while let Some(argument) = list.next_element()? {
+                    command.push(argument);
+                }
+                if command.first().is_none_or(String::is_empty) {
+                    return Err(A::Error::custom("the check command is empty"));
+                }
+                Ok(NeedSection(Need { command, timeout: None }))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NeedSection, A::Error> {
+                let detailed = Detailed::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(NeedSection(Need {
+                    command: detailed.command.0,
+                    timeout: detailed.timeout.map(|time| time.0),
+                }))
+            }
+        }
+        deserializer.deserialize_any(NeedVisitor)
+    }
+}
+
+/// The layer that `text` spells; `file_name` is how errors name it.
+pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
+    let refuse = |problem| ConfigError { file: file_name.to_owned(), problem };
+    // Editors on some systems put a mark before the first line, which TOML does not know.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let file: File = toml::from_str(text).map_err(|error| refuse(Problem::from_toml(text, &error)))?;
+    let document = DeTable::parse(text).map_err(|error| refuse(Problem::from_toml(text, &error)))?;
+    let at = |path: &[&str], message: String| {
+        refuse(Problem::at(text, offset_of(document.get_ref(), path).unwrap_or(0), message))
+    };
+
+    let mut metrics = BTreeMap::new();
+    for (name, section) in file.metrics {
+        if !is_name(&name) {
+            let mut error =
+                at(&["metrics", &name], format!("`{}` cannot name a metric", name.escape_debug()));
+            error.problem.hint = Some("use a name without spaces, quotes, `=` and backslashes".to_owned());
+            return Err(error);
+        }
+        let definition = if let Some(definition) = built_in(&name) {
+            if let Some(key) = section.first_key_but_min_effect() {
+                let mut error = at(
+                    &["metrics", &name, key],
+                    format!("`{key}` of the built-in metric `{name}` cannot be changed"),
+                );
+                error.problem.hint = Some(
+                    "only `min-effect` can be given for it; report your own value under another name"
+                        .to_owned(),
+                );
+                return Err(error);
+            }
+            Definition { min_effect: section.min_effect.map(|effect| effect.0), ..definition }
+        } else {
+            section.into_definition()
+        };
+        metrics.insert(name, definition);
+    }
+
+    let mut params = BTreeMap::new();
+    if let Some(DeValue::Table(table)) = document.get_ref().get("params").map(toml::Spanned::get_ref) {
+        flatten(table, "", &mut |name, value, path_start| {
+            if !is_name(&name) {
+                let message = format!("`{}` cannot name a parameter", name.escape_debug());
+                return Err(refuse(Problem::at(text, path_start, message)));
+            }
+            params.insert(name, value);
+            Ok(())
+        })?;
+    }
+
+    let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
+    let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
+    let sections = [
+        ("files", file.files),
+        ("gate", file.gate),
+        ("policy", file.policy),
+        ("roles", file.roles),
+        ("ideas", file.ideas),
+        ("export", file.export),
+        ("notify", file.notify),
+        ("budget", file.budget),
+    ];
+    Ok(Layer {
+        metrics,
+        capture: file.capture.into_layer(),
+        params,
+        config_files: file.config.files,
+        datasets,
+        repositories: file.repos,
+        needs,
+        worktree: WorktreeFiles { link: file.worktree.include, copy: file.worktree.copy },
+        run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
+        sections: sections
+            .into_iter()
+            .filter(|(_, table)| !table.is_empty())
+            .map(|(name, table)| (name.to_owned(), table))
+            .collect(),
+    })
+}
+
+impl MetricSection {
+    fn first_key_but_min_effect(&self) -> Option<&'static str> {
+        [
+            ("unit", self.unit.is_some()),
+            ("better", self.better.is_some()),
+            ("kind", self.kind.is_some()),
+            ("summary", self.summary.is_some()),
+            ("scale", self.scale.is_some()),
+            ("match", self.pattern.is_some()),
+            ("description", self.description.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(key, is_given)| is_given.then_some(key))
+    }
+
+    fn into_definition(self) -> Definition {
+        Definition {
+            unit: self.unit,
+            better: self.better,
+            kind: self.kind,
+            summary: self.summary.unwrap_or_default(),
+            scale: self.scale.unwrap_or_default(),
+            pattern: self.pattern.map(|pattern| pattern.0),
+            min_effect: self.min_effect.map(|effect| effect.0),
+            description: self.description,
+        }
+    }
+}
+
+impl CaptureSection {
+    fn into_layer(self) -> CaptureLayer {
+        let bytes = |size: Option<Size>| size.map(|size| size.0);
+        CaptureLayer {
+            max_artifact: self.max_artifact.map(|size| size.0),
+            max_output: bytes(self.max_output),
+            snapshot_max_file: bytes(self.snapshot_max_file),
+            snapshot_max_total: bytes(self.snapshot_max_total),
+            env: self.env,
+            host: self.host,
+            user: self.user,
+            redact: self.redact.into_iter().map(|pattern| pattern.0).collect(),
+        }
+    }
+}
+
+impl DatasetSection {
+    fn into_dataset(self) -> Dataset {
+        Dataset {
+            version: self.version,
+            paths: self.paths.0,
+            hash: self.hash,
+            preprocessing: self.preprocessing.0,
+            train: self.train.0,
+            eval: self.eval.0,
+            description: self.description,
+        }
+    }
+}
+
+/// Calls `take` with the dotted name, the text and the key's place of each value under `table`.
+fn flatten<E>(
+    table: &DeTable<'_>,
+    path: &str,
+    take: &mut impl FnMut(String, String, usize) -> Result<(), E>,
+) -> Result<(), E> {
+    for (key, value) in table {
+        let name =
+            if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(inner) => flatten(inner, &name, take)?,
+            scalar => take(name, written(scalar), key.span().start)?,
+        }
+    }
+    Ok(())
+}
+
+/// A value as it was written, so that `1e-4` stays `1e-4`; lists and tables in lists as JSON would have them.
+fn written(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => text.to_string(),
+        // Digits alone would lose what 0x and its like say.
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .map_or_else(|_| integer.as_str().to_owned(), |integer| integer.to_string()),
+        DeValue::Float(float) => float.as_str().to_owned(),
+        DeValue::Boolean(boolean) => boolean.to_string(),
+        DeValue::Datetime(datetime) => datetime.to_string(),
+        DeValue::Array(list) => {
+            let parts: Vec<String> = list.iter().map(|value| element(value.get_ref())).collect();
+            format!("[{}]", parts.join(", "))
+        }
+        DeValue::Table(table) => {
+            let parts: Vec<String> = table
+                .iter()
+                .map(|(key, value)| format!("{:?}: {}", key.get_ref(), element(value.get_ref())))
+                .collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+    }
+}
+
+fn element(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        value => written(value),
+    }
+}

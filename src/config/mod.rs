@@ -1,0 +1,643 @@
+//! `exp.toml` and its layers: defaults < user < repository < flags.
+//!
+//! Nothing here opens a file: callers hand in the text, since metrics, criteria and policy are read from
+//! another branch than capture settings.
+
+mod error;
+mod file;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use error::{ConfigError, Problem};
+pub use file::parse;
+
+use crate::domain::metric::{Definition, built_in, words};
+
+/// The largest file that is ever kept whole: hosts refuse files above 100 MB.
+pub const LARGEST_ARTIFACT: u64 = 95 << 20;
+
+/// How long the check of a needed service may take where nothing is said.
+pub const NEED_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a host's or a user's name is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Naming {
+    /// As it is.
+    #[default]
+    Name,
+    /// By a hash, so that equal names can be told.
+    Hash,
+    /// Not at all.
+    None,
+}
+
+words!(Naming { Name = "name", Hash = "hash", None = "none" });
+
+/// What one file or one set of options says; what it does not say is left to the layers below.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layer {
+    /// Metrics by name.
+    pub metrics: BTreeMap<String, Definition>,
+    /// What is captured of a run.
+    pub capture: CaptureLayer,
+    /// Default parameters by dotted name, values as they were written.
+    pub params: BTreeMap<String, String>,
+    /// Globs or paths of configuration files that are kept and hashed.
+    pub config_files: Vec<String>,
+    /// Datasets by name.
+    pub datasets: BTreeMap<String, Dataset>,
+    /// Sibling repositories whose commits are recorded: name, then path.
+    pub repositories: BTreeMap<String, String>,
+    /// Services that must be there before a run: name, then check.
+    pub needs: BTreeMap<String, Need>,
+    /// Ignored files that come along into a new worktree.
+    pub worktree: WorktreeFiles,
+    /// What holds for every run.
+    pub run: RunLayer,
+    /// Sections that are handed on as they are: `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`.
+    pub sections: BTreeMap<String, toml::Table>,
+}
+
+/// What one layer says about capture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CaptureLayer {
+    /// See [`Capture::max_artifact`].
+    pub max_artifact: Option<u64>,
+    /// See [`Capture::max_output`].
+    pub max_output: Option<u64>,
+    /// See [`Capture::snapshot_max_file`].
+    pub snapshot_max_file: Option<u64>,
+    /// See [`Capture::snapshot_max_total`].
+    pub snapshot_max_total: Option<u64>,
+    /// Names of environment variables to add, as globs; `!NAME` takes one of the layers below away.
+    pub env: Vec<String>,
+    /// See [`Capture::host`].
+    pub host: Option<Naming>,
+    /// See [`Capture::user`].
+    pub user: Option<Naming>,
+    /// Regular expressions of secrets to add.
+    pub redact: Vec<String>,
+}
+
+/// What one layer says about every run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunLayer {
+    /// How long a run may take.
+    pub timeout: Option<Duration>,
+    /// The seeds of the trials, in order.
+    pub seeds: Option<Vec<u64>>,
+}
+
+/// What holds after all layers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Metrics by name, the built-in ones included.
+    pub metrics: BTreeMap<String, Definition>,
+    /// What is captured of a run.
+    pub capture: Capture,
+    /// Default parameters by dotted name, values as they were written.
+    pub params: BTreeMap<String, String>,
+    /// Globs or paths of configuration files that are kept and hashed.
+    pub config_files: Vec<String>,
+    /// Datasets by name.
+    pub datasets: BTreeMap<String, Dataset>,
+    /// Sibling repositories whose commits are recorded: name, then path.
+    pub repositories: BTreeMap<String, String>,
+    /// Services that must be there before a run: name, then check.
+    pub needs: BTreeMap<String, Need>,
+    /// Ignored files that come along into a new worktree.
+    pub worktree: WorktreeFiles,
+    /// How long a run may take; absent for no limit.
+    pub timeout: Option<Duration>,
+    /// The seeds of the trials, in order; empty where none are configured.
+    pub seeds: Vec<u64>,
+    /// Sections that are handed on as they are, see [`Layer::sections`].
+    pub sections: BTreeMap<String, toml::Table>,
+}
+
+/// What is captured of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    /// The largest artifact, in bytes, that is kept whole.
+    pub max_artifact: u64,
+    /// How many bytes of each output stream are kept.
+    pub max_output: u64,
+    /// The largest untracked file, in bytes, that goes into a snapshot.
+    pub snapshot_max_file: u64,
+    /// How many bytes of untracked files go into one snapshot.
+    pub snapshot_max_total: u64,
+    /// Names of environment variables that are recorded, as globs.
+    pub env: Vec<String>,
+    /// How the host's name is recorded.
+    pub host: Naming,
+    /// How the user's name is recorded.
+    pub user: Naming,
+    /// Regular expressions of further secrets to redact.
+    pub redact: Vec<String>,
+}
+
+/// A named, versioned dataset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its version, as its makers count.
+    pub version: Option<String>,
+    /// Its files or folders, as paths or globs.
+    pub paths: Vec<String>,
+    /// The hash that its files must have.
+    pub hash: Option<String>,
+    /// The steps that made it what it is.
+    pub preprocessing: Vec<String>,
+    /// The files that list or hold the training part.
+    pub train: Vec<String>,
+    /// The files that list or hold the evaluation part.
+    pub eval: Vec<String>,
+    /// What it is, for people.
+    pub description: Option<String>,
+}
+
+/// A service that must be there before a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The command that exits with 0 when the service is there.
+    pub command: Vec<String>,
+    /// How long the command may take; [`NEED_TIMEOUT`] where nothing is said.
+    pub timeout: Option<Duration>,
+}
+
+/// Ignored files that come along into a new worktree, as paths or globs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorktreeFiles {
+    /// Those that are linked.
+    pub link: Vec<String>,
+    /// Those that are copied.
+    pub copy: Vec<String>,
+}
+
+/// Environment variables that change what a run does or how fast, and hold no secrets.
+const ENVIRONMENT: &[&str] = &[
+    "CONDA_DEFAULT_ENV",
+    "CUBLAS_*",
+    "CUDA_*",
+    "CUDNN_*",
+    "GOMAXPROCS",
+    "HIP_*",
+    "HSA_*",
+    "JAX_*",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "MALLOC_*",
+    "MKL_*",
+    "NCCL_*",
+    "NUMEXPR_*",
+    "NVIDIA_*",
+    "OMP_*",
+    "OPENBLAS_*",
+    "PYTHONHASHSEED",
+    "PYTHONPATH",
+    "PYTORCH_*",
+    "RAYON_NUM_THREADS",
+    "ROCR_*",
+    "RUSTFLAGS",
+    "SLURM_CPUS_PER_TASK",
+    "SLURM_JOB_ID",
+    "SLURM_JOB_PARTITION",
+    "SLURM_NNODES",
+    "SLURM_NTASKS",
+    "TF_*",
+    "TORCH_*",
+    "TRITON_*",
+    "TZ",
+    "VECLIB_*",
+    "VIRTUAL_ENV",
+    "XLA_*",
+];
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::of([])
+    }
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            max_artifact: 32 << 20,
+            max_output: 10 << 20,
+            snapshot_max_file: 10 << 20,
+            snapshot_max_total: 100 << 20,
+            env: ENVIRONMENT.iter().map(|&name| name.to_owned()).collect(),
+            host: Naming::default(),
+            user: Naming::default(),
+            redact: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// What holds under `layers`, the weakest first: user, repository, flags.
+    ///
+    /// What has a name (a metric, a dataset, a parameter) is replaced whole by a later layer that names it
+    /// too; lists of files, variables and secrets grow.
+    pub fn of(layers: impl IntoIterator<Item = Layer>) -> Self {
+        let mut settings = Self {
+            metrics: BTreeMap::new(),
+            capture: Capture::default(),
+            params: BTreeMap::new(),
+            config_files: Vec::new(),
+            datasets: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            needs: BTreeMap::new(),
+            worktree: WorktreeFiles::default(),
+            timeout: None,
+            seeds: Vec::new(),
+            sections: BTreeMap::new(),
+        };
+        for (name, _) in crate::domain::metric::BUILT_IN {
+            settings.metrics.extend(built_in(name).map(|definition| ((*name).to_owned(), definition)));
+        }
+        for layer in layers {
+            settings.apply(layer);
+        }
+        settings
+    }
+
+    /// What the team agreed on from `agreed` (the topic's or main branch), and how runs are made from `running` (the code that runs).
+    ///
+    /// So an experiment cannot loosen its own rules, and an old commit still runs as it did.
+    pub fn joined(agreed: Self, running: Self) -> Self {
+        Self { metrics: agreed.metrics, sections: agreed.sections, ..running }
+    }
+
+    /// The definition of the metric `name`, where it is declared or built in.
+    pub fn metric(&self, name: &str) -> Option<&Definition> {
+        self.metrics.get(name)
+    }
+
+    fn apply(&mut self, layer: Layer) {
+        self.metrics.extend(layer.metrics);
+        self.capture.apply(layer.capture);
+        self.params.extend(layer.params);
+        add(&mut self.config_files, layer.config_files);
+        self.datasets.extend(layer.datasets);
+        self.repositories.extend(layer.repositories);
+        self.needs.extend(layer.needs);
+        add(&mut self.worktree.link, layer.worktree.link);
+        add(&mut self.worktree.copy, layer.worktree.copy);
+        self.timeout = layer.run.timeout.or(self.timeout);
+        if let Some(seeds) = layer.run.seeds {
+            self.seeds = seeds;
+        }
+        for (name, table) in layer.sections {
+            self.sections.entry(name).or_default().extend(table);
+        }
+    }
+}
+
+impl Capture {
+    fn apply(&mut self, layer: CaptureLayer) {
+        self.max_artifact = layer.max_artifact.unwrap_or(self.max_artifact);
+        self.max_output = layer.max_output.unwrap_or(self.max_output);
+        self.snapshot_max_file = layer.snapshot_max_file.unwrap_or(self.snapshot_max_file);
+        self.snapshot_max_total = layer.snapshot_max_total.unwrap_or(self.snapshot_max_total);
+        self.host = layer.host.unwrap_or(self.host);
+        self.user = layer.user.unwrap_or(self.user);
+        for name in layer.env {
+            match name.strip_prefix('!') {
+                Some(name) => self.env.retain(|known| known != name),
+                None => add(&mut self.env, [name]),
+            }
+        }
+        add(&mut self.redact, layer.redact);
+    }
+}
+
+fn add(list: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    for item in more {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::metric::{Better, Kind, Scale, Summary};
+
+    fn refusal(text: &str) -> String {
+        let error = parse(text, "exp.toml").expect_err("the text is wrong");
+        let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        format!("{error}\n{}{hint}", error.source().expect("an error has its problem"))
+    }
+
+    const WHOLE: &str = r#"
+        [metrics.val_bpb]
+        unit = "bits"
+        better = "lower"
+        kind = "quality"
+        summary = "min"
+        scale = "difference"
+        min-effect = "1%"
+        match = '^val_bpb:\s+(\S+)'
+        description = "bits per byte on the validation part"
+
+        [metrics.wall_time]
+        min-effect = 0.02
+
+        [capture]
+        max-artifact = "20MiB"
+        max-output = 4096
+        env = ["MY_*", "!LANG"]
+        host = "hash"
+        user = "none"
+        redact = ['corp-[0-9a-f]{32}']
+        snapshot-max-file = "1MB"
+        snapshot-max-total = "5MB"
+
+        [params]
+        lr = 1e-4
+        layers = 1_000
+        mask = 0xff
+        name = "a b"
+        causal = true
+        sizes = [1, 2.50, "x"]
+        [params.model]
+        width = 8
+        deep.er = "yes"
+
+        [config]
+        files = ["configs/*.yaml"]
+
+        [datasets.wine]
+        version = "2009"
+        files = "data/wine.csv"
+        preprocessing = ["drop duplicates"]
+        train = ["splits/train.txt"]
+        eval = "splits/eval.txt"
+
+        [repos]
+        kernels = "../kernels"
+
+        [needs]
+        tracker = "curl -fs localhost"
+        database = ["pg_isready", "-q"]
+        worker = { command = "true", timeout = "5s" }
+
+        [worktree]
+        include = [".venv"]
+        copy = ["local.env"]
+
+        [run]
+        timeout = "1h30m"
+        seeds = [1, 2, 3]
+
+        [gate]
+        command = "make smoke"
+    "#;
+
+    #[test]
+    fn a_file_may_hold_every_section() {
+        let layer = parse(WHOLE, "exp.toml").expect("the file is right");
+        assert_eq!(
+            layer.metrics["val_bpb"],
+            Definition {
+                unit: Some("bits".to_owned()),
+                better: Some(Better::Lower),
+                kind: Some(Kind::Quality),
+                summary: Summary::Min,
+                scale: Scale::Difference,
+                pattern: Some(r"^val_bpb:\s+(\S+)".to_owned()),
+                min_effect: Some(0.01),
+                description: Some("bits per byte on the validation part".to_owned()),
+            }
+        );
+        assert_eq!(layer.metrics["wall_time"].min_effect, Some(0.02));
+        assert_eq!(layer.metrics["wall_time"].unit.as_deref(), Some("s"));
+        assert_eq!(layer.capture.max_artifact, Some(20 << 20));
+        assert_eq!(layer.capture.max_output, Some(4096));
+        assert_eq!(layer.datasets["wine"].paths, ["data/wine.csv"]);
+        assert_eq!(layer.datasets["wine"].eval, ["splits/eval.txt"]);
+        assert_eq!(layer.needs["tracker"].command, ["sh", "-c", "curl -fs localhost"]);
+        assert_eq!(layer.needs["database"].command, ["pg_isready", "-q"]);
+        assert_eq!(layer.needs["worker"].timeout, Some(Duration::from_secs(5)));
+        assert_eq!(layer.worktree.link, [".venv"]);
+        assert_eq!(layer.run.timeout, Some(Duration::from_mins(90)));
+        assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
+    }
+
+    #[test]
+    fn parameters_keep_the_text_they_were_written_with() {
+        let layer = parse(WHOLE, "exp.toml").expect("the file is right");
+        let params: Vec<String> =
+            layer.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_snapshot!(params.join("\n"), @r#"
+        causal=true
+        layers=1000
+        lr=1e-4
+        mask=255
+        model.deep.er=yes
+        model.width=8
+        name=a b
+        sizes=[1, 2.50, "x"]
+        "#);
+    }
+
+    #[test]
+    fn an_empty_file_says_nothing() {
+        assert_eq!(parse("", "exp.toml"), Ok(Layer::default()));
+        assert_eq!(Settings::of([Layer::default()]), Settings::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
+        assert_snapshot!(refusal("# metrics\n[metrics.loss]\n  beter = \"lower\"\n"), @"
+        cannot read `exp.toml`
+        line 3, column 3: unknown key `beter` in `metrics.loss`; did you mean `better`?
+        ");
+    }
+
+    #[test]
+    fn an_unknown_section_is_an_error() {
+        assert_snapshot!(refusal("[metric.loss]\nunit = \"s\"\n"), @"
+        cannot read `exp.toml`
+        line 1, column 2: unknown key `metric`; did you mean `metrics`?
+        ");
+        assert_snapshot!(refusal("zebra = 1\n"), @"
+        cannot read `exp.toml`
+        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`
+        ");
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_with_the_nearest_known_one() {
+        assert_snapshot!(refusal("[metrics]\nloss = { better = \"lwoer\" }\n"), @"
+        cannot read `exp.toml`
+        line 2, column 19: unknown value `lwoer` in `metrics.loss.better`; did you mean `lower`?
+        ");
+        assert_snapshot!(refusal("[capture]\nhost = \"secret\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 8: unknown value `secret` in `capture.host`; known are `name`, `hash`, `none`
+        ");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named() {
+        assert_snapshot!(refusal("[run]\ntimeout = 90\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 11: in `run.timeout`: invalid type: integer `90`, expected a duration in quotes such as "90s", "2h" or "1h30m"
+        "#);
+        assert_snapshot!(refusal("[run]\ntimeout = \"soon\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 11: in `run.timeout`: `soon` is not a duration; write it as `90s`, `2h` or `1h30m`
+        ");
+        assert_snapshot!(refusal("[run]\nseeds = [1, \"two\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 13: in `run.seeds`: invalid type: string "two", expected a whole number
+        "#);
+        assert_snapshot!(refusal("[metrics.loss]\nmin-effect = \"much\"\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 14: in `metrics.loss.min-effect`: `much` is not an effect; write it as 0.01 or "1%"
+        "#);
+        assert_snapshot!(refusal("[needs]\ndatabase = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 12: `[]` in `needs.database`: the check command is empty
+        ");
+        assert_snapshot!(refusal("[needs.database]\ncomand = \"true\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `comand` in `needs.database`; did you mean `command`?
+        ");
+        assert_snapshot!(refusal("[capture]\nmax-artifact = \"1GiB\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 16: `1GiB` in `capture.max-artifact`: the limit cannot be above 95MiB: hosts refuse larger files
+        ");
+        assert_snapshot!(refusal("[capture]\nmax-output = \"lots\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 14: in `capture.max-output`: `lots` is not a size; write it as `512KiB`, `10MiB` or `2GB`
+        ");
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_work_is_an_error() {
+        assert_snapshot!(refusal("[metrics.loss]\nmatch = 'loss: (\\S+'\n"), @r"
+        cannot read `exp.toml`
+        line 2, column 9: in `metrics.loss.match`: the regular expression `loss: (\S+` cannot be used: unclosed group
+        ");
+        assert_snapshot!(refusal("[metrics.loss]\nmatch = 'loss: \\S+'\n"), @r"
+        cannot read `exp.toml`
+        line 2, column 9: `loss: \S+` in `metrics.loss.match`: the pattern has no group in parentheses to catch the value, as in 'loss: (\S+)'
+        ");
+        assert_snapshot!(refusal("[capture]\nredact = ['[']\n"), @"
+        cannot read `exp.toml`
+        line 2, column 10: `['[']` in `capture.redact`: the regular expression `[` cannot be used: unclosed character class
+        ");
+    }
+
+    #[test]
+    fn a_built_in_metric_keeps_its_meaning() {
+        assert_snapshot!(refusal("[metrics.wall_time]\nmin-effect = 0.1\nbetter = \"higher\"\n"), @"
+        cannot read `exp.toml`
+        line 3, column 1: `better` of the built-in metric `wall_time` cannot be changed
+        hint: only `min-effect` can be given for it; report your own value under another name
+        ");
+    }
+
+    #[test]
+    fn a_name_that_no_metric_can_have_is_an_error() {
+        assert_snapshot!(refusal("[metrics.\"my loss\"]\nunit = \"s\"\n"), @"
+        cannot read `exp.toml`
+        line 1, column 10: `my loss` cannot name a metric
+        hint: use a name without spaces, quotes, `=` and backslashes
+        ");
+        assert_snapshot!(refusal("[params]\nlr = 1\n\"a b\" = 2\n"), @"
+        cannot read `exp.toml`
+        line 3, column 1: `a b` cannot name a parameter
+        ");
+    }
+
+    #[test]
+    fn broken_toml_is_shown_with_its_place() {
+        assert_snapshot!(refusal("[metrics.loss\n"), @"
+        cannot read `exp.toml`
+        line 1, column 14: unclosed table, expected `]`
+        ");
+        assert_snapshot!(refusal("[run]\ntimeout = 1h\n"), @"
+        cannot read `exp.toml`
+        line 2, column 11: `1h`: string values must be quoted, expected literal string
+        ");
+        assert_snapshot!(refusal("[run]\n[run]\n"), @"
+        cannot read `exp.toml`
+        line 2, column 2: `run`: duplicate key
+        ");
+    }
+
+    #[test]
+    fn a_column_counts_characters() {
+        assert_snapshot!(refusal("repos = { \"größe\" = \"x\", \"naïve\" = 1 }\n"), @"
+        cannot read `exp.toml`
+        line 1, column 36: in `repos.naïve`: invalid type: integer `1`, expected a string
+        ");
+    }
+
+    #[test]
+    fn a_later_layer_wins_and_lists_grow() {
+        let user = parse(
+            "[capture]\nhost = \"none\"\nmax-output = 1\nenv = [\"MINE\"]\n[params]\nlr = 1\nsize = 2\n",
+            "~/.config/git/exp.toml",
+        );
+        let repository = parse(WHOLE, "exp.toml");
+        let flags = Layer {
+            run: RunLayer { timeout: None, seeds: Some(vec![7]) },
+            params: BTreeMap::from([("lr".to_owned(), "3e-4".to_owned())]),
+            ..Layer::default()
+        };
+        let settings =
+            Settings::of([user.expect("the file is right"), repository.expect("the file is right"), flags]);
+        assert_eq!(settings.capture.host, Naming::Hash);
+        assert_eq!(settings.capture.max_output, 4096);
+        assert_eq!(settings.capture.snapshot_max_total, 5_000_000);
+        assert!(settings.capture.env.contains(&"MINE".to_owned()));
+        assert!(settings.capture.env.contains(&"MY_*".to_owned()));
+        assert!(settings.capture.env.contains(&"OMP_*".to_owned()));
+        assert!(!settings.capture.env.contains(&"LANG".to_owned()));
+        assert_eq!(settings.params["lr"], "3e-4");
+        assert_eq!(settings.params["size"], "2");
+        assert_eq!(settings.seeds, [7]);
+        assert_eq!(settings.timeout, Some(Duration::from_mins(90)));
+        assert_eq!(settings.metric("peak_rss").and_then(|metric| metric.unit.as_deref()), Some("bytes"));
+    }
+
+    #[test]
+    fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
+        let layer = |text| parse(text, "exp.toml").expect("the file is right");
+        let agreed =
+            layer("[metrics.loss]\nbetter = \"lower\"\n[policy]\ntrials = 5\n[capture]\nhost = \"none\"\n");
+        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[policy]\ntrials = 1\n[params]\nlr = 1\n");
+        let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
+        assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
+        assert_eq!(settings.sections["policy"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.capture.host, Naming::Name);
+        assert_eq!(settings.params["lr"], "1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[ -~\n\"'é\u{feff}\\[\\]={}.]{0,60}") {
+            let _ = parse(&text, "exp.toml");
+        }
+
+        #[test]
+        fn no_damage_to_a_file_makes_it_panic(at in 0..WHOLE.len(), length in 0_usize..40) {
+            let end = (at + length).min(WHOLE.len());
+            let text = format!("{}{}", &WHOLE[..at], &WHOLE[end..]);
+            let _ = parse(&text, "exp.toml");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Picking and ordering runs by their columns, without reading a single entry.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use super::rows::is_missing;
+use super::segment::{Segment, TextColumn};
+use super::{Index, RowRef};
+use crate::domain::filter::{Comparison, Direction, Expression, Field, Name, SortKey, SortValue, Value};
+use crate::domain::id::EntryId;
+
+/// What is asked of the runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Query<'a> {
+    /// What a run must be.
+    pub filter: Option<&'a Expression>,
+    /// How they are ordered, the most important key first; the newest come first where all keys agree.
+    pub sort: &'a [SortKey],
+    /// How many are wanted.
+    pub limit: Option<usize>,
+    /// The topic of each registered experiment, by the hex of its registration's ID.
+    pub topics: Option<&'a HashMap<String, String>>,
+}
+
+/// What a query found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The rows, in order, no more than were wanted.
+    pub rows: Vec<RowRef>,
+    /// How many runs matched.
+    pub matched: usize,
+    /// How many runs there are.
+    pub runs: usize,
+}
+
+/// The entries that another one takes the place of.
+pub fn hidden(index: &mut Index) -> io::Result<HashSet<[u8; 32]>> {
+    let mut hidden = HashSet::new();
+    for segment in index.segments() {
+        if let Some(replaced) = segment.texts("replaces")? {
+            let ids = replaced.strings.iter().flat_map(|text| text.split(' '));
+            hidden.extend(ids.filter_map(|id| id.parse::<EntryId>().ok()).map(|id| id.0));
+        }
+    }
+    Ok(hidden)
+}
+
+/// The runs that `query` asks for.
+pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
+    let hidden = hidden(index)?;
+    let mut found = Found::default();
+    let mut picked: Vec<(Vec<SortValue>, f64, RowRef)> = Vec::new();
+    for (number, segment) in index.segments().iter_mut().enumerate() {
+        let Some(kinds) = segment.texts("kind")? else { continue };
+        let runs = kinds.strings.iter().position(|kind| kind == "run");
+        let Some(runs) = runs.and_then(|place| u32::try_from(place + 1).ok()) else { continue };
+        let mut is_picked: Vec<bool> = kinds.ids.iter().map(|&kind| kind == runs).collect();
+        if !hidden.is_empty() {
+            for (picked, id) in is_picked.iter_mut().zip(segment.entries()?.as_chunks::<32>().0) {
+                *picked &= !hidden.contains(id);
+            }
+        }
+        found.runs += is_picked.iter().filter(|picked| **picked).count();
+        if let Some(filter) = query.filter {
+            let matching = evaluate(segment, filter, query.topics)?;
+            for (picked, matches) in is_picked.iter_mut().zip(matching) {
+                *picked &= matches;
+            }
+        }
+        let rows: Vec<usize> =
+            is_picked.iter().enumerate().filter(|(_, picked)| **picked).map(|(row, _)| row).collect();
+        found.matched += rows.len();
+        let started = segment.numbers("started")?.unwrap_or_default();
+        let keys = sort_values(segment, query, &rows)?;
+        picked.extend(rows.into_iter().zip(keys).map(|(row, keys)| {
+            let started = started.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+            (keys, started, RowRef { segment: number, row })
+        }));
+    }
+    let compare = |a: &(Vec<SortValue>, f64, RowRef), b: &(Vec<SortValue>, f64, RowRef)| {
+        query
+            .sort
+            .iter()
+            .zip(a.0.iter().zip(&b.0))
+            .map(|(key, (a, b))| a.compare(b, key.direction))
+            .find(|ordering| *ordering != Ordering::Equal)
+            .unwrap_or_else(|| b.1.total_cmp(&a.1).then(b.2.cmp(&a.2)))
+    };
+    if let Some(limit) = query.limit
+        && limit < picked.len()
+        && limit > 0
+    {
+        picked.select_nth_unstable_by(limit - 1, compare);
+        picked.truncate(limit);
+    }
+    picked.sort_unstable_by(compare);
+    picked.truncate(query.limit.unwrap_or(usize::MAX));
+    found.rows = picked.into_iter().map(|(_, _, row)| row).collect();
+    Ok(found)
+}
+
+/// A name's numbers and texts in one segment.
+#[derive(Default)]
+struct Columns {
+    numbers: Option<Vec<f64>>,
+    texts: Option<TextColumn>,
+    /// The number that each distinct text spells, where texts may be numbers.
+    spelled: Vec<Option<f64>>,
+}
+
+impl Columns {
+    fn load(
+        segment: &mut Segment,
+        name: &Name,
+        topics: Option<&HashMap<String, String>>,
+    ) -> io::Result<Self> {
+        let numbers = |segment: &mut Segment, name: &str| {
+            Ok::<_, io::Error>(Self { numbers: segment.numbers(name)?, ..Self::default() })
+        };
+        let texts =
+            |segment: &mut Segment, name: &str| Ok::<_, io::Error>(Self { texts: segment.texts(name)?, ..Self::default() });
+        match name {
+            Name::Bare(_) => Ok(Self::default()),
+            Name::Metric { name, case: None } => numbers(segment, &format!("metric.{name}")),
+            Name::Metric { name, case: Some(case) } => numbers(segment, &format!("metric.{name}[{case}]")),
+            Name::Param(name) => {
+                let mut columns = texts(segment, &format!("param.{name}"))?;
+                if let Some(texts) = &columns.texts {
+                    columns.spelled = texts.strings.iter().map(|text| text.parse().ok()).collect();
+                }
+                Ok(columns)
+            }
+            Name::Field(field) => match field {
+                Field::Trial | Field::Seed | Field::Exit | Field::Started => numbers(segment, field.word()),
+                Field::WallTime => numbers(segment, "wall_seconds"),
+                Field::Topic => {
+                    let mut columns = texts(segment, "registration")?;
+                    let known = columns.texts.get_or_insert_default();
+                    let none = String::new();
+                    for text in &mut known.strings {
+                        *text = topics.and_then(|topics| topics.get(text)).unwrap_or(&none).clone();
+                    }
+                    let is_named: Vec<bool> = known.strings.iter().map(|text| !text.is_empty()).collect();
+                    for id in &mut known.ids {
+                        if id.checked_sub(1).is_some_and(|place| !is_named[place as usize]) {
+                            *id = 0;
+                        }
+                    }
+                    Ok(columns)
+                }
+                Field::Status
+                | Field::Label
+                | Field::Experiment
+                | Field::Commit
+                | Field::Branch
+                | Field::Exact
+                | Field::Argv => texts(segment, field.word()),
+            },
+        }
+    }
+
+    fn number(&self, row: usize) -> Option<f64> {
+        match &self.numbers {
+            Some(numbers) => numbers.get(row).copied().filter(|value| !is_missing(*value)),
+            None => self.spelled.get(self.text_id(row)?).copied().flatten(),
+        }
+    }
+
+    fn text_id(&self, row: usize) -> Option<usize> {
+        (*self.texts.as_ref()?.ids.get(row)? as usize).checked_sub(1)
+    }
+
+    fn text(&self, row: usize) -> Option<Cow<'_, str>> {
+        self.texts.as_ref()?.get(row).map(Cow::Borrowed)
+    }
+
+    fn has(&self, row: usize) -> bool {
+        self.number(row).is_some() || self.text_id(row).is_some()
+    }
+}
+
+fn evaluate(
+    segment: &mut Segment,
+    expression: &Expression,
+    topics: Option<&HashMap<String, String>>,
+) -> io::Result<Vec<bool>> {
+    match expression {
+        Expression::And(parts) => combine(segment, parts, topics, |a, b| a & b),
+        Expression::Or(parts) => combine(segment, parts, topics, |a, b| a | b),
+        Expression::Not(part) => {
+            Ok(evaluate(segment, part, topics)?.into_iter().map(|matches| !matches).collect())
+        }
+        Expression::Compare(comparison) => compare(segment, comparison, topics),
+        Expression::Has(name) => has(segment, name, topics),
+        Expression::Missing(name) => Ok(has(segment, name, topics)?.into_iter().map(|has| !has).collect()),
+    }
+}
+
+fn combine(
+    segment: &mut Segment,
+    parts: &[Expression],
+    topics: Option<&HashMap<String, String>>,
+    join: impl Fn(bool, bool) -> bool,
+) -> io::Result<Vec<bool>> {
+    let mut joined: Option<Vec<bool>> = None;
+    for part in parts {
+        let matches = evaluate(segment, part, topics)?;
+        joined = Some(match joined {
+            Some(before) => before.into_iter().zip(matches).map(|(a, b)| join(a, b)).collect(),
+            None => matches,
+        });
+    }
+    Ok(joined.unwrap_or_else(|| vec![true; segment.len()]))
+}
+
+fn has(segment: &mut Segment, name: &Name, topics: Option<&HashMap<String, String>>) -> io::Result<Vec<bool>> {
+    let mut has = vec![false; segment.len()];
+    for candidate in name.candidates() {
+        let columns = Columns::load(segment, candidate, topics)?;
+        for (row, has) in has.iter_mut().enumerate() {
+            *has |= columns.has(row);
+        }
+    }
+    Ok(has)
+}
+
+/// What a comparison answers for each row: for the first thing its name can stand for that the row has.
+fn compare(
+    segment: &mut Segment,
+    comparison: &Comparison,
+    topics: Option<&HashMap<String, String>>,
+) -> io::Result<Vec<bool>> {
+    let rows = segment.len();
+    let wants_text = matches!(comparison.value, Value::Text(_));
+    let mut answers: Vec<Option<bool>> = vec![None; rows];
+    for name in comparison.name.candidates() {
+        let columns = Columns::load(segment, name, topics)?;
+        let by_text: Vec<bool> = match &columns.texts {
+            Some(texts) => texts.strings.iter().map(|text| comparison.holds_for_text(name, text)).collect(),
+            None => Vec::new(),
+        };
+        for (row, answer) in answers.iter_mut().enumerate().filter(|(_, answer)| answer.is_none()) {
+            let number = columns.number(row);
+            *answer = match (number, columns.text_id(row)) {
+                (Some(number), _) if !wants_text => Some(comparison.holds_for_number(number)),
+                (_, Some(text)) => Some(by_text[text]),
+                (Some(number), None) => Some(comparison.holds_for_number(number)),
+                (None, None) => None,
+            };
+        }
+    }
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or(false)).collect())
+}
+
+/// The values that `rows` are ordered by, for each key.
+fn sort_values(segment: &mut Segment, query: &Query<'_>, rows: &[usize]) -> io::Result<Vec<Vec<SortValue>>> {
+    let mut values: Vec<Vec<SortValue>> = rows.iter().map(|_| Vec::with_capacity(query.sort.len())).collect();
+    for key in query.sort {
+        let candidates = key
+            .name
+            .candidates()
+            .iter()
+            .map(|name| Columns::load(segment, name, query.topics))
+            .collect::<io::Result<Vec<_>>>()?;
+        for (values, &row) in values.iter_mut().zip(rows) {
+            values.push(sort_value(&candidates, row));
+        }
+    }
+    Ok(values)
+}
+
+fn sort_value(candidates: &[Columns], row: usize) -> SortValue {
+    for columns in candidates {
+        match columns.number(row) {
+            Some(number) if number.is_nan() => return SortValue::NotANumber,
+            Some(number) => return SortValue::Number(number),
+            None => {}
+        }
+        if let Some(text) = columns.text(row) {
+            return SortValue::Text(text.into_owned());
+        }
+    }
+    SortValue::Missing
+}
+
+/// The newest first, which is how lists are ordered unless asked otherwise.
+pub fn newest_first() -> Vec<SortKey> {
+    vec![SortKey { name: Name::Field(Field::Started), direction: Direction::Descending }]
+}
