@@ -109,7 +109,8 @@ pub type Tallies = HashMap<(String, Option<EntryId>), (ExperimentId, Tally)>;
 impl State {
     /// Folds `entries`, whatever their order, with the tallies of the runs.
     pub fn fold(entries: &[Entry], mut tallies: Tallies) -> Self {
-        let replaced: HashSet<EntryId> = entries.iter().flat_map(|entry| entry.replaces.iter().copied()).collect();
+        let replaced: HashSet<EntryId> =
+            entries.iter().flat_map(|entry| entry.replaces.iter().copied()).collect();
         let mut state = Self::default();
         state.fold_topics(entries, &replaced);
 
@@ -178,13 +179,25 @@ impl State {
             let key = (id.key(), Some(it.entry));
             let runs = tallies.remove(&key).map(|(_, tally)| tally).unwrap_or_default();
             let notes = take_notes(&key);
-            state.experiments.push(ExperimentState { id, registered: Some(it), runs, notes, shares_alias: false });
+            state.experiments.push(ExperimentState {
+                id,
+                registered: Some(it),
+                runs,
+                notes,
+                shares_alias: false,
+            });
         }
         let mut rest: Vec<_> = tallies.into_iter().collect();
         rest.sort_by(|a, b| a.0.cmp(&b.0));
         for (key, (id, runs)) in rest {
             let notes = take_notes(&key);
-            state.experiments.push(ExperimentState { id, registered: None, runs, notes, shares_alias: false });
+            state.experiments.push(ExperimentState {
+                id,
+                registered: None,
+                runs,
+                notes,
+                shares_alias: false,
+            });
         }
         let mut seen: HashMap<String, usize> = HashMap::new();
         for experiment in &state.experiments {
@@ -237,7 +250,9 @@ impl State {
             .filter(|it| it.id.as_str().eq_ignore_ascii_case(alias))
             .filter(|it| {
                 writer.is_none_or(|writer| {
-                    it.registered.as_ref().is_some_and(|registered| registered.writer.as_str().starts_with(writer))
+                    it.registered
+                        .as_ref()
+                        .is_some_and(|registered| registered.writer.as_str().starts_with(writer))
                 })
             })
             .collect()

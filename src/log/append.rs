@@ -126,10 +126,11 @@ pub(super) fn append(
     let content = objects.len();
     for _ in 0..TRIES {
         objects.truncate(content);
-        let commit = match try_append(repo, folders, writer, &entry, &bytes, request.offset_minutes, &mut objects) {
-            Err(LogError::Git(error)) if error.is_moved() => continue,
-            result => result?,
-        };
+        let commit =
+            match try_append(repo, folders, writer, &entry, &bytes, request.offset_minutes, &mut objects) {
+                Err(LogError::Git(error)) if error.is_moved() => continue,
+                result => result?,
+            };
         for _ in 0..TRIES {
             if restore(repo, &objects)? == 0 {
                 return Ok(Appended { entry, commit });
@@ -246,7 +247,8 @@ fn add_files(repo: &Repo, files: Vec<NewFile>, objects: &mut Vec<NewObject>) -> 
 /// Adds the tree of blobs with the given paths, and the trees below it.
 fn add_tree(repo: &Repo, objects: &mut Vec<NewObject>, placed: Vec<(Vec<u8>, Oid)>) -> Result<Oid, LogError> {
     let mut rows = Vec::new();
-    let mut folders: std::collections::BTreeMap<Vec<u8>, Vec<(Vec<u8>, Oid)>> = std::collections::BTreeMap::new();
+    let mut folders: std::collections::BTreeMap<Vec<u8>, Vec<(Vec<u8>, Oid)>> =
+        std::collections::BTreeMap::new();
     for (path, oid) in placed {
         match path.iter().position(|&byte| byte == b'/') {
             Some(slash) => {
@@ -368,7 +370,8 @@ fn note_kept(folders: &Folders, writer: &Writer, commits: &[Oid], tip: Option<Oi
     let path = folders.kept_code(writer);
     let mut text: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
     text.push_str(&format!("tip {tip}\n"));
-    let appended = File::options().append(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let appended =
+        File::options().append(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     if appended.is_err() {
         let _ = path.parent().map(fs::create_dir_all);
         let _ = fs::remove_file(&path);

@@ -49,8 +49,12 @@ impl LogError {
         match self {
             Self::Git(error) => error.hint(),
             Self::NotFound(_) => Some("`git exp log` lists the entries".to_owned()),
-            Self::Ambiguous { candidates, .. } => Some(format!("give more digits; it may be {}", candidates.join(", "))),
-            Self::Vanishing => Some("is a `git gc --prune=now` or `git prune` running? try again when it is done".to_owned()),
+            Self::Ambiguous { candidates, .. } => {
+                Some(format!("give more digits; it may be {}", candidates.join(", ")))
+            }
+            Self::Vanishing => {
+                Some("is a `git gc --prune=now` or `git prune` running? try again when it is done".to_owned())
+            }
             Self::File { .. } | Self::Bare | Self::Contended(_) => None,
         }
     }
@@ -66,7 +70,10 @@ impl LogError {
 }
 
 /// Gives an I/O error the name of its file.
-pub(super) fn file_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> LogError {
+pub(super) fn file_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> LogError {
     let path = path.into();
     move |source| LogError::File { action, path, source }
 }

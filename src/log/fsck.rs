@@ -101,7 +101,11 @@ fn check_log(
         let id = it.entry.id.to_hex();
         let commit = repo.read_commit(it.commit)?;
         if commit.parents.len() != 1 || before.is_some_and(|before| commit.parents[0] != before) {
-            report.add(id.clone(), format!("its commit {} does not follow the entry before it alone", it.commit), false);
+            report.add(
+                id.clone(),
+                format!("its commit {} does not follow the entry before it alone", it.commit),
+                false,
+            );
         }
         before = Some(it.commit);
         match &it.entry.body {
@@ -118,7 +122,11 @@ fn check_log(
                 code.as_ref().is_none_or(|code| code.contains(&commit)) && repo.has_object(commit)
             });
             if !is_kept && code.is_some() {
-                report.add(id.clone(), format!("its code {} is not kept by the code chain", run.code.commit), false);
+                report.add(
+                    id.clone(),
+                    format!("its code {} is not kept by the code chain", run.code.commit),
+                    false,
+                );
             }
         }
         seen.insert(it.entry.id, it.entry);
@@ -185,7 +193,9 @@ fn check_files(
             }
             Ok(Some(_)) => report.files += 1,
             Ok(None) => report.add(id.clone(), format!("its file `{}` is not in its tree", file.name), false),
-            Err(error) => report.add(id.clone(), format!("its file `{}` cannot be read: {error}", file.name), false),
+            Err(error) => {
+                report.add(id.clone(), format!("its file `{}` cannot be read: {error}", file.name), false)
+            }
         }
     }
     Ok(())

@@ -91,11 +91,7 @@ fn read(path: &Path) -> Option<Vec<NewObject>> {
     for (kind, oid, length) in header.objects {
         let (object, after) = rest.split_at_checked(length)?;
         rest = after;
-        objects.push(NewObject {
-            kind: kind_of(&kind)?,
-            oid: Oid::from_hex(&oid)?,
-            bytes: object.to_vec(),
-        });
+        objects.push(NewObject { kind: kind_of(&kind)?, oid: Oid::from_hex(&oid)?, bytes: object.to_vec() });
     }
     Some(objects)
 }

@@ -156,7 +156,8 @@ impl Log {
         let hidden = index::query::hidden(index)?;
         let mut tallies: Tallies = HashMap::new();
         for segment in index.segments() {
-            let (Some(kinds), Some(experiments)) = (segment.texts("kind")?, segment.texts("experiment")?) else {
+            let (Some(kinds), Some(experiments)) = (segment.texts("kind")?, segment.texts("experiment")?)
+            else {
                 continue;
             };
             let Some(statuses) = segment.texts("status")? else { continue };
@@ -177,7 +178,8 @@ impl Log {
                 let status = statuses.ids[row].checked_sub(1).and_then(|id| status_of[id as usize]);
                 let experiment = experiments.ids.get(row).copied().unwrap_or_default();
                 let registration = registrations.ids.get(row).copied().unwrap_or_default();
-                let seconds = started.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+                let seconds =
+                    started.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
                 #[expect(clippy::cast_possible_truncation, reason = "seconds of a clock, in microseconds")]
                 let time = Timestamp::from_microsecond((seconds * 1e6) as i64).unwrap_or_default();
                 let wall = wall.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
@@ -189,10 +191,12 @@ impl Log {
                 let text = |column: &index::segment::TextColumn, id: u32| {
                     id.checked_sub(1).and_then(|place| column.strings.get(place as usize)).cloned()
                 };
-                let Some(id) = text(&experiments, experiment).and_then(|id| id.parse::<ExperimentId>().ok()) else {
+                let Some(id) = text(&experiments, experiment).and_then(|id| id.parse::<ExperimentId>().ok())
+                else {
                     continue;
                 };
-                let registration = text(&registrations, registration).and_then(|id| id.parse::<EntryId>().ok());
+                let registration =
+                    text(&registrations, registration).and_then(|id| id.parse::<EntryId>().ok());
                 let known = tallies.entry((id.key(), registration)).or_insert_with(|| (id, Tally::default()));
                 merge(&mut known.1, &tally);
             }
@@ -212,7 +216,13 @@ impl Log {
                 candidates: entries
                     .iter()
                     .take(5)
-                    .map(|entry| format!("`{}` ({})", &entry.id.to_hex()[..12.max(prefix.len() + 2).min(64)], entry.kind()))
+                    .map(|entry| {
+                        format!(
+                            "`{}` ({})",
+                            &entry.id.to_hex()[..12.max(prefix.len() + 2).min(64)],
+                            entry.kind()
+                        )
+                    })
                     .collect(),
             }),
         }
@@ -220,10 +230,7 @@ impl Log {
 
     /// Whether an entry with this nonce is in the log.
     pub fn has_nonce(&self, index: &mut Index, nonce: &Nonce) -> Result<bool, LogError> {
-        Ok(!index
-            .with_prefix(&nonce.to_hex())
-            .map_err(file_error("read", self.folders.index()))?
-            .is_empty())
+        Ok(!index.with_prefix(&nonce.to_hex()).map_err(file_error("read", self.folders.index()))?.is_empty())
     }
 
     /// All entries that can be read, oldest first.

@@ -12,8 +12,8 @@ use super::layout::NOTES;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::ObjectName;
 use crate::domain::metric::{BUILT_IN, Value};
-use crate::domain::run::{Run, Status};
 use crate::domain::number::significant;
+use crate::domain::run::{Run, Status};
 use crate::git::{Expected, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
 
 /// How many runs of one experiment have a line each on one commit.
@@ -131,7 +131,8 @@ fn line(entry: &Entry, run: &Run) -> String {
         let _ = write!(line, " trial={}/{}", run.trial, run.trials);
     }
     if let Some(label) = &run.label {
-        let label: String = label.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(40).collect();
+        let label: String =
+            label.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(40).collect();
         let _ = write!(line, " label={label}");
     }
     let _ = write!(line, " {}", entry.id.short());
@@ -171,12 +172,7 @@ pub fn note_on(repo: &Repo, tip: Option<Oid>, commit: Oid) -> Result<Option<Stri
 }
 
 /// Where a note is, whatever the fan-out of the tree: its blob and its path.
-fn find(
-    repo: &Repo,
-    tree: Oid,
-    rest: &str,
-    path: &mut Vec<u8>,
-) -> Result<Option<(Oid, Vec<u8>)>, LogError> {
+fn find(repo: &Repo, tree: Oid, rest: &str, path: &mut Vec<u8>) -> Result<Option<(Oid, Vec<u8>)>, LogError> {
     let rows = repo.read_tree(tree)?;
     if let Some(row) = rows.iter().find(|row| row.name == rest.as_bytes()) {
         path.extend_from_slice(rest.as_bytes());

@@ -25,7 +25,12 @@ pub struct Located {
 /// The entries of the log that ends at `tip`, oldest first, without those up to the commit `after`.
 ///
 /// `None` when `after` is not in this log, so that it must have been rewound or replaced.
-pub fn log(repo: &Repo, writer: &Writer, tip: Oid, after: Option<Oid>) -> Result<Option<Vec<Located>>, LogError> {
+pub fn log(
+    repo: &Repo,
+    writer: &Writer,
+    tip: Oid,
+    after: Option<Oid>,
+) -> Result<Option<Vec<Located>>, LogError> {
     let mut commits = Vec::new();
     let mut met = after.is_none();
     for step in repo.walk_first_parent(tip) {

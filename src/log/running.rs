@@ -73,10 +73,16 @@ impl Claim {
     /// Records what is known of the run, and keeps its code alive; then its command may start.
     pub fn begin(self, repo: &Repo, run: Run) -> Result<Running, LogError> {
         let code = oid(&run.code.commit);
-        let edit = RefEdit { name: layout::running_ref(&self.nonce), expected: Expected::Any, new: Some(code) };
+        let edit =
+            RefEdit { name: layout::running_ref(&self.nonce), expected: Expected::Any, new: Some(code) };
         repo.update_refs(&[edit], "git exp run")?;
-        let running =
-            Running { nonce: self.nonce, run, folder: self.folder, process: std::process::id(), lock: Some(self.lock) };
+        let running = Running {
+            nonce: self.nonce,
+            run,
+            folder: self.folder,
+            process: std::process::id(),
+            lock: Some(self.lock),
+        };
         running.store()?;
         Ok(running)
     }
@@ -118,7 +124,9 @@ pub fn list(folders: &Folders) -> Result<Vec<Running>, LogError> {
     let mut runs = Vec::new();
     for found in listing.filter_map(Result::ok) {
         let folder = found.path();
-        let Some(nonce) = found.file_name().to_str().and_then(|name| name.parse::<Nonce>().ok()) else { continue };
+        let Some(nonce) = found.file_name().to_str().and_then(|name| name.parse::<Nonce>().ok()) else {
+            continue;
+        };
         let lock = File::open(folder.join("lock")).ok().and_then(|lock| lock.try_lock().ok().map(|()| lock));
         match read(&folder) {
             Some((process, run)) => runs.push(Running { nonce, run, folder, process, lock }),

@@ -102,7 +102,10 @@ impl Index {
                 let time = located.entry.time.as_microsecond() as f64;
                 if time <= manifest.latest {
                     if known.is_none() {
-                        known = Some(all_ids(&mut segments, &rows).map_err(super::error::file_error("read", folder))?);
+                        known = Some(
+                            all_ids(&mut segments, &rows)
+                                .map_err(super::error::file_error("read", folder))?,
+                        );
                     }
                     let known = known.as_mut().expect("just filled");
                     if !known.insert(located.entry.id.0) {
@@ -121,7 +124,14 @@ impl Index {
     }
 
     /// Takes `rows` in; writes them to a file where they are worth one, or `always`.
-    fn keep(&mut self, folder: &Path, mut manifest: Manifest, tips: &[(Writer, Oid)], rows: Rows, always: bool) {
+    fn keep(
+        &mut self,
+        folder: &Path,
+        mut manifest: Manifest,
+        tips: &[(Writer, Oid)],
+        rows: Rows,
+        always: bool,
+    ) {
         let worth = always || rows.len() >= WORTH_A_FILE;
         let is_merge = worth && self.segments.len() + 1 >= MANY_FILES;
         let mut rows = rows;

@@ -119,8 +119,9 @@ impl Columns {
         let numbers = |segment: &mut Segment, name: &str| {
             Ok::<_, io::Error>(Self { numbers: segment.numbers(name)?, ..Self::default() })
         };
-        let texts =
-            |segment: &mut Segment, name: &str| Ok::<_, io::Error>(Self { texts: segment.texts(name)?, ..Self::default() });
+        let texts = |segment: &mut Segment, name: &str| {
+            Ok::<_, io::Error>(Self { texts: segment.texts(name)?, ..Self::default() })
+        };
         match name {
             Name::Bare(_) => Ok(Self::default()),
             Name::Metric { name, case: None } => numbers(segment, &format!("metric.{name}")),
@@ -215,7 +216,11 @@ fn combine(
     Ok(joined.unwrap_or_else(|| vec![true; segment.len()]))
 }
 
-fn has(segment: &mut Segment, name: &Name, topics: Option<&HashMap<String, String>>) -> io::Result<Vec<bool>> {
+fn has(
+    segment: &mut Segment,
+    name: &Name,
+    topics: Option<&HashMap<String, String>>,
+) -> io::Result<Vec<bool>> {
     let mut has = vec![false; segment.len()];
     for candidate in name.candidates() {
         let columns = Columns::load(segment, candidate, topics)?;

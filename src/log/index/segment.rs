@@ -98,7 +98,8 @@ impl Segment {
         if blake3::hash(&header).as_bytes() != &preamble[16..48] {
             return Err(damaged("its header is damaged"));
         }
-        let header: Header = serde_json::from_slice(&header).map_err(|_| damaged("its header cannot be read"))?;
+        let header: Header =
+            serde_json::from_slice(&header).map_err(|_| damaged("its header cannot be read"))?;
         Ok(Self::Stored(Stored { file, header, body: PREAMBLE + length }))
     }
 

@@ -1,0 +1,115 @@
+//! Starting the `git` program, for what gix does not do.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::Repo;
+use super::error::GitError;
+
+/// A call of the `git` program that is being put together.
+pub(super) struct Call {
+    command: Command,
+    words: Vec<OsString>,
+    input: Option<Vec<u8>>,
+}
+
+impl Repo {
+    /// A call of `git` in this repository, without its terminal, its pager and its translations.
+    pub(super) fn git<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
+        let words: Vec<OsString> = arguments.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        let mut command = Command::new("git");
+        command
+            .arg("--no-pager")
+            .args(&words)
+            .env("GIT_DIR", self.git_dir())
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env_remove("GIT_PREFIX");
+        match self.work_dir() {
+            Some(top) => command.env("GIT_WORK_TREE", top).current_dir(top),
+            None => command.env_remove("GIT_WORK_TREE").current_dir(self.git_dir()),
+        };
+        Call { command, words, input: None }
+    }
+}
+
+impl Call {
+    /// Adds an environment variable.
+    pub(super) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Removes an environment variable.
+    pub(super) fn without_variable(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// What the program reads.
+    pub(super) fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = Some(bytes);
+        self
+    }
+
+    /// Runs the program; gives what it printed, or an error with what it said.
+    pub(super) fn run(self) -> Result<Vec<u8>, GitError> {
+        let (status, out, said) = self.run_any()?;
+        if status == Some(0) { Ok(out) } else { Err(said) }
+    }
+
+    /// Runs the program to answer yes (exit status 0) or no (1).
+    pub(super) fn answer(self) -> Result<bool, GitError> {
+        match self.run_any()? {
+            (Some(0), _, _) => Ok(true),
+            (Some(1), _, _) => Ok(false),
+            (_, _, said) => Err(said),
+        }
+    }
+
+    fn run_any(mut self) -> Result<(Option<i32>, Vec<u8>, GitError), GitError> {
+        let shown: Vec<String> =
+            self.words.iter().take(4).map(|word| word.to_string_lossy().into_owned()).collect();
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| GitError::Program {
+            command: shown.join(" "),
+            source,
+        };
+        self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().map_err(|error| failed(error.into()))?;
+        let writer = self.input.map(|bytes| {
+            let mut pipe = child.stdin.take().expect("a pipe was asked for");
+            // A program that stopped reading says why on its standard error.
+            std::thread::spawn(move || drop(pipe.write_all(&bytes)))
+        });
+        let output = child.wait_with_output().map_err(|error| failed(error.into()))?;
+        if let Some(writer) = writer {
+            writer.join().expect("writing to a pipe does not panic");
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim();
+        let said = if said.is_empty() { output.status.to_string() } else { said.to_owned() };
+        Ok((output.status.code(), output.stdout, failed(said.into())))
+    }
+}
+
+impl Call {
+    /// Adds an argument.
+    pub(super) fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.words.push(argument.as_ref().to_owned());
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds several arguments.
+    pub(super) fn arguments<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        for argument in arguments {
+            self = self.argument(argument);
+        }
+        self
+    }
+}

@@ -1,0 +1,112 @@
+//! Branches and worktrees.
+
+use std::path::{Path, PathBuf};
+
+use super::Repo;
+use super::error::{GitError, file_error};
+use super::object::Oid;
+
+/// One of a repository's worktrees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Worktree {
+    /// Its top.
+    pub path: PathBuf,
+    /// The commit that is checked out; `None` before the first one.
+    pub head: Option<Oid>,
+    /// The full name of the branch; `None` when detached or bare.
+    pub branch: Option<String>,
+    /// Whether it is locked against removal.
+    pub is_locked: bool,
+}
+
+impl Repo {
+    /// Makes a branch at `start` with a worktree at `path`.
+    pub fn add_worktree(&self, path: &Path, branch: &str, start: Oid) -> Result<(), GitError> {
+        let start = start.to_hex();
+        self.git(["worktree", "add", "--quiet", "--no-track", "-b", branch])
+            .argument(path)
+            .argument(&start)
+            .without_variable("GIT_DIR")
+            .without_variable("GIT_WORK_TREE")
+            .run()
+            .map(drop)
+    }
+
+    /// Makes a worktree at `path` for a branch that exists.
+    pub fn add_worktree_of(&self, path: &Path, branch: &str) -> Result<(), GitError> {
+        self.git(["worktree", "add", "--quiet"])
+            .argument(path)
+            .argument(branch)
+            .without_variable("GIT_DIR")
+            .without_variable("GIT_WORK_TREE")
+            .run()
+            .map(drop)
+    }
+
+    /// Removes a worktree whose changes were put into safety.
+    pub fn remove_worktree(&self, path: &Path) -> Result<(), GitError> {
+        self.git(["worktree", "remove", "--force"]).argument(path).run().map(drop)
+    }
+
+    /// All worktrees, the main one first.
+    pub fn worktrees(&self) -> Result<Vec<Worktree>, GitError> {
+        let out = self.git(["worktree", "list", "--porcelain", "-z"]).run()?;
+        let mut worktrees: Vec<Worktree> = Vec::new();
+        for line in out.split(|&byte| byte == 0) {
+            let text = String::from_utf8_lossy(line);
+            let (word, rest) = text.split_once(' ').unwrap_or((text.as_ref(), ""));
+            match (word, worktrees.last_mut()) {
+                ("worktree", _) => {
+                    worktrees
+                        .push(Worktree { path: path_of(&line["worktree ".len()..]), ..Worktree::default() });
+                }
+                ("HEAD", Some(last)) => last.head = Oid::from_hex(rest).filter(|oid| !oid.0.is_null()),
+                ("branch", Some(last)) => last.branch = Some(rest.to_owned()),
+                ("locked", Some(last)) => last.is_locked = true,
+                _ => {}
+            }
+        }
+        Ok(worktrees)
+    }
+
+    /// The repository as seen from the worktree at `path`.
+    pub fn in_worktree(&self, path: &Path) -> Result<Self, GitError> {
+        // Found by the folder alone: the environment may name the worktree that the command was started in.
+        let inner = gix::open(path)
+            .map_err(|error| GitError::Open { path: path.to_path_buf(), source: error.into() })?;
+        Ok(Self { inner })
+    }
+
+    /// Adds a pattern to the repository's own list of ignored files, unless it is there.
+    pub fn exclude_locally(&self, pattern: &str) -> Result<(), GitError> {
+        let path = self.common_dir().join("info").join("exclude");
+        let known = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(file_error("read", &path)(error)),
+        };
+        if known.split(|&byte| byte == b'\n').any(|line| line == pattern.as_bytes()) {
+            return Ok(());
+        }
+        let mut text = known;
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(pattern.as_bytes());
+        text.push(b'\n');
+        let folder = self.common_dir().join("info");
+        std::fs::create_dir_all(&folder).map_err(file_error("create", &folder))?;
+        std::fs::write(&path, text).map_err(file_error("write", &path))
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
