@@ -1,5 +1,6 @@
 //! Trees of the worktree as it stands, without touching the user's index.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use super::error::{GitError, file_error};
@@ -7,41 +8,94 @@ use super::object::Oid;
 use super::{PathBytes, Repo};
 
 impl Repo {
-    /// Writes the tree of the index with the files in `add` as they stand and those in `remove` left out.
+    /// Writes the tree of the index with the files in `take` as they stand (gone, where they are gone), and those in
+    /// `leave` as they are in `HEAD`.
     ///
     /// Works on a copy of the user's index, so that unchanged files are not hashed again and sparse checkouts stay whole;
     /// the user's index and files are left byte for byte as they are.
-    pub fn snapshot_tree(&self, add: &[PathBytes], remove: &[PathBytes]) -> Result<Oid, GitError> {
-        let folder = self.common_dir().join("exp");
-        fs::create_dir_all(&folder).map_err(file_error("create", &folder))?;
+    pub fn snapshot_tree(&self, take: &[PathBytes], leave: &[PathBytes]) -> Result<Oid, GitError> {
         // In the Git folder of the worktree, because a split index names its other half relative to it.
-        let copy = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("exp-snapshot-")
-            .tempfile_in(self.git_dir())
-            .map_err(file_error("create a file in", self.git_dir()))?
-            .into_temp_path();
+            .tempdir_in(self.git_dir())
+            .map_err(file_error("create a folder in", self.git_dir()))?;
+        let copy = folder.path().join("index");
         match fs::copy(self.inner.index_path(), &copy) {
             Ok(_) => {}
-            // Before the first `git add` there is none; an empty file would be refused.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs::remove_file(&copy).map_err(file_error("remove", copy.to_path_buf()))?;
-            }
+            // Before the first `git add` there is none.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(file_error("copy", self.inner.index_path())(error)),
         }
-        let mut list = Vec::new();
-        for path in remove.iter().chain(add) {
-            list.extend_from_slice(path);
-            list.push(0);
-        }
-        if !list.is_empty() {
-            self.git(["-c", "core.fsmonitor=false", "update-index", "-z", "--add", "--remove", "--stdin"])
+        let git = |arguments: &[&str]| {
+            self.git(["-c", "core.fsmonitor=false", "-c", "core.splitIndex=false"])
+                .arguments(arguments)
                 .variable("GIT_INDEX_FILE", &copy)
-                .input(list)
-                .run()?;
+        };
+        if !leave.is_empty() {
+            git(&["update-index", "-z", "--index-info"]).input(self.index_info(leave)?).run()?;
         }
-        let out = self.git(["write-tree"]).variable("GIT_INDEX_FILE", &copy).run()?;
+        if !take.is_empty() {
+            let mut list = take.join(&0);
+            list.push(0);
+            git(&["update-index", "-z", "--add", "--remove", "--stdin"]).input(list).run()?;
+        }
+        let out = git(&["write-tree"]).run()?;
         let hex = String::from_utf8_lossy(&out);
         Oid::from_hex(hex.trim()).ok_or_else(|| GitError::Revision(hex.trim().to_owned()))
+    }
+
+    /// What makes `git update-index --index-info` set `paths` to what `HEAD` has.
+    fn index_info(&self, paths: &[PathBytes]) -> Result<Vec<u8>, GitError> {
+        let tree = match self.head()?.commit {
+            Some(commit) => Some(self.read_commit(commit)?.tree),
+            None => None,
+        };
+        let wanted: HashSet<&[u8]> = paths.iter().map(Vec::as_slice).collect();
+        let mut known = HashMap::new();
+        if let Some(tree) = tree {
+            self.entries_at(tree, &wanted, &mut known)?;
+        }
+        let mut info = Vec::new();
+        let nothing = "0".repeat(self.empty_tree().to_hex().len());
+        for path in paths {
+            match known.get(path) {
+                Some((mode, oid)) => info.extend_from_slice(format!("{mode:o} {oid}\t").as_bytes()),
+                None => info.extend_from_slice(format!("0 {nothing}\t").as_bytes()),
+            }
+            info.extend_from_slice(path);
+            info.push(0);
+        }
+        Ok(info)
+    }
+
+    /// Finds the files called `wanted` in a tree: mode and object of each.
+    pub fn entries_at(
+        &self,
+        tree: Oid,
+        wanted: &HashSet<&[u8]>,
+        found: &mut HashMap<PathBytes, (u32, Oid)>,
+    ) -> Result<(), GitError> {
+        // Folders that hold none of them are not read.
+        let mut folders: HashSet<&[u8]> = HashSet::new();
+        for path in wanted {
+            for (place, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                folders.insert(&path[..place]);
+            }
+        }
+        let mut open = vec![(Vec::new(), tree)];
+        while let Some((prefix, tree)) = open.pop() {
+            for row in self.read_tree(tree)? {
+                let path: PathBytes = [prefix.as_slice(), &row.name].concat();
+                if row.mode == super::FOLDER {
+                    if folders.contains(path.as_slice()) {
+                        open.push(([path.as_slice(), b"/"].concat(), row.oid));
+                    }
+                } else if wanted.contains(path.as_slice()) {
+                    found.insert(path, (row.mode, row.oid));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The objects of `tree` that are neither here nor in `base`, which is known to be whole.

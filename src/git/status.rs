@@ -26,14 +26,17 @@ pub struct Changes {
     pub dirty_submodules: Vec<PathBytes>,
     /// Tracked files that Git was told to take as unchanged, although they differ.
     pub hidden: Vec<PathBytes>,
-    /// Whether the index differs from `HEAD`.
-    pub is_staged: bool,
+    /// Files that the index has otherwise than `HEAD`, or that only one of them has.
+    pub staged: Vec<PathBytes>,
 }
 
 impl Changes {
     /// Whether the worktree holds what `HEAD` does.
     pub fn is_clean(&self) -> bool {
-        self.modified.is_empty() && self.deleted.is_empty() && self.untracked.is_empty() && !self.is_staged
+        self.modified.is_empty()
+            && self.deleted.is_empty()
+            && self.untracked.is_empty()
+            && self.staged.is_empty()
     }
 }
 
@@ -55,13 +58,18 @@ impl Repo {
             });
         for item in platform.into_iter(None).map_err(|error| failed(error.into()))? {
             match item.map_err(|error| failed(error.into()))? {
-                gix::status::Item::TreeIndex(_) => changes.is_staged = true,
+                gix::status::Item::TreeIndex(change) => changes.staged.push(change.location().to_vec()),
                 gix::status::Item::IndexWorktree(item) => take(&mut changes, item),
             }
         }
         self.find_hidden(&mut changes)?;
-        for list in [&mut changes.modified, &mut changes.deleted, &mut changes.untracked, &mut changes.nested]
-        {
+        for list in [
+            &mut changes.modified,
+            &mut changes.deleted,
+            &mut changes.untracked,
+            &mut changes.nested,
+            &mut changes.staged,
+        ] {
             list.sort();
             list.dedup();
         }

@@ -1,0 +1,52 @@
+//! `git exp init`
+
+use clap::Args;
+
+use super::Answer;
+use crate::context::Context;
+use crate::error::Error;
+use crate::log::layout::NOTES;
+
+/// Prepare this repository and clone; safe to repeat
+///
+/// Nothing needs it: the first `git exp run` does the needful part. It names this clone's writer, lets plain
+/// `git log` show results, and keeps worktrees of experiments out of `git status`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  git exp init\n\nNo file is put into your worktree, and nothing is pushed.")]
+pub struct Arguments {}
+
+/// Runs the command.
+pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error> {
+    let known = context.log.writer()?;
+    let writer = context.writer()?;
+    let shows_notes = show_notes(context)?;
+    context.repo.exclude_locally(WORKTREES)?;
+    // So that fetching compares few commits, however many entries there are.
+    if context.repo.config_string("fetch.negotiationAlgorithm").is_none() {
+        context.repo.set_config_local("fetch.negotiationAlgorithm", "skipping")?;
+    }
+    if context.output.json {
+        let view = serde_json::json!({
+            "schema": "git-exp/init/1",
+            "writer": writer.as_str(),
+            "created": known.is_none(),
+        });
+        context.output.object(&view)?;
+        return Ok(Answer::Yes);
+    }
+    let state = if known.is_some() { "already goes" } else { "goes" };
+    context.output.line(&format!("this clone {state} by the name `{writer}`"))?;
+    if shows_notes {
+        context.output.line("plain `git log` shows results from now on (`notes.displayRef`)")?;
+    }
+    context.output.hint("run something: git exp run -- <command>");
+    Ok(Answer::Yes)
+}
+
+/// What keeps worktrees of experiments out of `git status`.
+pub const WORKTREES: &str = "/.worktrees/";
+
+/// Lets plain `git log` show the notes; says whether it did not before.
+pub fn show_notes(context: &Context) -> Result<bool, Error> {
+    Ok(context.repo.add_config_local("notes.displayRef", NOTES)?)
+}
