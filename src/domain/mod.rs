@@ -4,6 +4,7 @@ pub mod brief;
 pub mod bytes;
 pub mod criterion;
 pub mod entry;
+pub mod difference;
 pub mod experiment;
 pub mod filter;
 pub mod id;
