@@ -3,8 +3,8 @@
 pub mod brief;
 pub mod bytes;
 pub mod criterion;
-pub mod entry;
 pub mod difference;
+pub mod entry;
 pub mod experiment;
 pub mod filter;
 pub mod id;
