@@ -4,3 +4,4 @@ pub mod config;
 pub mod domain;
 pub mod git;
 pub mod log;
+pub mod render;

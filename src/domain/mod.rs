@@ -3,6 +3,7 @@
 pub mod brief;
 pub mod bytes;
 pub mod criterion;
+pub mod difference;
 pub mod entry;
 pub mod experiment;
 pub mod filter;

@@ -1,0 +1,153 @@
+//! Runs as a list.
+
+use std::collections::BTreeSet;
+
+use super::run::{RunView, cell};
+use super::table::{Align, Cell, Table};
+use super::{Canvas, Tone, time};
+use crate::domain::metric::BUILT_IN;
+
+/// How many metrics are shown where none are chosen.
+const METRICS: usize = 4;
+
+/// How many differing parameters are shown.
+const PARAMETERS: usize = 6;
+
+/// The runs as a table; `metrics` are the columns, or those that the runs have where it is empty.
+///
+/// A metric may name a case, as `step_time[b8s4096]`. Parameters, labels and branches that are the same all over are left out.
+pub fn table(views: &[RunView<'_>], metrics: &[String], canvas: &Canvas) -> String {
+    let chosen = if metrics.is_empty() { usual_metrics(views) } else { metrics.to_vec() };
+    let parameters = differing_parameters(views);
+    let has_labels = views.iter().any(|view| view.run.label.is_some());
+    let has_seeds = views.iter().any(|view| view.run.seed.is_some());
+
+    let mut columns = vec![
+        ("run", Align::Left),
+        ("experiment", Align::Left),
+        ("age", Align::Left),
+        ("status", Align::Left),
+        ("trial", Align::Right),
+    ];
+    if has_seeds {
+        columns.push(("seed", Align::Right));
+    }
+    if has_labels {
+        columns.push(("label", Align::Left));
+    }
+    columns.extend(parameters.iter().map(|name| (name.as_str(), Align::Left)));
+    columns.extend(chosen.iter().map(|name| (name.as_str(), Align::Right)));
+
+    let mut table = Table::new(columns);
+    for view in views {
+        let run = view.run;
+        let mut row = vec![
+            Cell::new(format!("{}{}", view.short, if run.code.is_exact() { "" } else { "*" })),
+            Cell::new(run.membership.experiment.as_str()),
+            Cell::new(time::age(run.started, canvas.now)),
+            Cell::toned(Tone::of_status(run.status), run.status.word()),
+            Cell::new(format!("{}/{}", run.trial, run.trials)),
+        ];
+        if has_seeds {
+            row.push(run.seed.map_or_else(Cell::default, |seed| Cell::new(seed.to_string())));
+        }
+        if has_labels {
+            row.push(run.label.as_ref().map_or_else(Cell::default, Cell::new));
+        }
+        row.extend(parameters.iter().map(|name| run.params.get(name).map_or_else(Cell::default, Cell::new)));
+        row.extend(chosen.iter().map(|name| metric_cell(view, name)));
+        table.push(row);
+    }
+    let mut text = table.render(canvas.style, canvas.width);
+    if views.iter().any(|view| !view.run.code.is_exact()) {
+        text.push_str("* the recorded commit is not exactly what ran\n");
+    }
+    text
+}
+
+fn metric_cell(view: &RunView<'_>, chosen: &str) -> Cell {
+    let metrics = &view.run.metrics;
+    // A metric's own name may end like a case, so the whole is looked for first.
+    if let Some(value) = metrics.get(chosen) {
+        return match (value.value, value.cases.first_key_value()) {
+            (Some(number), _) => cell(chosen, number, value),
+            (None, Some((_, number))) if value.cases.len() == 1 => cell(chosen, *number, value),
+            _ => Cell::toned(Tone::Dim, format!("{} cases", value.cases.len())),
+        };
+    }
+    let Some((name, case)) = chosen.strip_suffix(']').and_then(|chosen| chosen.rsplit_once('[')) else {
+        return Cell::default();
+    };
+    let Some(value) = metrics.get(name) else { return Cell::default() };
+    value.cases.get(case).map_or_else(Cell::default, |number| cell(name, *number, value))
+}
+
+/// The reported metrics of the runs, at most a few, with the wall time where there is room.
+fn usual_metrics(views: &[RunView<'_>]) -> Vec<String> {
+    let is_built_in = |name: &str| BUILT_IN.iter().any(|(built_in, _)| *built_in == name);
+    let reported: BTreeSet<&String> =
+        views.iter().flat_map(|view| view.run.metrics.keys()).filter(|name| !is_built_in(name)).collect();
+    let mut chosen: Vec<String> = reported.into_iter().take(METRICS).cloned().collect();
+    if chosen.len() < METRICS {
+        chosen.push("wall_time".to_owned());
+    }
+    chosen
+}
+
+/// The parameters that are not the same in all runs of the list.
+fn differing_parameters(views: &[RunView<'_>]) -> Vec<String> {
+    let names: BTreeSet<&String> = views.iter().flat_map(|view| view.run.params.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| {
+            views.windows(2).any(|pair| pair[0].run.params.get(*name) != pair[1].run.params.get(*name))
+        })
+        .take(PARAMETERS)
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::run::{Run, Status};
+    use crate::render::run::tests::{a_run, canvas, view_of};
+
+    fn two_runs() -> [Run; 2] {
+        let mut second = a_run();
+        second.status = Status::Diverged;
+        second.params.insert("lr".to_owned(), "1".to_owned());
+        second.metrics.get_mut("val_loss").expect("the run has it").value = Some(f64::INFINITY);
+        second.metrics.remove("step_time");
+        second.code.inexact = vec!["something was left out".to_owned()];
+        second.label = None;
+        [a_run(), second]
+    }
+
+    #[test]
+    fn runs_are_listed_with_what_differs() {
+        let runs = two_runs();
+        let views: Vec<RunView<'_>> = runs.iter().map(view_of).collect();
+        assert_snapshot!(table(&views, &[], &canvas()), @"
+        run        experiment  age         status    trial  seed  label  lr    step_time  val_loss  wall_time
+        c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4    2 cases    2.3123     83.4 s
+        c0ffee00*  A-001       2 days ago  diverged    2/5     7         1                     inf     83.4 s
+        * the recorded commit is not exactly what ran
+        ");
+    }
+
+    #[test]
+    fn chosen_metrics_are_the_columns() {
+        let runs = two_runs();
+        let views: Vec<RunView<'_>> = runs.iter().map(view_of).collect();
+        let chosen = ["step_time[b8s4096]", "peak_rss", "nothing"].map(str::to_owned);
+        assert_snapshot!(table(&views, &chosen, &canvas()), @"
+        run        experiment  age         status    trial  seed  label  lr    step_time[b8s4096]  peak_rss  nothing
+        c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4           12.346 ms     2 GiB
+        c0ffee00*  A-001       2 days ago  diverged    2/5     7         1                            2 GiB
+        * the recorded commit is not exactly what ran
+        ");
+    }
+}

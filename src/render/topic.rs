@@ -1,0 +1,142 @@
+//! Topics: one on a page, and as a list.
+
+use jiff::Timestamp;
+
+use super::experiment::budget_in_words;
+use super::table::{Align, Cell, Table};
+use super::text::harmless;
+use super::{Canvas, Page, Tone, time};
+use crate::domain::topic::Topic;
+
+/// A topic with what the log knows around it.
+#[derive(Clone, Debug)]
+pub struct TopicView<'a> {
+    /// The topic itself.
+    pub topic: &'a Topic,
+    /// Its branch.
+    pub branch: String,
+    /// How many experiments it has.
+    pub experiments: u64,
+    /// How many of them are decided.
+    pub decided: u64,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Whether it was closed.
+    pub is_closed: bool,
+}
+
+/// Everything about one topic.
+pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
+    let topic = view.topic;
+    let mut page = Page::default();
+    let closed = if view.is_closed { "  closed" } else { "" };
+    let heading = format!("topic {}", topic.name);
+    page.line(&format!("{}{closed}", canvas.style.paint(Tone::Strong, &heading)));
+    if let Some(goal) = &topic.goal {
+        page.field("goal", &harmless(goal));
+    }
+    page.field("branch", &harmless(&view.branch));
+    if let Some(prefix) = &topic.prefix {
+        page.field("prefix", prefix.as_str());
+    }
+    page.field("experiments", &format!("{} ({} decided)", view.experiments, view.decided));
+    if let Some(moment) = view.created {
+        let age = time::age(moment, canvas.now);
+        page.field("created", &format!("{} ({age})", time::short(moment, &canvas.zone)));
+    }
+    let mut list = |name: &str, lines: Vec<String>| {
+        for (index, line) in lines.iter().enumerate() {
+            page.field(if index == 0 { name } else { "" }, &harmless(line));
+        }
+    };
+    list("accept", topic.accept.iter().map(ToString::to_string).collect());
+    list("guard", topic.guard.iter().map(ToString::to_string).collect());
+    if !topic.budget.is_empty() {
+        list("budget", vec![format!("{} for each experiment", budget_in_words(topic.budget))]);
+    }
+    list("baselines", topic.baselines.iter().map(|(name, target)| format!("{name}={target}")).collect());
+    list(
+        "scope",
+        topic.scope.iter().map(|(name, values)| format!("{name}: {}", values.join(", "))).collect(),
+    );
+    list("stop when", topic.stop.clone());
+    list("links", topic.links.iter().map(|(name, address)| format!("{name}: {address}")).collect());
+    page.text
+}
+
+/// The topics as a table.
+pub fn table(views: &[TopicView<'_>], canvas: &Canvas) -> String {
+    let mut table = Table::new([
+        ("topic", Align::Left),
+        ("prefix", Align::Left),
+        ("experiments", Align::Right),
+        ("decided", Align::Right),
+        ("age", Align::Left),
+        ("goal", Align::Left),
+    ]);
+    for view in views {
+        let name = view.topic.name.as_str();
+        table.push(vec![
+            Cell::new(if view.is_closed { format!("{name} (closed)") } else { name.to_owned() }),
+            view.topic.prefix.as_ref().map_or_else(|| Cell::new("-"), |prefix| Cell::new(prefix.as_str())),
+            Cell::new(view.experiments.to_string()),
+            Cell::new(view.decided.to_string()),
+            view.created.map_or_else(Cell::default, |moment| Cell::new(time::age(moment, canvas.now))),
+            view.topic.goal.as_ref().map_or_else(Cell::default, Cell::new),
+        ]);
+    }
+    table.render(canvas.style, canvas.width)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::brief::Budget;
+    use crate::render::run::tests::canvas;
+
+    #[test]
+    fn a_topic_fits_on_a_page_and_in_a_list() {
+        let topic = Topic {
+            name: "mixing".parse().expect("the name is right"),
+            prefix: "MIX".parse().ok(),
+            goal: Some("Halve the step time at equal loss".to_owned()),
+            accept: vec!["step_time <= -8%".parse().expect("the criterion is right")],
+            guard: Vec::new(),
+            budget: Budget { wall_seconds: Some(7_200.0), ..Budget::default() },
+            baselines: BTreeMap::from([("main".to_owned(), "MIX-001".to_owned())]),
+            stop: vec!["three experiments in a row change nothing".to_owned()],
+            scope: BTreeMap::from([("seeds".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+            links: BTreeMap::from([("dashboard".to_owned(), "https://example.org/d".to_owned())]),
+        };
+        let view = TopicView {
+            topic: &topic,
+            branch: "research/mixing".to_owned(),
+            experiments: 12,
+            decided: 9,
+            created: Some("2026-11-21T11:10:05Z".parse().expect("the time is right")),
+            is_closed: false,
+        };
+        assert_snapshot!(page(&view, &canvas()), @"
+        topic mixing
+          goal         Halve the step time at equal loss
+          branch       research/mixing
+          prefix       MIX
+          experiments  12 (9 decided)
+          created      2026-11-21 13:10 (2 days ago)
+          accept       step_time <= -8%
+          budget       2 h of wall time for each experiment
+          baselines    main=MIX-001
+          scope        seeds: 1, 2
+          stop when    three experiments in a row change nothing
+          links        dashboard: https://example.org/d
+        ");
+        assert_snapshot!(table(&[view], &canvas()), @"
+        topic   prefix  experiments  decided  age         goal
+        mixing  MIX              12        9  2 days ago  Halve the step time at equal loss
+        ");
+    }
+}
