@@ -4,7 +4,6 @@ pub mod difference;
 pub mod experiment;
 pub mod json;
 pub mod log;
-pub mod note_line;
 pub mod number;
 pub mod run;
 pub mod runs;
