@@ -1,0 +1,307 @@
+//! `git exp new`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::options::BriefOptions;
+use super::{Answer, init, recording, selection};
+use crate::config::Settings;
+use crate::context::Context;
+use crate::domain::brief::Brief;
+use crate::domain::entry::{Body, Registration};
+use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
+use crate::domain::state::{State, TopicState};
+use crate::error::Error;
+use crate::git::{Expected, GitError, Oid, RefEdit};
+use crate::log::layout;
+
+/// Register an experiment: its ID, its brief, its branch and its worktree
+///
+/// The ID is the topic's prefix and the next number (`MOE-HC-001`), or the date and the name (`20261121-faster-loader`).
+/// What the topic already says (criteria, guardrails, budget, baseline) need not be said again. A brief may be completed
+/// later with `git exp brief`; until then nothing runs.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp new faster-loader --hypothesis 'the loader is the bottleneck' --change 'prefetch 4 batches' \\
+      --baseline main --accept 'step_time <= -8%' --guard 'val_loss <= +0.2%' --budget wall=2h
+  git exp new wider --topic moe --change 'width 1024'
+  git exp new promising --from 3f2a91bc        give a scratch run a brief, on the code that ran
+
+Criteria: `step_time <= -8%` is relative to the baseline, `acc >= base - 0.002` a change in the metric's unit,
+`val_loss <= 3.0` a plain value.")]
+pub struct Arguments {
+    /// A short name, as faster-loader
+    name: String,
+
+    /// The topic it belongs to
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+
+    /// Where its branch begins: a revision, or a run whose code it takes over
+    #[arg(long, value_name = "REVISION|RUN")]
+    from: Option<String>,
+
+    /// Make the branch, but no worktree
+    #[arg(long)]
+    no_worktree: bool,
+
+    #[command(flatten)]
+    brief: BriefOptions,
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let topic = topic(context, &state, arguments.topic.as_deref())?;
+    let (start, from) = start(context, &mut index, &state, arguments.from.as_deref())?;
+    let mut brief = topic.map(inherited).unwrap_or_default();
+    arguments.brief.apply(&mut brief)?;
+    if brief.owner.is_none() {
+        brief.owner = Some(context.identity().name);
+    }
+    let topic_name = topic.map(|it| it.topic.name.clone());
+    let id = reserve(context, &state, topic, &arguments.name, start)?;
+
+    let body = Body::Brief(Registration {
+        experiment: id.clone(),
+        registration: None,
+        topic: topic_name.clone(),
+        from,
+        start: Some(name(start)),
+        brief: brief.clone(),
+    });
+    let appended = match context.append(body, Vec::new(), Vec::new()) {
+        Ok(appended) => appended,
+        Err(error) => {
+            // The name was taken for an experiment that is not to be.
+            let branch = format!("refs/heads/{}", layout::experiment_branch(&id));
+            let undo = RefEdit { name: branch, expected: Expected::Is(start), new: None };
+            let _ = context.repo.update_refs(&[undo], "git exp new");
+            return Err(error);
+        }
+    };
+    let worktree = match (arguments.no_worktree, context.repo.main_work_dir()) {
+        (false, Some(top)) => Some(make_worktree(context, &top, &id, topic_name.as_ref())?),
+        _ => None,
+    };
+    tell(context, &id, appended.entry.id, &brief, worktree.as_deref())
+}
+
+fn topic<'a>(context: &Context, state: &'a State, asked: Option<&str>) -> Result<Option<&'a TopicState>, Error> {
+    let branch = context.repo.head()?.branch;
+    let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/"));
+    let of_experiment = selection::experiment_of_branch(branch.as_deref())
+        .and_then(|id| state.find(id.as_str()).first().and_then(|it| it.topic().map(ToString::to_string)));
+    let Some(word) = asked.map(ToOwned::to_owned).or_else(|| of_branch.map(ToOwned::to_owned)).or(of_experiment) else {
+        return Ok(None);
+    };
+    let name: TopicName = word.parse()?;
+    match state.topics.get(&name) {
+        Some(topic) => Ok(Some(topic)),
+        None if asked.is_none() => Ok(None),
+        None => Err(Error::request(format!("there is no topic `{name}`"))
+            .hint(format!("`git exp topic list` lists them; `git exp topic new {name} --prefix … --goal …` makes it"))),
+    }
+}
+
+/// What an experiment takes over from its topic.
+fn inherited(topic: &TopicState) -> Brief {
+    let topic = &topic.topic;
+    let baseline = match topic.baselines.get("default") {
+        Some(baseline) => Some(baseline.clone()),
+        // The only one there is needs no name.
+        None if topic.baselines.len() == 1 => topic.baselines.keys().next().cloned(),
+        None => None,
+    };
+    Brief {
+        accept: topic.accept.clone(),
+        guard: topic.guard.clone(),
+        budget: topic.budget,
+        baseline,
+        ..Brief::default()
+    }
+}
+
+/// The commit that the branch begins at, and the run it comes from.
+fn start(
+    context: &Context,
+    index: &mut crate::log::index::Index,
+    state: &State,
+    from: Option<&str>,
+) -> Result<(Oid, Option<EntryId>), Error> {
+    let Some(word) = from else {
+        return context.repo.head()?.commit.map(|commit| (commit, None)).ok_or_else(|| {
+            Error::request("there is no commit to begin at").hint("make a first commit, or say `--from <run>`")
+        });
+    };
+    if let Some(commit) = context.repo.rev_parse(word)? {
+        return Ok((commit, None));
+    }
+    let (id, run) = selection::run(context, index, state, word)?;
+    let commit = Oid::from_hex(run.code.commit.as_str())
+        .filter(|commit| context.repo.has_object(*commit))
+        .ok_or_else(|| Error::request(format!("the code of the run `{word}` is not here")))?;
+    Ok((commit, Some(id)))
+}
+
+/// Finds an ID that is free and takes it, by making its branch.
+///
+/// A branch is made by one process only, so two that number at once in one clone get different numbers.
+fn reserve(
+    context: &Context,
+    state: &State,
+    topic: Option<&TopicState>,
+    short_name: &str,
+    start: Oid,
+) -> Result<ExperimentId, Error> {
+    let prefix = topic.and_then(|it| it.topic.prefix.as_ref());
+    let date = context.now().to_zoned(context.zone.clone()).date();
+    let dated = format!("{:04}{:02}{:02}-{short_name}", date.year(), date.month(), date.day());
+    // Checked even where the ID is a number, so that a name that could never be typed is not kept.
+    let dated: ExperimentId = dated.parse()?;
+    if dated.is_scratch() {
+        return Err(Error::request("`scratch` is the name of a day's runs without a brief").hint("choose another name"));
+    }
+    let mut number = prefix.map_or(1, |prefix| state.next_number(prefix));
+    for _ in 0..10_000 {
+        let id = match prefix {
+            Some(prefix) => prefix.numbered(number),
+            None if number == 1 => dated.clone(),
+            None => format!("{dated}-{number}").parse()?,
+        };
+        number += 1;
+        if !state.find(id.as_str()).is_empty() || is_taken(context, &id)? {
+            continue;
+        }
+        let branch = format!("refs/heads/{}", layout::experiment_branch(&id));
+        let edit = RefEdit { name: branch, expected: Expected::Absent, new: Some(start) };
+        match context.repo.update_refs(&[edit], "git exp new") {
+            Ok(()) => return Ok(id),
+            Err(GitError::Moved(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::request(format!("every ID like `{dated}` is taken")))
+}
+
+/// Whether a branch or an archived experiment has this ID, ignoring case.
+fn is_taken(context: &Context, id: &ExperimentId) -> Result<bool, Error> {
+    for folder in ["refs/heads/exp/", layout::ARCHIVE] {
+        let refs = context.repo.list_refs(folder)?;
+        if refs.iter().any(|(name, _)| name[folder.len()..].eq_ignore_ascii_case(id.as_str())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Makes the worktree of an experiment, with the ignored files that its runs need.
+pub fn make_worktree(
+    context: &mut Context,
+    top: &Path,
+    id: &ExperimentId,
+    topic: Option<&TopicName>,
+) -> Result<PathBuf, Error> {
+    context.repo.exclude_locally(init::WORKTREES)?;
+    let path = top.join(layout::worktree_folder(id));
+    context.repo.add_worktree_of(&path, &layout::experiment_branch(id))?;
+    let settings = context.settings_for(topic, &context.repo.clone())?;
+    for problem in bring_along(&settings, top, &path)? {
+        context.output.say(&problem);
+    }
+    Ok(path)
+}
+
+/// Links and copies the ignored files that `exp.toml` says a worktree needs; gives what could not be.
+fn bring_along(settings: &Settings, top: &Path, worktree: &Path) -> Result<Vec<String>, Error> {
+    let mut problems = Vec::new();
+    let copies = settings.worktree.copy.iter().map(|pattern| (pattern, false));
+    for (pattern, is_link) in settings.worktree.link.iter().map(|pattern| (pattern, true)).chain(copies) {
+        for path in recording::entries_matching(top, pattern)? {
+            let (from, to) = (top.join(&path), worktree.join(&path));
+            if fs::symlink_metadata(&to).is_ok() || path.starts_with(".worktrees") {
+                continue;
+            }
+            let made = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| match is_link {
+                true => link(&from, &to),
+                false => copy(&from, &to),
+            });
+            if let Err(error) = made {
+                problems.push(format!("`{}` could not be brought along: {error}", path.display()));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    copy(from, to)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    for item in fs::read_dir(from)? {
+        let item = item?;
+        copy(&item.path(), &to.join(item.file_name()))?;
+    }
+    Ok(())
+}
+
+fn tell(
+    context: &mut Context,
+    id: &ExperimentId,
+    entry: EntryId,
+    brief: &Brief,
+    worktree: Option<&Path>,
+) -> Result<Answer, Error> {
+    let missing = brief.missing();
+    let branch = layout::experiment_branch(id);
+    if context.output.json {
+        context.output.object(&serde_json::json!({
+            "schema": "git-exp/new/1",
+            "experiment": id.as_str(),
+            "entry": entry.to_hex(),
+            "branch": branch,
+            "worktree": worktree.map(|path| path.display().to_string()),
+            "missing": missing.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        }))?;
+        return Ok(Answer::Yes);
+    }
+    context.output.line(&format!("registered {id} on the branch `{branch}`"))?;
+    if let Some(path) = worktree {
+        context.output.line(&format!("its worktree: {}", path.display()))?;
+    }
+    if missing.is_empty() {
+        let place = match worktree {
+            Some(path) => format!("cd {} && ", path.display()),
+            None => format!("git switch {branch} && "),
+        };
+        context.output.hint(&format!(
+            "{place}make your change, commit it, then: git exp run -n {} -- <command>",
+            brief.planned_trials()
+        ));
+    } else {
+        let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+        let options: Vec<&str> = missing.iter().map(|(_, option)| *option).collect();
+        context.output.line(&format!("before it can run, its brief lacks: {}", names.join(", ")))?;
+        context.output.hint(&format!("git exp brief {id} {}", options.join(" ")));
+    }
+    Ok(Answer::Yes)
+}
+
+fn name(oid: Oid) -> ObjectName {
+    oid.to_hex().parse().expect("Git names objects in hex")
+}

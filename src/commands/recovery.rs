@@ -1,0 +1,47 @@
+//! Runs whose process or machine died: found by the next command, and recorded with what they had written.
+
+use super::recording::{self, Recorded};
+use crate::config::Settings;
+use crate::context::Context;
+use crate::domain::run::Run;
+use crate::error::Error;
+use crate::log::running::{self, Running};
+use crate::runner::{Folder, Limits, Redactor, salvage};
+
+/// Records every run that died; says so.
+pub fn recover(context: &mut Context) -> Result<(), Error> {
+    for running in running::list(context.log.folders())? {
+        if running.is_alive() {
+            continue;
+        }
+        let mut index = context.log.index()?;
+        if context.log.has_nonce(&mut index, &running.nonce)? {
+            // It died after its entry was in the log.
+            running.finish(&context.repo)?;
+            continue;
+        }
+        drop(index);
+        let (experiment, argv) = (running.run.membership.experiment.clone(), words(&running.run));
+        let recorded = recover_one(context, running)?;
+        context.output.say(&format!(
+            "a run of {experiment} died with its process and was recorded as crashed, {}: {argv}",
+            recorded.short
+        ));
+    }
+    Ok(())
+}
+
+fn recover_one(context: &Context, running: Running) -> Result<Recorded, Error> {
+    let settings = context.settings_here().unwrap_or_else(|_| Settings::default());
+    let redactor = recording::redactor(&settings).unwrap_or_else(|_| Redactor::from_process());
+    let limits = Limits { max_output: settings.capture.max_output, ..Limits::default() };
+    let folder = Folder::open(&running.folder).map_err(|error| Error::from_runner(&error))?;
+    let outcome =
+        salvage(&folder, &limits, &redactor, context.now()).map_err(|error| Error::from_runner(&error))?;
+    recording::record(context, running, outcome, &settings, &redactor)
+}
+
+fn words(run: &Run) -> String {
+    let words: Vec<String> = run.argv.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}
