@@ -863,7 +863,7 @@ mod tests {
             "sort_key: name; primary-key: id",
             "password_file=/run/secrets/db",
             "wandb run 8c7ddbc0e1f5a8f0c3a9b1d2e4f5061728394a5b is done",
-            "token=None, password: null, secret=$SECRET, API_KEY=<your key>",
+            "token=None, password: null, secret=$SECRET, API_KEY=<your-key>",
             "forward_pass=1.25 backward_pass=3.5",
             "the bearer of this letter",
             "std::secret::Token::new()",
