@@ -32,6 +32,7 @@ pub struct Collector {
     max_points: usize,
     beyond: u64,
     latest: Option<usize>,
+    has_news: bool,
     key: String,
 }
 
@@ -72,6 +73,7 @@ impl Collector {
             max_points,
             beyond: 0,
             latest: None,
+            has_news: false,
             key: String::new(),
         }
     }
@@ -137,6 +139,7 @@ impl Collector {
         series.steps.push(point.step.unwrap_or(f64::NAN));
         series.seconds.push(point.seconds.unwrap_or(f64::NAN));
         self.latest = Some(at);
+        self.has_news = true;
     }
 
     /// What speaks against the point: a unit other than before.
@@ -192,6 +195,11 @@ impl Collector {
             value: *series.values.last()?,
             step: series.steps.last().copied().filter(|step| !step.is_nan()),
         })
+    }
+
+    /// The point that was reported last, if it came after this was asked last.
+    pub(super) fn take_news(&mut self) -> Option<Latest<'_>> {
+        if std::mem::take(&mut self.has_news) { self.latest() } else { None }
     }
 
     /// Everything that was gathered, with secrets taken out of every text.

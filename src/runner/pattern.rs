@@ -12,8 +12,12 @@ pub struct Patterns {
     patterns: Vec<(String, Regex)>,
 }
 
-/// A value that a pattern found, or what is wrong with it.
-pub(super) type Found<'a> = (&'a str, Result<f64, String>);
+/// Reads what the pattern of `metric` found as a number, or says what is wrong with it.
+pub(super) fn read(metric: &str, found: &[u8]) -> Result<f64, String> {
+    let text = String::from_utf8_lossy(found);
+    parse_number(&text)
+        .ok_or_else(|| format!("the pattern of `{metric}` found `{}`, not a number", shown(&text)))
+}
 
 impl Patterns {
     /// Compiles the patterns of metrics: name, then pattern.
@@ -38,15 +42,11 @@ impl Patterns {
         self.patterns.is_empty()
     }
 
-    /// Calls `found` with each value that stands in `line`, which has no line break in it.
-    pub(super) fn search<'a>(&'a self, line: &[u8], mut found: impl FnMut(Found<'a>)) {
-        let mut one = |(metric, regex): &'a (String, Regex)| {
+    /// Calls `found` with each metric and the text of its value that stand in `line`, which has no line break in it.
+    pub(super) fn search(&self, line: &[u8], mut found: impl FnMut(&str, &[u8])) {
+        let mut one = |(metric, regex): &(String, Regex)| {
             if let Some(value) = regex.captures(line).and_then(|captures| captures.get(1)) {
-                let text = String::from_utf8_lossy(value.as_bytes());
-                let number = parse_number(&text).ok_or_else(|| {
-                    format!("the pattern of `{metric}` found `{}`, not a number", shown(&text))
-                });
-                found((metric, number));
+                found(metric, value.as_bytes());
             }
         };
         match &self.set {
@@ -63,7 +63,7 @@ mod tests {
     fn search(patterns: &[(&str, &str)], line: &str) -> Vec<(String, Result<f64, String>)> {
         let mut all = Vec::new();
         let patterns = Patterns::new(patterns.iter().copied()).unwrap();
-        patterns.search(line.as_bytes(), |(name, value)| all.push((name.to_owned(), value)));
+        patterns.search(line.as_bytes(), |name, value| all.push((name.to_owned(), read(name, value))));
         all
     }
 
