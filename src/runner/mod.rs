@@ -8,13 +8,20 @@
 //! | `output`, `journal` | streams and reports on their way to disk |
 //! | `protocol`, `metrics_file`, `pattern` | the three ways in which a command reports |
 //! | `collect` | from points to series to values |
+//! | `environment`, `hardware`, `accelerator`, `language` | what it ran on and with |
+//! | `artifacts` | the files it left |
 //! | `redact`, `secret_name` | what is secret, and how it is kept out |
 
+mod accelerator;
+mod artifacts;
 mod collect;
+mod environment;
 mod error;
 mod folder;
+mod hardware;
 mod interruption;
 mod journal;
+mod language;
 pub mod metrics_file;
 mod output;
 mod passing;
@@ -25,10 +32,14 @@ mod redact;
 mod secret_name;
 mod terminal;
 
+pub use accelerator::{AcceleratorProbe, Accelerators, Device, Nvidia};
+pub use artifacts::{Artifact, ArtifactContent, Artifacts, collect_artifacts, is_binary};
 pub use collect::{Collected, Collector, DEFAULT_MAX_POINTS, Latest, Reported, SeriesKey, series_from_bytes};
+pub use environment::{DEFAULT_VARIABLES, Environment, EnvironmentOptions, Naming};
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
 pub use interruption::Interruptions;
+pub use language::Python;
 pub use output::{CapturedStream, Stream};
 pub use pattern::Patterns;
 pub use process::{
