@@ -13,6 +13,7 @@ use crate::domain::id::{EntryId, Nonce, TopicName, Writer};
 use crate::error::Error;
 use crate::git::{Oid, Repo};
 use crate::log::{Appended, Log, NewFile, Request, layout};
+use crate::render::{Canvas, Style};
 
 /// The name of the file that says what the team agrees on.
 pub const CONFIGURATION: &str = "exp.toml";
@@ -57,7 +58,9 @@ impl Output {
             clap::ColorChoice::Always => true,
             clap::ColorChoice::Never => false,
             clap::ColorChoice::Auto => {
-                is_terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb")
+                is_terminal
+                    && variable("NO_COLOR").is_none()
+                    && variable("TERM").is_none_or(|term| term != "dumb")
             }
         };
         Self {
@@ -119,8 +122,8 @@ pub fn variable(name: &str) -> Option<String> {
 impl Context {
     /// Finds the repository around the working directory.
     pub fn open(output: Output) -> Result<Self, Error> {
-        let directory =
-            std::env::current_dir().map_err(|error| Error::outside("cannot tell the working directory").because(error))?;
+        let directory = std::env::current_dir()
+            .map_err(|error| Error::outside("cannot tell the working directory").because(error))?;
         let repo = Repo::discover(&directory)?;
         let clock = match variable(CLOCK_VARIABLE) {
             Some(text) => Some(text.parse().map_err(|error| {
@@ -139,10 +142,21 @@ impl Context {
         self.clock.unwrap_or_else(Timestamp::now)
     }
 
+    /// What views are drawn on.
+    pub fn canvas(&self) -> Canvas {
+        Canvas {
+            style: if self.output.colour { Style::Colour } else { Style::Plain },
+            width: self.output.width,
+            now: self.now(),
+            zone: self.zone.clone(),
+        }
+    }
+
     /// 128 random bits.
     pub fn nonce(&self) -> Result<Nonce, Error> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| Error::outside("cannot get random bits").because(error))?;
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::outside("cannot get random bits").because(error))?;
         Ok(Nonce(bytes))
     }
 
@@ -166,6 +180,12 @@ impl Context {
         self.append_as(nonce, body, replaces, files)
     }
 
+    /// Appends an entry that answers another.
+    pub fn append_answer(&self, body: Body, answers: Option<EntryId>) -> Result<Appended, Error> {
+        let request = Request { answers, ..self.request(self.nonce()?, body) };
+        Ok(self.log.append(&self.writer()?, request)?)
+    }
+
     /// Appends an entry whose nonce was given out before.
     pub fn append_as(
         &self,
@@ -174,30 +194,39 @@ impl Context {
         replaces: Vec<EntryId>,
         files: Vec<NewFile>,
     ) -> Result<Appended, Error> {
+        let request = Request { replaces, files, ..self.request(nonce, body) };
+        Ok(self.log.append(&self.writer()?, request)?)
+    }
+
+    fn request(&self, nonce: Nonce, body: Body) -> Request {
         let time = self.now();
-        let request = Request {
+        Request {
             nonce,
             time,
             offset_minutes: self.zone.to_offset(time).seconds() / 60,
             by: self.identity(),
-            replaces,
+            replaces: Vec::new(),
             answers: None,
             body,
-            files,
-        };
-        Ok(self.log.append(&self.writer()?, request)?)
+            files: Vec::new(),
+        }
     }
 
     /// The top of the worktree that the command was started in.
     pub fn worktree(&self) -> Result<&Path, Error> {
         self.repo.work_dir().ok_or_else(|| {
-            Error::request("there is no worktree here").hint("a bare repository can be read, but nothing can run in it")
+            Error::request("there is no worktree here")
+                .hint("a bare repository can be read, but nothing can run in it")
         })
     }
 
     /// The settings as the code in the worktree has them, for capture and for runs without ceremony.
     pub fn settings_here(&self) -> Result<Settings, Error> {
-        let here = match self.repo.work_dir() {
+        self.settings_in(&self.repo)
+    }
+
+    fn settings_in(&self, repo: &Repo) -> Result<Settings, Error> {
+        let here = match repo.work_dir() {
             Some(top) => read_if_there(&top.join(CONFIGURATION))?,
             None => None,
         };
@@ -205,9 +234,9 @@ impl Context {
     }
 
     /// The settings for an experiment of `topic`: what the team agreed on from the topic's branch, else the main branch,
-    /// and how runs are made from the code that runs.
-    pub fn settings_for(&self, topic: Option<&TopicName>) -> Result<Settings, Error> {
-        let here = self.settings_here()?;
+    /// and how runs are made from the code in the worktree of `running`.
+    pub fn settings_for(&self, topic: Option<&TopicName>, running: &Repo) -> Result<Settings, Error> {
+        let here = self.settings_in(running)?;
         match self.agreed(topic)? {
             Some((text, origin)) => Ok(Settings::joined(self.layered(Some(&text), &origin)?, here)),
             None => Ok(here),
@@ -277,9 +306,13 @@ fn user_configuration() -> Option<PathBuf> {
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
-            Error::request(format!("cannot read `{}`", path.display())).because(error).hint("write it as UTF-8")
+            Error::request(format!("cannot read `{}`", path.display()))
+                .because(error)
+                .hint("write it as UTF-8")
         }),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(Error::outside(format!("cannot read `{}`", path.display())).because(error)),
     }
 }

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::domain::id::IdError;
 use crate::git::GitError;
 use crate::log::LogError;
+use crate::runner::RunnerError;
 
 /// Whose fault it is, which decides the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,13 @@ impl From<GitError> for Error {
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         from_error(&error, error.is_usage(), error.hint())
+    }
+}
+
+impl From<RunnerError> for Error {
+    fn from(error: RunnerError) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
+        from_error(&error, false, hint)
     }
 }
 

@@ -1,2 +1,7 @@
-//! git exp
-fn main() {}
+//! The `git-exp` program, which Git finds as `git exp`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(git_exp::cli::main(std::env::args_os()))
+}

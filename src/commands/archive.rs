@@ -85,11 +85,16 @@ fn archive(context: &mut Context, id: &ExperimentId, discards: bool) -> Result<(
     let worktree = selection::worktree_of(context, id)?;
     if let Some(path) = &worktree {
         if is_inside(&context.directory, path) {
-            return Err(Error::request(format!("you are in the worktree of `{id}`")).hint("cd out of it first"));
+            return Err(
+                Error::request(format!("you are in the worktree of `{id}`")).hint("cd out of it first")
+            );
         }
         if context.repo.main_work_dir().is_some_and(|main| is_inside(path, &main) && is_inside(&main, path)) {
-            return Err(Error::request(format!("`{}` is checked out in the main worktree", layout::experiment_branch(id)))
-                .hint("git switch to another branch first"));
+            return Err(Error::request(format!(
+                "`{}` is checked out in the main worktree",
+                layout::experiment_branch(id)
+            ))
+            .hint("git switch to another branch first"));
         }
         if let Some(commit) = put_into_safety(context, id, path, discards)? {
             kept = commit;
@@ -135,7 +140,8 @@ fn put_into_safety(
 fn restore(context: &mut Context, id: &ExperimentId) -> Result<(), Error> {
     let place = layout::archive_ref(id);
     let Some(commit) = context.repo.read_ref(&place)? else {
-        return Err(Error::request(format!("`{id}` is not archived")).hint("`git exp list --archived` lists those that are"));
+        return Err(Error::request(format!("`{id}` is not archived"))
+            .hint("`git exp list --archived` lists those that are"));
     };
     let branch = format!("refs/heads/{}", layout::experiment_branch(id));
     let edit = RefEdit { name: branch.clone(), expected: Expected::Absent, new: Some(commit) };

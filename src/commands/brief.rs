@@ -53,7 +53,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             .hint("`git exp new <name> --from <run>` gives one of its runs a brief"));
     };
     if arguments.amend && arguments.brief.is_empty() {
-        return Err(Error::request("there is nothing to amend").hint("say what, as `--trials 8`, or use `--edit`"));
+        return Err(
+            Error::request("there is nothing to amend").hint("say what, as `--trials 8`, or use `--edit`")
+        );
     }
     if !arguments.edit && arguments.brief.is_empty() {
         show(context, experiment, registered)?;
@@ -87,9 +89,15 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }))?;
         return Ok(Answer::Yes);
     }
-    context.output.line(&format!("amended the brief of {} ({})", experiment.name(), appended.entry.id.short()))?;
+    context.output.line(&format!(
+        "amended the brief of {} ({})",
+        experiment.name(),
+        appended.entry.id.short()
+    ))?;
     if experiment.runs.total() > 0 {
-        context.output.say("it has runs already, so every view marks this amendment as made after the first run");
+        context
+            .output
+            .say("it has runs already, so every view marks this amendment as made after the first run");
     }
     let missing = brief.missing();
     if !missing.is_empty() {
@@ -111,9 +119,14 @@ fn show(context: &mut Context, experiment: &ExperimentState, registered: &Regist
         }
         return context.output.object(&value);
     }
-    context.output.line(&format!("{} on `{}`", experiment.name(), layout::experiment_branch(&experiment.id)))?;
+    context.output.line(&format!(
+        "{} on `{}`",
+        experiment.name(),
+        layout::experiment_branch(&experiment.id)
+    ))?;
     context.output.text(&experiment::brief_fields(brief))?;
-    let after = registered.amendments > 0 && experiment.runs.first.is_some_and(|first| registered.current_time > first);
+    let after = registered.amendments > 0
+        && experiment.runs.first.is_some_and(|first| registered.current_time > first);
     match registered.amendments {
         0 => {}
         count => {
@@ -149,7 +162,8 @@ struct Sheet {
 fn spelled(budget: Budget) -> String {
     let seconds = |name: &str, limit: Option<f64>| limit.map(|seconds| format!("{name}={seconds}s"));
     let runs = budget.runs.map(|runs| format!("runs={runs}"));
-    let parts = [seconds("wall", budget.wall_seconds), seconds("accelerator", budget.accelerator_seconds), runs];
+    let parts =
+        [seconds("wall", budget.wall_seconds), seconds("accelerator", budget.accelerator_seconds), runs];
     parts.into_iter().flatten().collect::<Vec<_>>().join(",")
 }
 
@@ -194,7 +208,9 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         .status()
         .map_err(|error| failed(&error))?;
     if !status.success() {
-        return Err(Error::request(format!("the editor `{editor}` ended with {status}; nothing was recorded")));
+        return Err(Error::request(format!(
+            "the editor `{editor}` ended with {status}; nothing was recorded"
+        )));
     }
     let edited = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
     let sheet: Sheet = toml::from_str(&edited).map_err(|error| {

@@ -33,7 +33,9 @@ pub fn capture(
     let mut changes = repo.worktree_changes()?;
     changes.untracked.retain(|path| !outputs.contains(path));
     let mut inexact: Vec<String> = Vec::new();
-    inexact.extend(changes.hidden.iter().map(|path| format!("`{}` is marked as unchanged but differs", shown(path))));
+    inexact.extend(
+        changes.hidden.iter().map(|path| format!("`{}` is marked as unchanged but differs", shown(path))),
+    );
     inexact.extend(changes.nested.iter().map(|path| format!("`{}` is a repository of its own", shown(path))));
     inexact.extend(
         changes.dirty_submodules.iter().map(|path| format!("the submodule `{}` has changes", shown(path))),
@@ -75,7 +77,11 @@ pub fn capture(
 }
 
 /// Stores everything of a dirty worktree that a snapshot may hold, for an experiment that is put away; `None` when it is clean.
-pub fn preserve(repo: &Repo, settings: &Settings, redactor: &Redactor) -> Result<Option<(Oid, Vec<String>)>, Error> {
+pub fn preserve(
+    repo: &Repo,
+    settings: &Settings,
+    redactor: &Redactor,
+) -> Result<Option<(Oid, Vec<String>)>, Error> {
     let state = capture(repo, settings, redactor, &HashSet::new())?;
     let head = repo.head()?.commit;
     let commit = oid(&state.code.commit);
@@ -92,13 +98,20 @@ struct Parts {
 }
 
 impl Parts {
-    fn choose(repo: &Repo, changes: &Changes, settings: &Settings, redactor: &Redactor) -> Result<Self, Error> {
+    fn choose(
+        repo: &Repo,
+        changes: &Changes,
+        settings: &Settings,
+        redactor: &Redactor,
+    ) -> Result<Self, Error> {
         let top = repo.work_dir().ok_or_else(|| Error::request("there is no worktree here"))?;
         let capture = &settings.capture;
-        let mut parts = Self { take: Vec::new(), leave: Vec::new(), left_out: Vec::new(), raw: HashMap::new() };
+        let mut parts =
+            Self { take: Vec::new(), leave: Vec::new(), left_out: Vec::new(), raw: HashMap::new() };
         let mut total = 0;
         let known: HashSet<&PathBytes> = changes.modified.iter().chain(&changes.untracked).collect();
-        let staged = changes.staged.iter().filter(|path| !known.contains(path) && !changes.deleted.contains(path));
+        let staged =
+            changes.staged.iter().filter(|path| !known.contains(path) && !changes.deleted.contains(path));
         for path in changes.modified.iter().chain(&changes.untracked).chain(staged) {
             let file = top.join(path_of(path));
             let Ok(metadata) = fs::symlink_metadata(&file) else {
@@ -150,7 +163,8 @@ impl Parts {
             if let (Some(raw), Some((0o100_644 | 0o100_755, kept))) = (self.raw.get(path), stored.get(path))
                 && raw != kept
             {
-                altered.push(format!("`{}` is stored as a filter makes it; as it ran it is {raw}", shown(path)));
+                altered
+                    .push(format!("`{}` is stored as a filter makes it; as it ran it is {raw}", shown(path)));
             }
         }
         Ok(altered)

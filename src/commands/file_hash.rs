@@ -10,7 +10,8 @@ use crate::error::Error;
 
 /// The BLAKE3 of a file, in hex.
 pub fn of(context: &Context, path: &Path) -> Result<String, Error> {
-    let failed = |error: std::io::Error| Error::outside(format!("cannot read `{}`", path.display())).because(error);
+    let failed =
+        |error: std::io::Error| Error::outside(format!("cannot read `{}`", path.display())).because(error);
     let metadata = fs::metadata(path).map_err(failed)?;
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let key = format!("{} {} {}", path.display(), metadata.len(), changed.unwrap_or_default().as_nanos());

@@ -54,9 +54,13 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             1 => "1 damage".to_owned(),
             count => format!("{count} damages"),
         };
-        context.output.line(&format!("{} entries, {} files{absent}: {verdict}", report.entries, report.files))?;
+        context
+            .output
+            .line(&format!("{} entries, {} files{absent}: {verdict}", report.entries, report.files))?;
         if report.healed > 0 {
-            context.output.say(&format!("{} missing objects were written again from the journal", report.healed));
+            context
+                .output
+                .say(&format!("{} missing objects were written again from the journal", report.healed));
         }
         if report.damages.iter().any(|it| it.is_repairable) {
             context.output.hint("`git exp fsck --repair` rebuilds the views");

@@ -12,7 +12,9 @@ use crate::log::layout::NOTES;
 /// Nothing needs it: the first `git exp run` does the needful part. It names this clone's writer, lets plain
 /// `git log` show results, and keeps worktrees of experiments out of `git status`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  git exp init\n\nNo file is put into your worktree, and nothing is pushed.")]
+#[command(
+    after_help = "Example:\n  git exp init\n\nNo file is put into your worktree, and nothing is pushed."
+)]
 pub struct Arguments {}
 
 /// Runs the command.

@@ -16,7 +16,12 @@ pub mod status;
 pub mod topic;
 
 mod code_state;
+mod file_hash;
+mod needs;
 mod options;
+mod place;
+mod progress;
+mod recording;
 mod recovery;
 mod selection;
 

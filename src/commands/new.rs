@@ -91,20 +91,27 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     tell(context, &id, appended.entry.id, &brief, worktree.as_deref())
 }
 
-fn topic<'a>(context: &Context, state: &'a State, asked: Option<&str>) -> Result<Option<&'a TopicState>, Error> {
+fn topic<'a>(
+    context: &Context,
+    state: &'a State,
+    asked: Option<&str>,
+) -> Result<Option<&'a TopicState>, Error> {
     let branch = context.repo.head()?.branch;
     let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/"));
     let of_experiment = selection::experiment_of_branch(branch.as_deref())
         .and_then(|id| state.find(id.as_str()).first().and_then(|it| it.topic().map(ToString::to_string)));
-    let Some(word) = asked.map(ToOwned::to_owned).or_else(|| of_branch.map(ToOwned::to_owned)).or(of_experiment) else {
+    let Some(word) =
+        asked.map(ToOwned::to_owned).or_else(|| of_branch.map(ToOwned::to_owned)).or(of_experiment)
+    else {
         return Ok(None);
     };
     let name: TopicName = word.parse()?;
     match state.topics.get(&name) {
         Some(topic) => Ok(Some(topic)),
         None if asked.is_none() => Ok(None),
-        None => Err(Error::request(format!("there is no topic `{name}`"))
-            .hint(format!("`git exp topic list` lists them; `git exp topic new {name} --prefix … --goal …` makes it"))),
+        None => Err(Error::request(format!("there is no topic `{name}`")).hint(format!(
+            "`git exp topic list` lists them; `git exp topic new {name} --prefix … --goal …` makes it"
+        ))),
     }
 }
 
@@ -135,7 +142,8 @@ fn start(
 ) -> Result<(Oid, Option<EntryId>), Error> {
     let Some(word) = from else {
         return context.repo.head()?.commit.map(|commit| (commit, None)).ok_or_else(|| {
-            Error::request("there is no commit to begin at").hint("make a first commit, or say `--from <run>`")
+            Error::request("there is no commit to begin at")
+                .hint("make a first commit, or say `--from <run>`")
         });
     };
     if let Some(commit) = context.repo.rev_parse(word)? {
@@ -164,7 +172,8 @@ fn reserve(
     // Checked even where the ID is a number, so that a name that could never be typed is not kept.
     let dated: ExperimentId = dated.parse()?;
     if dated.is_scratch() {
-        return Err(Error::request("`scratch` is the name of a day's runs without a brief").hint("choose another name"));
+        return Err(Error::request("`scratch` is the name of a day's runs without a brief")
+            .hint("choose another name"));
     }
     let mut number = prefix.map_or(1, |prefix| state.next_number(prefix));
     for _ in 0..10_000 {

@@ -64,8 +64,11 @@ impl Place {
         };
         let registration = Some(registered.current.clone());
         let is_here = of_branch.as_ref() == Some(&experiment.id);
-        let (repo, directory) =
-            if is_here { (context.repo.clone(), context.directory.clone()) } else { elsewhere(context, &top, experiment)? };
+        let (repo, directory) = if is_here {
+            (context.repo.clone(), context.directory.clone())
+        } else {
+            elsewhere(context, &top, experiment)?
+        };
         Ok(Self { repo, directory, membership, registration })
     }
 
@@ -73,7 +76,12 @@ impl Place {
         let today = context.now().to_zoned(context.zone.clone()).date();
         let membership =
             Membership { experiment: ExperimentId::scratch(today), registration: None, brief: None };
-        Self { repo: context.repo.clone(), directory: context.directory.clone(), membership, registration: None }
+        Self {
+            repo: context.repo.clone(),
+            directory: context.directory.clone(),
+            membership,
+            registration: None,
+        }
     }
 }
 
@@ -96,11 +104,7 @@ fn refuse_incomplete(experiment: &ExperimentState, registration: &Registration) 
 }
 
 /// The experiment's worktree, and the folder in it that answers to the one the command was started in.
-fn elsewhere(
-    context: &Context,
-    top: &Path,
-    experiment: &ExperimentState,
-) -> Result<(Repo, PathBuf), Error> {
+fn elsewhere(context: &Context, top: &Path, experiment: &ExperimentState) -> Result<(Repo, PathBuf), Error> {
     let id = &experiment.id;
     let Some(worktree) = selection::worktree_of(context, id)? else {
         let branch = layout::experiment_branch(id);
@@ -111,8 +115,11 @@ fn elsewhere(
     let subfolder = context.directory.strip_prefix(top).unwrap_or(Path::new(""));
     let directory = worktree.join(subfolder);
     if !directory.is_dir() {
-        return Err(Error::request(format!("there is no folder `{}` in the worktree of `{id}`", subfolder.display()))
-            .hint("start the command from the top of the repository"));
+        return Err(Error::request(format!(
+            "there is no folder `{}` in the worktree of `{id}`",
+            subfolder.display()
+        ))
+        .hint("start the command from the top of the repository"));
     }
     Ok((repo, directory))
 }

@@ -76,8 +76,9 @@ impl Captured {
         for (name, bytes) in &self.config_files {
             let path = folder.join(CONFIG).join(name);
             let parent = path.parent().unwrap_or(folder);
-            std::fs::create_dir_all(parent)
-                .map_err(|error| Error::outside(format!("cannot create `{}`", parent.display())).because(error))?;
+            std::fs::create_dir_all(parent).map_err(|error| {
+                Error::outside(format!("cannot create `{}`", parent.display())).because(error)
+            })?;
             write(&path, bytes)?;
         }
         Ok(())
@@ -102,7 +103,7 @@ pub struct Recorded {
 
 /// What takes secrets out of what is kept.
 pub fn redactor(settings: &Settings) -> Result<Redactor, Error> {
-    Redactor::from_process().with_patterns(&settings.capture.redact).map_err(|error| Error::from_runner(&error))
+    Ok(Redactor::from_process().with_patterns(&settings.capture.redact)?)
 }
 
 /// Puts a run that ended into the log, and forgets that it was under way.
@@ -176,7 +177,12 @@ fn line(short: &str, run: &Run) -> String {
         (trials, Some(seed)) => format!(" trial {}/{trials} seed {seed}", run.trial),
     };
     let dirty = if run.code.base.is_some() { " (dirty worktree, snapshot kept)" } else { "" };
-    format!("recorded {short} {}{trial}: {}, {}{dirty}", run.membership.experiment, run.status, parts.join(", "))
+    format!(
+        "recorded {short} {}{trial}: {}, {}{dirty}",
+        run.membership.experiment,
+        run.status,
+        parts.join(", ")
+    )
 }
 
 fn shown(name: &str, value: &Value) -> Option<String> {
@@ -243,10 +249,10 @@ fn keep_artifacts(
     run: &mut Run,
 ) -> Result<(), Error> {
     let limits = Limits { max_artifact: settings.capture.max_artifact, ..Limits::default() };
-    let found = collect_artifacts(&folder.join("out"), &limits, redactor).map_err(|error| Error::from_runner(&error))?;
+    let found = collect_artifacts(&folder.join("out"), &limits, redactor)?;
     run.remarks.extend(found.remarks);
     for artifact in found.files {
-        match artifact.read(redactor).map_err(|error| Error::from_runner(&error))? {
+        match artifact.read(redactor)? {
             Some(bytes) => {
                 let name = OsBytes([b"out/", artifact.name.0.as_slice()].concat());
                 files.push(NewFile { name, bytes });
@@ -262,7 +268,11 @@ fn keep_artifacts(
 }
 
 /// The configuration files that `exp.toml` names, secrets taken out.
-fn config_files(settings: &Settings, top: &Path, redactor: &Redactor) -> Result<Vec<(String, Vec<u8>)>, Error> {
+fn config_files(
+    settings: &Settings,
+    top: &Path,
+    redactor: &Redactor,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut files = Vec::new();
     for pattern in &settings.config_files {
         for path in matching(top, pattern)? {
@@ -276,18 +286,23 @@ fn config_files(settings: &Settings, top: &Path, redactor: &Redactor) -> Result<
 
 /// The files below `top` that `pattern` names, in which `*` stands for any name and `**` for any folders.
 pub fn matching(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
+    let paths = entries_matching(top, pattern)?.into_iter().filter(|path| top.join(path).is_file());
+    Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
+}
+
+/// The files and folders below `top` that `pattern` names.
+pub fn entries_matching(top: &Path, pattern: &str) -> Result<Vec<PathBuf>, Error> {
     let refuse = |why: String| {
         Error::request(format!("cannot read the pattern `{pattern}` in `exp.toml`")).because(why)
     };
     if pattern.starts_with('/') || pattern.split('/').any(|part| part == "..") {
         return Err(refuse("it leads out of the repository".to_owned()));
     }
-    let whole = top.join(pattern);
-    let paths = glob::glob(&whole.to_string_lossy()).map_err(|error| refuse(error.to_string()))?;
+    let whole = format!("{}/{pattern}", glob::Pattern::escape(&top.to_string_lossy()));
+    let paths = glob::glob(&whole).map_err(|error| refuse(error.to_string()))?;
     Ok(paths
         .filter_map(Result::ok)
-        .filter(|path| path.is_file())
-        .filter_map(|path| Some(path.strip_prefix(top).ok()?.to_string_lossy().into_owned()))
+        .filter_map(|path| path.strip_prefix(top).map(Path::to_path_buf).ok())
         .collect())
 }
 
@@ -324,7 +339,8 @@ fn with_datasets(
     let mut whole: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(environment)
         .map_err(|error| Error::outside("cannot read the captured environment").because(error))?;
     whole.insert("datasets".to_owned(), serde_json::json!(datasets));
-    serde_json::to_vec(&whole).map_err(|error| Error::outside("cannot write the captured environment").because(error))
+    serde_json::to_vec(&whole)
+        .map_err(|error| Error::outside("cannot write the captured environment").because(error))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

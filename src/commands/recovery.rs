@@ -35,9 +35,8 @@ fn recover_one(context: &Context, running: Running) -> Result<Recorded, Error> {
     let settings = context.settings_here().unwrap_or_else(|_| Settings::default());
     let redactor = recording::redactor(&settings).unwrap_or_else(|_| Redactor::from_process());
     let limits = Limits { max_output: settings.capture.max_output, ..Limits::default() };
-    let folder = Folder::open(&running.folder).map_err(|error| Error::from_runner(&error))?;
-    let outcome =
-        salvage(&folder, &limits, &redactor, context.now()).map_err(|error| Error::from_runner(&error))?;
+    let folder = Folder::open(&running.folder)?;
+    let outcome = salvage(&folder, &limits, &redactor, context.now())?;
     recording::record(context, running, outcome, &settings, &redactor)
 }
 

@@ -108,7 +108,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let plan = plan(context, &arguments)?;
     needs::check(context, &plan.settings, &plan.place.directory)?;
     tell_changed_parameters(context, &plan);
-    let interruptions = Interruptions::watch().map_err(|error| Error::from_runner(&error))?;
+    let interruptions = Interruptions::watch()?;
     let mut first_failure = None;
     let mut outputs: HashSet<PathBytes> = HashSet::new();
     let mut is_first = true;
@@ -176,7 +176,7 @@ fn plan(context: &mut Context, arguments: &Arguments) -> Result<Plan, Error> {
         .metrics
         .iter()
         .filter_map(|(name, definition)| Some((name.as_str(), definition.pattern.as_deref()?)));
-    let patterns = Patterns::new(patterns).map_err(|error| Error::from_runner(&error))?;
+    let patterns = Patterns::new(patterns)?;
     Ok(Plan {
         seeds: seeds(arguments, &settings)?,
         params,
@@ -208,7 +208,8 @@ fn parameters(settings: &Settings, given: &[String]) -> Result<BTreeMap<String, 
 /// The seed of each trial: those given, else those configured, else 1, 2, 3 …; a single trial without a seed has none.
 fn seeds(arguments: &Arguments, settings: &Settings) -> Result<Vec<Option<u64>>, Error> {
     let trials = arguments.trials as usize;
-    let given = if arguments.seed.is_empty() && arguments.trials > 1 { &settings.seeds } else { &arguments.seed };
+    let given =
+        if arguments.seed.is_empty() && arguments.trials > 1 { &settings.seeds } else { &arguments.seed };
     if given.is_empty() {
         return Ok(match trials {
             1 => vec![None],
@@ -216,8 +217,11 @@ fn seeds(arguments: &Arguments, settings: &Settings) -> Result<Vec<Option<u64>>,
         });
     }
     if arguments.trials > 1 && given.len() < trials {
-        return Err(Error::request(format!("{trials} trials need {trials} seeds, and there are {}", given.len()))
-            .hint("give as many seeds as trials, or leave `--seed` out"));
+        return Err(Error::request(format!(
+            "{trials} trials need {trials} seeds, and there are {}",
+            given.len()
+        ))
+        .hint("give as many seeds as trials, or leave `--seed` out"));
     }
     let wanted = if arguments.trials > 1 { trials } else { given.len() };
     Ok(given.iter().take(wanted).copied().map(Some).collect())
@@ -245,7 +249,9 @@ fn tell_inexact(context: &mut Context, state: &CodeState) {
 /// What only the first run of a clone has to say.
 fn tell_first_steps(context: &mut Context) -> Result<(), Error> {
     if init::show_notes(context)? {
-        context.output.say("plain `git log` shows results from now on (`notes.displayRef` is set in this repository)");
+        context
+            .output
+            .say("plain `git log` shows results from now on (`notes.displayRef` is set in this repository)");
     }
     Ok(())
 }
@@ -344,7 +350,7 @@ fn run_trial(
     let mut watch = Watch::new(context.output.talks_to_terminal, trial, trials);
     let outcome = execute(&job, interruptions, &mut watch);
     watch.finish();
-    let outcome = outcome.map_err(|error| Error::from_runner(&error))?;
+    let outcome = outcome?;
     recording::record(context, running, outcome, &plan.settings, &plan.redactor)
 }
 
@@ -354,7 +360,8 @@ fn redacted_params(plan: &Plan, params: &BTreeMap<String, String>) -> BTreeMap<S
         .map(|(name, value)| {
             // The name tells whether the value is a secret, so both are looked at together.
             let line = plan.redactor.redact_text(&format!("{name}={value}"));
-            let value = line.strip_prefix(&format!("{name}=")).map_or_else(|| line.clone(), ToOwned::to_owned);
+            let value =
+                line.strip_prefix(&format!("{name}=")).map_or_else(|| line.clone(), ToOwned::to_owned);
             (name.clone(), value)
         })
         .collect()
@@ -374,8 +381,9 @@ fn environment(
     write(&params, parameters_json(&plan.params).as_bytes())?;
     let state = context.log.folders().state().join(id);
     for folder in [&state, &folder.join("out")] {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Error::outside(format!("cannot create `{}`", folder.display())).because(error))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::outside(format!("cannot create `{}`", folder.display())).because(error)
+        })?;
     }
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).into_os_string();
     let mut variables: Vec<(&str, OsString)> = vec![

@@ -57,8 +57,10 @@ pub fn entry(context: &Context, index: &mut Index, state: &State, word: &str) ->
     }
     match context.log.find(index, &word.to_ascii_lowercase()) {
         Ok((_, entry)) => Ok(entry),
-        Err(LogError::NotFound(_)) => Err(Error::request(format!("no experiment or entry is called `{word}`"))
-            .hint("`git exp runs` lists the runs, `git exp list` the experiments")),
+        Err(LogError::NotFound(_)) => {
+            Err(Error::request(format!("no experiment or entry is called `{word}`"))
+                .hint("`git exp runs` lists the runs, `git exp list` the experiments"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -84,6 +86,16 @@ fn unknown(state: &State, what: &str, word: &str) -> Error {
     match near {
         Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
         None => error.hint("`git exp list` lists the experiments"),
+    }
+}
+
+/// The experiment of the current branch.
+pub fn current<'a>(context: &Context, state: &'a State) -> Result<&'a ExperimentState, Error> {
+    let branch = context.repo.head()?.branch;
+    match experiment_of_branch(branch.as_deref()) {
+        Some(id) => experiment(state, id.as_str()),
+        None => Err(Error::request("which experiment?")
+            .hint("name one, or go to its worktree; `git exp list` lists them")),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::domain::topic::Topic;
 use crate::error::Error;
 use crate::git::{Expected, RefEdit};
 use crate::log::layout;
-use crate::render::topic::{TopicView, page, table};
 use crate::render::json;
+use crate::render::topic::{TopicView, page, table};
 
 /// Open and look at lines of research
 ///
@@ -102,12 +102,14 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 
 fn open(context: &mut Context, state: &State, new: New) -> Result<Answer, Error> {
     let name: TopicName = new.topic.parse()?;
-    if let Some(known) = state.topics.keys().find(|known| known.as_str().eq_ignore_ascii_case(name.as_str())) {
+    if let Some(known) = state.topics.keys().find(|known| known.as_str().eq_ignore_ascii_case(name.as_str()))
+    {
         return Err(Error::request(format!("the topic `{known}` is there already"))
             .hint(format!("git exp topic show {known}")));
     }
     let pairs = |option: &str, texts: &[String]| -> Result<BTreeMap<String, String>, Error> {
-        let pair = |text: &String| assignment(option, text).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pair =
+            |text: &String| assignment(option, text).map(|(name, value)| (name.to_owned(), value.to_owned()));
         texts.iter().map(pair).collect()
     };
     let scope = pairs("--scope", &new.scope)?;
@@ -131,8 +133,11 @@ fn open(context: &mut Context, state: &State, new: New) -> Result<Answer, Error>
             it.topic.prefix.as_ref().is_some_and(|known| known.as_str().eq_ignore_ascii_case(prefix.as_str()))
         })
     {
-        return Err(Error::request(format!("the prefix `{prefix}` is that of the topic `{}`", other.topic.name))
-            .hint("choose another, so that every ID says which topic it belongs to"));
+        return Err(Error::request(format!(
+            "the prefix `{prefix}` is that of the topic `{}`",
+            other.topic.name
+        ))
+        .hint("choose another, so that every ID says which topic it belongs to"));
     }
     let branch = layout::topic_branch(&name);
     let full = format!("refs/heads/{branch}");
@@ -192,7 +197,9 @@ fn list(context: &mut Context, state: &State) -> Result<Answer, Error> {
 fn show(context: &mut Context, state: &State, word: &str) -> Result<Answer, Error> {
     let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse()?;
     let Some(topic) = state.topics.get(&name) else {
-        return Err(Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them"));
+        return Err(
+            Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")
+        );
     };
     let view = view(state, topic);
     if context.output.json {
@@ -216,4 +223,3 @@ fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
         is_closed: false,
     }
 }
-

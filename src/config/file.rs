@@ -9,7 +9,8 @@ use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, offset_of};
-use super::{CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Naming, Need, RunLayer, WorktreeFiles};
+use super::{CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
+use crate::domain::capture::Naming;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::quantity::{parse_duration, parse_size};
 

@@ -12,27 +12,14 @@ use std::time::Duration;
 pub use error::{ConfigError, Problem};
 pub use file::parse;
 
-use crate::domain::metric::{Definition, built_in, words};
+use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
+use crate::domain::metric::{Definition, built_in};
 
 /// The largest file that is ever kept whole: hosts refuse files above 100 MB.
 pub const LARGEST_ARTIFACT: u64 = 95 << 20;
 
 /// How long the check of a needed service may take where nothing is said.
 pub const NEED_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How a host's or a user's name is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Naming {
-    /// As it is.
-    #[default]
-    Name,
-    /// By a hash, so that equal names can be told.
-    Hash,
-    /// Not at all.
-    None,
-}
-
-words!(Naming { Name = "name", Hash = "hash", None = "none" });
 
 /// What one file or one set of options says; what it does not say is left to the layers below.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,47 +161,6 @@ pub struct WorktreeFiles {
     pub copy: Vec<String>,
 }
 
-/// Environment variables that change what a run does or how fast, and hold no secrets.
-const ENVIRONMENT: &[&str] = &[
-    "CONDA_DEFAULT_ENV",
-    "CUBLAS_*",
-    "CUDA_*",
-    "CUDNN_*",
-    "GOMAXPROCS",
-    "HIP_*",
-    "HSA_*",
-    "JAX_*",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "MALLOC_*",
-    "MKL_*",
-    "NCCL_*",
-    "NUMEXPR_*",
-    "NVIDIA_*",
-    "OMP_*",
-    "OPENBLAS_*",
-    "PYTHONHASHSEED",
-    "PYTHONPATH",
-    "PYTORCH_*",
-    "RAYON_NUM_THREADS",
-    "ROCR_*",
-    "RUSTFLAGS",
-    "SLURM_CPUS_PER_TASK",
-    "SLURM_JOB_ID",
-    "SLURM_JOB_PARTITION",
-    "SLURM_NNODES",
-    "SLURM_NTASKS",
-    "TF_*",
-    "TORCH_*",
-    "TRITON_*",
-    "TZ",
-    "VECLIB_*",
-    "VIRTUAL_ENV",
-    "XLA_*",
-];
-
 impl Default for Settings {
     fn default() -> Self {
         Self::of([])
@@ -228,7 +174,7 @@ impl Default for Capture {
             max_output: 10 << 20,
             snapshot_max_file: 10 << 20,
             snapshot_max_total: 100 << 20,
-            env: ENVIRONMENT.iter().map(|&name| name.to_owned()).collect(),
+            env: DEFAULT_VARIABLES.iter().map(|&name| name.to_owned()).collect(),
             host: Naming::default(),
             user: Naming::default(),
             redact: Vec::new(),

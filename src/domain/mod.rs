@@ -2,6 +2,7 @@
 
 pub mod brief;
 pub mod bytes;
+pub mod capture;
 pub mod criterion;
 pub mod difference;
 pub mod entry;

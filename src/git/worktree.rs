@@ -69,6 +69,20 @@ impl Repo {
         Ok(worktrees)
     }
 
+    /// The ignored files and folders of the worktree, links left out.
+    pub fn ignored_files(&self) -> Result<Vec<super::PathBytes>, GitError> {
+        let out = self
+            .git(["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"])
+            .run()?;
+        let top = self.work_dir().unwrap_or(Path::new(""));
+        let paths = out.split(|&byte| byte == 0).filter(|path| !path.is_empty());
+        let is_link = |path: &[u8]| {
+            let path = path_of(path.strip_suffix(b"/").unwrap_or(path));
+            std::fs::symlink_metadata(top.join(path)).is_ok_and(|data| data.is_symlink())
+        };
+        Ok(paths.filter(|path| !is_link(path)).map(<[u8]>::to_vec).collect())
+    }
+
     /// The repository as seen from the worktree at `path`.
     pub fn in_worktree(&self, path: &Path) -> Result<Self, GitError> {
         // Found by the folder alone: the environment may name the worktree that the command was started in.

@@ -10,89 +10,9 @@ use super::accelerator::{Accelerators, PROBES};
 use super::hardware::{self, Hardware};
 use super::language::{self, Python};
 use super::redact::Redactor;
+use crate::domain::capture::Naming;
 use crate::domain::id::hex;
 use crate::domain::run::Load;
-
-/// The variables that are recorded unless the caller says otherwise; `*` stands for anything.
-pub const DEFAULT_VARIABLES: &[&str] = &[
-    "CUDA_*",
-    "NVIDIA_TF32_OVERRIDE",
-    "NVIDIA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "CUDNN_*",
-    "NCCL_*",
-    "TORCH_*",
-    "TORCHINDUCTOR_*",
-    "PYTORCH_*",
-    "TRITON_*",
-    "XLA_*",
-    "JAX_*",
-    "TF_*",
-    "OMP_*",
-    "MKL_*",
-    "KMP_*",
-    "OPENBLAS_*",
-    "BLIS_*",
-    "NUMEXPR_*",
-    "RAYON_NUM_THREADS",
-    "TOKENIZERS_PARALLELISM",
-    "PYTHONHASHSEED",
-    "PYTHONOPTIMIZE",
-    "PYTHONPATH",
-    "MALLOC_*",
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "DYLD_*",
-    "VIRTUAL_ENV",
-    "CONDA_DEFAULT_ENV",
-    "RUSTFLAGS",
-    "CFLAGS",
-    "CXXFLAGS",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "SLURM_JOB_PARTITION",
-    "SLURM_CPUS_PER_TASK",
-    "SLURM_NTASKS",
-    "SLURM_NNODES",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-];
-
-/// How a host or user is named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Naming {
-    /// By its name.
-    Name,
-    /// By a short hash of its name: equal ones are seen to be equal.
-    #[default]
-    Hash,
-    /// Not at all.
-    None,
-}
-
-impl Naming {
-    /// The naming that a word of the configuration stands for.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "name" => Some(Self::Name),
-            "hash" => Some(Self::Hash),
-            "none" => Some(Self::None),
-            _ => None,
-        }
-    }
-
-    fn apply(self, what: &str, name: Option<String>) -> Option<String> {
-        let name = name?;
-        match self {
-            Self::Name => Some(name),
-            Self::Hash => Some(short_hash(&format!("{what} {name}"))),
-            Self::None => None,
-        }
-    }
-}
 
 /// What to look at.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +25,7 @@ pub struct EnvironmentOptions<'a> {
     pub top: &'a Path,
     /// Variables that the command gets besides those of this process.
     pub environment: &'a [(OsString, OsString)],
-    /// The variables to record, besides [`DEFAULT_VARIABLES`]; `*` stands for anything.
+    /// The variables to record; `*` stands for anything.
     pub variables: &'a [String],
     /// How the host is named.
     pub host: Naming,
@@ -185,8 +105,8 @@ impl Environment {
             cpu_count: hardware.cpu_count,
             memory_bytes: hardware.memory_bytes,
             accelerators,
-            host: options.host.apply("host", Some(text(system.nodename()))),
-            user: options.user.apply("user", user),
+            host: named(options.host, "host", Some(text(system.nodename()))),
+            user: named(options.user, "user", user),
             variables: variables(options),
             lock_files: language::lock_files(options.directory, options.top),
             python,
@@ -229,10 +149,7 @@ fn hardware_hash(hardware: &Hardware, accelerators: &[Accelerators], visible: Op
 
 /// The variables that are on the list, secrets taken out and home shortened.
 fn variables(options: &EnvironmentOptions<'_>) -> BTreeMap<String, String> {
-    let is_listed = |name: &str| {
-        DEFAULT_VARIABLES.iter().any(|pattern| matches(pattern, name))
-            || options.variables.iter().any(|pattern| matches(pattern, name))
-    };
+    let is_listed = |name: &str| options.variables.iter().any(|pattern| matches(pattern, name));
     let mut found = BTreeMap::new();
     for (name, value) in std::env::vars_os().chain(options.environment.iter().cloned()) {
         let Ok(name) = name.into_string() else { continue };
@@ -245,6 +162,15 @@ fn variables(options: &EnvironmentOptions<'_>) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// A name of the host or user, as it is to be recorded.
+fn named(naming: Naming, what: &str, name: Option<String>) -> Option<String> {
+    match naming {
+        Naming::Name => name,
+        Naming::Hash => name.map(|name| short_hash(&format!("{what} {name}"))),
+        Naming::None => None,
+    }
 }
 
 /// Whether `name` matches `pattern`, in which `*` stands for anything.

@@ -34,6 +34,14 @@ pub enum RunnerError {
         /// Its pattern.
         pattern: String,
     },
+    /// A pattern of what is secret is no regular expression.
+    #[error("cannot read the pattern `{pattern}` in `capture.redact`")]
+    Redaction {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<regex::Error>,
+    },
     /// Signals, pipes or the child's state could not be watched.
     #[error("cannot {attempt}")]
     Supervise {
@@ -60,6 +68,7 @@ impl RunnerError {
                 Some("write it as a regular expression in quotes, as `match = '^loss: (\\S+)'`")
             }
             Self::NoGroup { .. } => Some("put the number in parentheses, as `match = '^loss: (\\S+)'`"),
+            Self::Redaction { .. } => Some("write it as a regular expression in quotes"),
             Self::Folder { .. } | Self::Supervise { .. } | Self::Series { .. } => None,
         }
     }

@@ -35,7 +35,7 @@ mod terminal;
 pub use accelerator::{AcceleratorProbe, Accelerators, Device, Nvidia};
 pub use artifacts::{Artifact, ArtifactContent, Artifacts, collect_artifacts, is_binary};
 pub use collect::{Collected, Collector, DEFAULT_MAX_POINTS, Latest, Reported, SeriesKey, series_from_bytes};
-pub use environment::{DEFAULT_VARIABLES, Environment, EnvironmentOptions, Naming};
+pub use environment::{Environment, EnvironmentOptions};
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
 pub use interruption::Interruptions;

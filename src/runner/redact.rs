@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::error::RunnerError;
 use super::secret_name::{Strength, is_secret_variable, strength};
 
 /// What stands in the place of a secret.
@@ -29,6 +30,8 @@ pub struct Redactor {
     words: AhoCorasick,
     exact: Option<AhoCorasick>,
     homes: usize,
+    /// What the project calls secret besides.
+    patterns: Vec<regex::bytes::Regex>,
 }
 
 /// A secret that a rule recognised.
@@ -148,7 +151,7 @@ impl Redactor {
             .build(homes.into_iter().chain(values))
             .ok()
             .filter(|automaton| automaton.patterns_len() > 0);
-        Self { words, exact, homes: count }
+        Self { words, exact, homes: count, patterns: Vec::new() }
     }
 
     /// A redactor for this process's own environment.
@@ -156,10 +159,26 @@ impl Redactor {
         Self::new(std::env::vars_os())
     }
 
+    /// The same redactor, which also takes out what `patterns` match.
+    pub fn with_patterns(mut self, patterns: &[String]) -> Result<Self, RunnerError> {
+        for pattern in patterns {
+            let pattern = regex::bytes::Regex::new(pattern).map_err(|source| RunnerError::Redaction {
+                pattern: pattern.clone(),
+                source: Box::new(source),
+            })?;
+            self.patterns.push(pattern);
+        }
+        Ok(self)
+    }
+
     /// The same bytes without secrets.
     pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut edits: Vec<(Range<usize>, &'static str)> = Vec::new();
         self.scan(bytes, |hit| edits.push((hit.range, REDACTED)));
+        for pattern in &self.patterns {
+            let found = pattern.find_iter(bytes).filter(|found| !found.is_empty());
+            edits.extend(found.map(|found| (found.range(), REDACTED)));
+        }
         let mut homes = Vec::new();
         if let Some(exact) = &self.exact {
             for found in exact.find_iter(bytes) {
@@ -240,13 +259,18 @@ impl Redactor {
                 found = Some(hit.what);
             }
         });
-        found.or_else(|| {
-            let exact = self.exact.as_ref()?;
-            exact
-                .find_iter(bytes)
-                .any(|found| found.pattern().as_usize() >= self.homes)
-                .then_some("the value of a secret environment variable")
-        })
+        found
+            .or_else(|| {
+                let exact = self.exact.as_ref()?;
+                exact
+                    .find_iter(bytes)
+                    .any(|found| found.pattern().as_usize() >= self.homes)
+                    .then_some("the value of a secret environment variable")
+            })
+            .or_else(|| {
+                let is_match = self.patterns.iter().any(|pattern| pattern.is_match(bytes));
+                is_match.then_some("what `capture.redact` describes")
+            })
     }
 
     /// Calls `report` with every secret that a rule recognises, in no particular order.
