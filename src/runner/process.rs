@@ -790,4 +790,5 @@ pub fn salvage(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests;

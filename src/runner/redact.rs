@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -26,7 +27,6 @@ const MAX_TOKEN: usize = 4096;
 /// Takes secrets out of what is stored, and shortens the home directory to `~`.
 #[derive(Debug)]
 pub struct Redactor {
-    words: AhoCorasick,
     exact: Option<AhoCorasick>,
     homes: usize,
 }
@@ -110,6 +110,16 @@ const RULES: &[(&str, Rule)] = &[
     ("-key", Rule::Name),
 ];
 
+/// Finds the words of all rules at once, in any case.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(RULES.iter().map(|(word, _)| word))
+        .expect("the words are few and short")
+});
+
 impl Redactor {
     /// A redactor that knows the values of the variables in `environment` whose names say secret, and the home directory.
     pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
@@ -136,19 +146,13 @@ impl Redactor {
                     .extend(value.split(|&b| b == b'\n').filter(|line| line.len() >= 16).map(<[u8]>::to_vec));
             }
         }
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(RULES.iter().map(|(word, _)| word))
-            .expect("the words are few and short");
         let count = homes.len();
         let exact = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(homes.into_iter().chain(values))
             .ok()
             .filter(|automaton| automaton.patterns_len() > 0);
-        Self { words, exact, homes: count }
+        Self { exact, homes: count }
     }
 
     /// A redactor for this process's own environment.
@@ -253,7 +257,7 @@ impl Redactor {
     fn scan(&self, bytes: &[u8], mut report: impl FnMut(Hit)) {
         // One `Authorization: Bearer …` is found by two words; what is behind the first find is done.
         let mut done = 0;
-        for word in self.words.find_iter(bytes) {
+        for word in WORDS.find_iter(bytes) {
             let at = word.range();
             if at.start < done {
                 continue;
@@ -311,9 +315,7 @@ pub fn is_secret_path(path: &[u8]) -> bool {
     let path = String::from_utf8_lossy(path).to_ascii_lowercase();
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
     // What is meant to be shared says so.
-    if name.ends_with(".pub")
-        || [".example", ".sample", ".template", ".dist"].iter().any(|end| name.ends_with(end))
-    {
+    if [".pub", ".example", ".sample", ".template", ".dist"].iter().any(|end| name.ends_with(end)) {
         return false;
     }
     NAMES.contains(&name)
@@ -458,7 +460,7 @@ fn json_web_token(bytes: &[u8], at: &Range<usize>) -> Option<Hit> {
     if bytes.get(end) == Some(&b'.') {
         end += 1 + run(&bytes[end + 1..], |b| is_base64url(b) || b == b'.');
     }
-    (header >= 8 && payload >= 8).then(|| Hit {
+    (header >= 8 && payload >= 8).then_some(Hit {
         range: at.start..end,
         what: "a JSON web token",
         certain: true,
@@ -702,8 +704,7 @@ fn is_plain(value: &[u8]) -> bool {
         && value.len() <= 24
         && value.iter().any(u8::is_ascii_digit)
         && std::str::from_utf8(value).is_ok_and(|text| {
-            let number =
-                text.trim_end_matches(|c: char| matches!(c, '%' | 's' | 'k' | 'K' | 'M' | 'B' | '/'));
+            let number = text.trim_end_matches(['%', 's', 'k', 'K', 'M', 'B', '/']);
             number.replace(['_', ','], "").parse::<f64>().is_ok()
         })
 }
@@ -717,9 +718,8 @@ fn is_word_for_nothing(value: &[u8]) -> bool {
 /// Whether the value only stands for a secret: `$TOKEN`, `${TOKEN}`, `<token>`, `***`, `[redacted]`.
 fn is_placeholder(value: &[u8]) -> bool {
     let is_variable = |name: &[u8]| match name.first() {
-        Some(b'{' | b'(') => true,
+        None | Some(b'{' | b'(') => true,
         Some(first) => (first.is_ascii_uppercase() || *first == b'_') && run(name, is_word) == name.len(),
-        None => true,
     };
     match value {
         [b'$', name @ ..] => is_variable(name),
@@ -1018,7 +1018,7 @@ mod tests {
         fn no_text_of_its_own_words_makes_it_panic(
             words in proptest::collection::vec((0..RULES.len(), "[ =:\"'\\\\/@.a-z0-9\n-]{0,6}"), 0..12)
         ) {
-            let text: String = words.into_iter().map(|(at, between)| format!("{}{between}", RULES[at].0)).collect();
+            let text: String = words.iter().flat_map(|(at, between)| [RULES[*at].0, between.as_str()]).collect();
             redactor().redact_bytes(text.as_bytes());
             redactor().redact_bytes(format!("-----BEGIN {text}").as_bytes());
             redactor().redact_bytes(format!("-----END {text}").as_bytes());
