@@ -163,7 +163,7 @@ impl Redactor {
     /// The same bytes without secrets.
     pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut edits: Vec<(Range<usize>, &'static str)> = Vec::new();
-        self.scan(bytes, |hit| edits.push((hit.range, REDACTED)));
+        Self::scan(bytes, |hit| edits.push((hit.range, REDACTED)));
         let mut homes = Vec::new();
         if let Some(exact) = &self.exact {
             for found in exact.find_iter(bytes) {
@@ -239,7 +239,7 @@ impl Redactor {
     /// Source code is full of passwords that are none (`password = prompt()`), so this asks for more than redaction does.
     pub fn holds_secret(&self, bytes: &[u8]) -> Option<&'static str> {
         let mut found = None;
-        self.scan(bytes, |hit| {
+        Self::scan(bytes, |hit| {
             if hit.certain && found.is_none() {
                 found = Some(hit.what);
             }
@@ -254,7 +254,7 @@ impl Redactor {
     }
 
     /// Calls `report` with every secret that a rule recognises, in no particular order.
-    fn scan(&self, bytes: &[u8], mut report: impl FnMut(Hit)) {
+    fn scan(bytes: &[u8], mut report: impl FnMut(Hit)) {
         // One `Authorization: Bearer …` is found by two words; what is behind the first find is done.
         let mut done = 0;
         for word in WORDS.find_iter(bytes) {
