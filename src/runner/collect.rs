@@ -473,6 +473,7 @@ impl<'de> serde::Deserialize<'de> for Number {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests {
     use std::time::{Duration, Instant};
 
@@ -619,7 +620,7 @@ mod tests {
         let bytes = collector.finish(&redactor()).series_bytes();
         assert!(bytes.len() > 10_000_000);
         // Unoptimised and beside other tests; an optimised build takes less than a second.
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     }
 
     #[test]

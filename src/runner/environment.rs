@@ -72,6 +72,12 @@ struct Stable {
     python: Option<Python>,
 }
 
+impl Stable {
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers can be written")
+    }
+}
+
 impl Environment {
     /// Looks at the machine, the variables and the command's language.
     pub fn capture(options: &EnvironmentOptions<'_>) -> Self {
@@ -83,7 +89,9 @@ impl Environment {
         let mut accelerators: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
         let mut processes: Vec<String> =
             accelerators.iter_mut().flat_map(|found| std::mem::take(&mut found.processes)).collect();
-        processes.iter_mut().for_each(|name| *name = options.redactor.redact_text(name));
+        for name in &mut processes {
+            *name = options.redactor.redact_text(name);
+        }
         let system = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let visible = variable("CUDA_VISIBLE_DEVICES").map(|list| list.to_string_lossy().into_owned());
@@ -112,7 +120,7 @@ impl Environment {
             python,
         };
         Self {
-            stable: serde_json::to_vec(&stable).expect("strings and numbers can be written"),
+            stable: stable.bytes(),
             hardware: hardware_hash,
             boot: hardware::boot().map(|boot| short_hash(&format!("boot {boot}"))),
             load: Load { load_average: hardware::load_average(), accelerator_processes: processes },
@@ -126,25 +134,25 @@ fn short_hash(text: &str) -> String {
 
 /// The hash of what makes two runs' times comparable.
 fn hardware_hash(hardware: &Hardware, accelerators: &[Accelerators], visible: Option<&str>) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "{} {} {} {}",
         hardware.arch,
         hardware.cpu_model.as_deref().unwrap_or("-"),
         hardware.cpu_count,
         hardware.memory_class()
-    );
+    )];
     for found in accelerators {
         for device in &found.devices {
             let gibibytes = device.memory_bytes.unwrap_or(0) >> 30;
-            text.push_str(&format!("\n{} {} {} {gibibytes}", found.maker, device.model, device.count));
+            parts.push(format!("{} {} {} {gibibytes}", found.maker, device.model, device.count));
         }
     }
     // Which of equal devices are used does not matter, how many does.
     if let Some(visible) = visible.filter(|_| !accelerators.is_empty()) {
         let count = visible.split(',').filter(|device| !device.trim().is_empty()).count();
-        text.push_str(&format!("\nvisible {count}"));
+        parts.push(format!("visible {count}"));
     }
-    short_hash(&text)
+    short_hash(&parts.join("\n"))
 }
 
 /// The variables that are on the list, secrets taken out and home shortened.

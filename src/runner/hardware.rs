@@ -25,7 +25,7 @@ impl Hardware {
     pub(super) fn memory_class(&self) -> u64 {
         let Some(bytes) = self.memory_bytes else { return 0 };
         let unit = (1_u64 << (u64::BITS - bytes.max(1).leading_zeros()).saturating_sub(1)) / 8;
-        bytes.div_ceil(unit.max(1)) * unit >> 20
+        (bytes.div_ceil(unit.max(1)) * unit) >> 20
     }
 }
 

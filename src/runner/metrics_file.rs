@@ -285,6 +285,7 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests {
     use proptest::prelude::*;
 

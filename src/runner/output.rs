@@ -498,9 +498,10 @@ mod tests {
             let (captured, most) = record(&pieces, max_bytes);
             prop_assert!(most <= max_bytes * 3 / 2 + 2);
             prop_assert!(all.starts_with(&captured.head));
-            match captured.tail {
-                Some(tail) => prop_assert!(all.ends_with(&tail)),
-                None => prop_assert_eq!(captured.head, all),
+            if let Some(tail) = captured.tail {
+                prop_assert!(all.ends_with(&tail));
+            } else {
+                prop_assert_eq!(captured.head, all);
             }
         }
     }

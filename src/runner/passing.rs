@@ -17,12 +17,19 @@ pub(super) struct Passing {
     to: Option<Stream>,
     pending: Vec<u8>,
     done: usize,
+    /// Whether it ends in a file, which takes anything at once.
+    is_file: bool,
 }
 
 impl Passing {
     /// Passes to our own stream of the same name, or nowhere.
     pub(super) fn new(to: Option<Stream>) -> Self {
-        Self { to, pending: Vec::new(), done: 0 }
+        let mut passing = Self { to, pending: Vec::new(), done: 0, is_file: false };
+        passing.is_file =
+            passing.descriptor().and_then(|target| rustix::fs::fstat(target).ok()).is_some_and(|found| {
+                rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::RegularFile
+            });
+        passing
     }
 
     /// Takes bytes to pass on.
@@ -39,7 +46,11 @@ impl Passing {
 
     /// Where bytes wait to be written to, if any do.
     pub(super) fn target(&self) -> Option<BorrowedFd<'static>> {
-        (self.waiting() > 0).then_some(match self.to? {
+        self.descriptor().filter(|_| self.waiting() > 0)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'static>> {
+        Some(match self.to? {
             Stream::Stdout => stdio::stdout(),
             Stream::Stderr => stdio::stderr(),
         })
@@ -52,7 +63,8 @@ impl Passing {
                 return;
             }
             let piece = &self.pending[self.done..];
-            match rustix::io::write(target, &piece[..piece.len().min(PIECE)]) {
+            let length = if self.is_file { piece.len() } else { piece.len().min(PIECE) };
+            match rustix::io::write(target, &piece[..length]) {
                 Ok(written) => self.done += written,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,

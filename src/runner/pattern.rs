@@ -57,6 +57,7 @@ impl Patterns {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests {
     use super::*;
 

@@ -580,6 +580,8 @@ impl<'a> Supervision<'a> {
             self.ended = Ended::Interrupted { signal };
         }
         self.signal(Signal::from_named_raw(signal).unwrap_or(Signal::TERM));
+        // Who is stopped cannot hear.
+        self.signal(Signal::CONT);
     }
 
     /// Asks the command to end, and sees to it that it does.
@@ -591,7 +593,6 @@ impl<'a> Supervision<'a> {
         self.kill_rest = true;
         self.kill_at = Instant::now().checked_add(self.job.grace);
         self.signal(Signal::TERM);
-        // Who is stopped cannot hear.
         self.signal(Signal::CONT);
     }
 
@@ -790,4 +791,5 @@ pub fn salvage(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests;

@@ -232,6 +232,7 @@ pub fn metric_line(point: &Point) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is read must be what was written, to the bit")]
 mod tests {
     use proptest::prelude::*;
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -27,7 +28,6 @@ const MAX_TOKEN: usize = 4096;
 /// Takes secrets out of what is stored, and shortens the home directory to `~`.
 #[derive(Debug)]
 pub struct Redactor {
-    words: AhoCorasick,
     exact: Option<AhoCorasick>,
     homes: usize,
     /// What the project calls secret besides.
@@ -113,6 +113,16 @@ const RULES: &[(&str, Rule)] = &[
     ("-key", Rule::Name),
 ];
 
+/// Finds the words of all rules at once, in any case.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(RULES.iter().map(|(word, _)| word))
+        .expect("the words are few and short")
+});
+
 impl Redactor {
     /// A redactor that knows the values of the variables in `environment` whose names say secret, and the home directory.
     pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
@@ -139,19 +149,13 @@ impl Redactor {
                     .extend(value.split(|&b| b == b'\n').filter(|line| line.len() >= 16).map(<[u8]>::to_vec));
             }
         }
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(RULES.iter().map(|(word, _)| word))
-            .expect("the words are few and short");
         let count = homes.len();
         let exact = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(homes.into_iter().chain(values))
             .ok()
             .filter(|automaton| automaton.patterns_len() > 0);
-        Self { words, exact, homes: count, patterns: Vec::new() }
+        Self { exact, homes: count, patterns: Vec::new() }
     }
 
     /// A redactor for this process's own environment.
@@ -174,7 +178,7 @@ impl Redactor {
     /// The same bytes without secrets.
     pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut edits: Vec<(Range<usize>, &'static str)> = Vec::new();
-        self.scan(bytes, |hit| edits.push((hit.range, REDACTED)));
+        Self::scan(bytes, |hit| edits.push((hit.range, REDACTED)));
         for pattern in &self.patterns {
             let found = pattern.find_iter(bytes).filter(|found| !found.is_empty());
             edits.extend(found.map(|found| (found.range(), REDACTED)));
@@ -254,7 +258,7 @@ impl Redactor {
     /// Source code is full of passwords that are none (`password = prompt()`), so this asks for more than redaction does.
     pub fn holds_secret(&self, bytes: &[u8]) -> Option<&'static str> {
         let mut found = None;
-        self.scan(bytes, |hit| {
+        Self::scan(bytes, |hit| {
             if hit.certain && found.is_none() {
                 found = Some(hit.what);
             }
@@ -274,10 +278,10 @@ impl Redactor {
     }
 
     /// Calls `report` with every secret that a rule recognises, in no particular order.
-    fn scan(&self, bytes: &[u8], mut report: impl FnMut(Hit)) {
+    fn scan(bytes: &[u8], mut report: impl FnMut(Hit)) {
         // One `Authorization: Bearer …` is found by two words; what is behind the first find is done.
         let mut done = 0;
-        for word in self.words.find_iter(bytes) {
+        for word in WORDS.find_iter(bytes) {
             let at = word.range();
             if at.start < done {
                 continue;
@@ -335,9 +339,7 @@ pub fn is_secret_path(path: &[u8]) -> bool {
     let path = String::from_utf8_lossy(path).to_ascii_lowercase();
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
     // What is meant to be shared says so.
-    if name.ends_with(".pub")
-        || [".example", ".sample", ".template", ".dist"].iter().any(|end| name.ends_with(end))
-    {
+    if [".pub", ".example", ".sample", ".template", ".dist"].iter().any(|end| name.ends_with(end)) {
         return false;
     }
     NAMES.contains(&name)
@@ -482,7 +484,7 @@ fn json_web_token(bytes: &[u8], at: &Range<usize>) -> Option<Hit> {
     if bytes.get(end) == Some(&b'.') {
         end += 1 + run(&bytes[end + 1..], |b| is_base64url(b) || b == b'.');
     }
-    (header >= 8 && payload >= 8).then(|| Hit {
+    (header >= 8 && payload >= 8).then_some(Hit {
         range: at.start..end,
         what: "a JSON web token",
         certain: true,
@@ -726,8 +728,7 @@ fn is_plain(value: &[u8]) -> bool {
         && value.len() <= 24
         && value.iter().any(u8::is_ascii_digit)
         && std::str::from_utf8(value).is_ok_and(|text| {
-            let number =
-                text.trim_end_matches(|c: char| matches!(c, '%' | 's' | 'k' | 'K' | 'M' | 'B' | '/'));
+            let number = text.trim_end_matches(['%', 's', 'k', 'K', 'M', 'B', '/']);
             number.replace(['_', ','], "").parse::<f64>().is_ok()
         })
 }
@@ -741,9 +742,8 @@ fn is_word_for_nothing(value: &[u8]) -> bool {
 /// Whether the value only stands for a secret: `$TOKEN`, `${TOKEN}`, `<token>`, `***`, `[redacted]`.
 fn is_placeholder(value: &[u8]) -> bool {
     let is_variable = |name: &[u8]| match name.first() {
-        Some(b'{' | b'(') => true,
+        None | Some(b'{' | b'(') => true,
         Some(first) => (first.is_ascii_uppercase() || *first == b'_') && run(name, is_word) == name.len(),
-        None => true,
     };
     match value {
         [b'$', name @ ..] => is_variable(name),
@@ -1042,7 +1042,7 @@ mod tests {
         fn no_text_of_its_own_words_makes_it_panic(
             words in proptest::collection::vec((0..RULES.len(), "[ =:\"'\\\\/@.a-z0-9\n-]{0,6}"), 0..12)
         ) {
-            let text: String = words.into_iter().map(|(at, between)| format!("{}{between}", RULES[at].0)).collect();
+            let text: String = words.iter().flat_map(|(at, between)| [RULES[*at].0, between.as_str()]).collect();
             redactor().redact_bytes(text.as_bytes());
             redactor().redact_bytes(format!("-----BEGIN {text}").as_bytes());
             redactor().redact_bytes(format!("-----END {text}").as_bytes());

@@ -21,22 +21,22 @@ impl Terminal {
         }
         let terminal =
             Self { own: process::getpgrp(), command, modes: termios::tcgetattr(stdio::stdin()).ok() };
-        if terminal.holder() == Some(terminal.own) {
-            terminal.give_to(command);
+        if Self::holder() == Some(terminal.own) {
+            Self::give_to(command);
         }
         Some(terminal)
     }
 
     /// Whether the command's group has the terminal.
     pub(super) fn is_with_command(&self) -> bool {
-        self.holder() == Some(self.command)
+        Self::holder() == Some(self.command)
     }
 
-    fn holder(&self) -> Option<Pid> {
+    fn holder() -> Option<Pid> {
         termios::tcgetpgrp(stdio::stdin()).ok()
     }
 
-    fn give_to(&self, group: Pid) {
+    fn give_to(group: Pid) {
         // Who is in the background and changes the terminal's owner is stopped, unless the signal for it is blocked.
         let mut set = SigSet::empty();
         set.add(Masked::SIGTTOU);
@@ -52,16 +52,16 @@ impl Terminal {
     pub(super) fn follow_stop(&self, signal: Option<i32>) {
         let wanted_terminal = signal == Some(Signal::TTIN.as_raw()) || signal == Some(Signal::TTOU.as_raw());
         // A command that was stopped just before it got the terminal, or that was brought to the foreground, only has to go on.
-        let is_ours = self.holder() == Some(self.own) || self.is_with_command();
+        let is_ours = Self::holder() == Some(self.own) || self.is_with_command();
         if !(wanted_terminal && is_ours) {
             if self.is_with_command() {
-                self.give_to(self.own);
+                Self::give_to(self.own);
             }
             // Our whole group stops, `git` included, as it would have if the command were in it.
             let _ = process::kill_current_process_group(Signal::TSTP);
         }
-        if self.holder() == Some(self.own) {
-            self.give_to(self.command);
+        if Self::holder() == Some(self.own) {
+            Self::give_to(self.command);
         }
         let _ = process::kill_process_group(self.command, Signal::CONT);
     }
@@ -71,7 +71,7 @@ impl Terminal {
         if !self.is_with_command() {
             return;
         }
-        self.give_to(self.own);
+        Self::give_to(self.own);
         if let Some(modes) = self.modes.as_ref().filter(|_| died) {
             let _ = termios::tcsetattr(stdio::stdin(), OptionalActions::Drain, modes);
         }

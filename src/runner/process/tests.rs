@@ -19,7 +19,7 @@ impl Bench {
                 ("GIT_EXP_METRICS".into(), place.path().join("run/metrics.jsonl").into()),
                 ("GIT_EXP_OUT".into(), place.path().join("run/out").into()),
             ],
-            timeout: Some(Duration::from_secs(60)),
+            timeout: Some(Duration::from_mins(1)),
             grace: Duration::from_secs(5),
             folder: place.path().join("run"),
             patterns: Patterns::default(),
