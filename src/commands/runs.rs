@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use clap::Args;
 
-use super::surroundings::unreadable_index;
+use super::surroundings::{key, unreadable_index};
 use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
-use crate::domain::filter::{self, Expression, Field, FilterError, Moment, Name, SortKey};
+use crate::domain::filter::{
+    self, Comparison, Expression, Field, FilterError, Moment, Name, Operator, SortKey, Value,
+};
 use crate::domain::id::{EntryId, ExperimentId};
-use crate::domain::state::State;
+use crate::domain::run::{Run, Status};
+use crate::domain::state::{ExperimentState, State};
 use crate::error::Error;
 use crate::log::index::query::{Found, Query, newest_first, select};
 use crate::log::index::{Index, RowRef};
@@ -148,7 +151,7 @@ pub fn topics(state: &State) -> HashMap<String, String> {
 }
 
 /// The topic of a run's experiment.
-pub fn topic_of<'a>(run: &crate::domain::run::Run, topics: Option<&'a HashMap<String, String>>) -> Option<&'a str> {
+pub fn topic_of<'a>(run: &Run, topics: Option<&'a HashMap<String, String>>) -> Option<&'a str> {
     topics?.get(&run.membership.registration?.to_hex()).map(String::as_str)
 }
 
@@ -159,6 +162,9 @@ fn objects(
     topics: Option<&HashMap<String, String>>,
 ) -> Result<(), Error> {
     for part in rows.chunks(PART) {
+        if !context.output.has_reader {
+            break;
+        }
         for entry in context.log.entries(index, part)? {
             if let Body::Run(run) = &entry.body {
                 let mut view = RunView::new(entry.id.to_hex(), entry.id.short(), run);
@@ -215,6 +221,37 @@ pub fn lines(
     Ok(if views.is_empty() { String::new() } else { table(&views, columns, &context.canvas()) })
 }
 
+/// Which runs are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Whatever came of them.
+    Any,
+    /// Those that ended well.
+    EndedWell,
+}
+
+/// The run that began last, of the experiment where one is given.
+pub fn newest_run(
+    context: &Context,
+    index: &mut Index,
+    of: Option<&ExperimentState>,
+    which: Which,
+) -> Result<Option<Entry>, Error> {
+    let ended_well = Expression::Compare(Comparison {
+        name: Name::Field(Field::Status),
+        operator: Operator::Equal,
+        value: Value::Text(Status::Ok.word().to_owned()),
+    });
+    let query = Query {
+        limit: Some(1),
+        filter: (which == Which::EndedWell).then_some(&ended_well),
+        experiment: of.map(|it| (&it.id, key(it).1)),
+        ..Query::default()
+    };
+    let found = select(index, &query).map_err(unreadable_index)?;
+    Ok(context.log.entries(index, &found.rows)?.pop())
+}
+
 fn tell(context: &mut Context, found: &Found, arguments: &Arguments, sort: &[SortKey]) {
     let of = arguments.experiment.as_deref().map_or_else(String::new, |id| format!(" of {id}"));
     if found.runs == 0 {
@@ -223,7 +260,9 @@ fn tell(context: &mut Context, found: &Found, arguments: &Arguments, sort: &[Sor
     } else if found.matched == 0 {
         context.output.say(&format!("none of the {} runs{of} matches", found.runs));
         if let Some(text) = &arguments.filter {
-            context.output.hint(&format!("a run that lacks a name in `{text}` matches no comparison with it"));
+            context
+                .output
+                .hint(&format!("a run that lacks a name in `{text}` matches no comparison with it"));
         }
     } else if found.rows.len() < found.matched {
         let rest = found.matched - found.rows.len();

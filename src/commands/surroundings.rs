@@ -81,7 +81,9 @@ impl Surroundings {
         for ((metric, better), experiments) in wanted {
             let best = query::best(index, &metric, better).map_err(unreadable_index)?;
             found.extend(
-                experiments.into_iter().filter_map(|it| best.get(&it).map(|best| (it, metric.clone(), *best))),
+                experiments
+                    .into_iter()
+                    .filter_map(|it| best.get(&it).map(|best| (it, metric.clone(), *best))),
             );
         }
         let rows: Vec<_> = found.iter().map(|(_, _, best)| best.row).collect();
