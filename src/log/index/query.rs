@@ -133,6 +133,21 @@ fn keep_experiment(
     Ok(())
 }
 
+/// Those of `rows` whose entries are about the experiment of this alias, whoever registered it.
+pub fn about(index: &mut Index, rows: &[RowRef], alias: &ExperimentId) -> io::Result<Vec<RowRef>> {
+    let mut is_about: Vec<Vec<bool>> = Vec::new();
+    for segment in index.segments() {
+        let aliases = segment.texts("experiment")?.unwrap_or_default();
+        let is_alias: Vec<bool> =
+            aliases.strings.iter().map(|text| text.eq_ignore_ascii_case(alias.as_str())).collect();
+        is_about.push(
+            aliases.ids.iter().map(|id| id.checked_sub(1).is_some_and(|id| is_alias[id as usize])).collect(),
+        );
+    }
+    let is_kept = |row: &&RowRef| is_about[row.segment].get(row.row).copied().unwrap_or(false);
+    Ok(rows.iter().filter(is_kept).copied().collect())
+}
+
 /// The best value of one metric that an experiment reached, and the run that did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Best {
