@@ -183,6 +183,11 @@ mod tests {
         let runs = two_runs();
         let views: Vec<RunView<'_>> = runs.iter().map(view_of).collect();
         let chosen = ["lr", "commit", "run.started", "exit", "branch", "wall_time"].map(str::to_owned);
-        assert_snapshot!(table(&views, &chosen, &canvas()), @"");
+        assert_snapshot!(table(&views, &chosen, &canvas()), @"
+        run        experiment  age         status    trial  seed  label    lr    commit       run.started  exit     branch  wall_time
+        c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4  a1b2c3d4  2026-11-21 13:10     0  exp/A-001     83.4 s
+        c0ffee00*  A-001       2 days ago  diverged    2/5     7            1  a1b2c3d4  2026-11-21 13:10     0  exp/A-001     83.4 s
+        * the recorded commit is not exactly what ran
+        ");
     }
 }
