@@ -8,4 +8,5 @@ pub mod experiment;
 pub mod id;
 pub mod metric;
 pub mod run;
+pub mod statistics;
 pub mod topic;
