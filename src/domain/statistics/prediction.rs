@@ -5,7 +5,6 @@
 
 use super::describe::Moments;
 use super::distribution::student_upper_quantile;
-use super::estimate::relative;
 use super::sample::{Interval, Level, Sample, SampleError};
 use crate::domain::metric::Scale;
 
@@ -32,7 +31,7 @@ pub fn prediction(scale: Scale, floor: &Sample, level: Level) -> Result<Option<I
     let interval = Interval { low: moments.mean - reach, high: moments.mean + reach };
     Ok(Some(match scale {
         Scale::Difference => interval,
-        Scale::Ratio => interval.map(|log| relative(log) + 1.0),
+        Scale::Ratio => interval.map(|log| log.exp().min(f64::MAX)),
     }))
 }
 
