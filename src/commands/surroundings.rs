@@ -129,6 +129,7 @@ impl Surroundings {
             brief: brief_of(experiment),
             registration: registered.map(|it| it.entry.to_hex()),
             registered: registered.map(|it| it.time),
+            first_run: experiment.runs.first,
             best: self.best.get(&key(experiment)).cloned(),
             was_amended_after_first_run: was_amended_after_first_run(experiment),
             is_archived: self.is_archived(id),
