@@ -419,7 +419,7 @@ mod tests {
     fn files_show_how_many_lines_changed() {
         let line = |path: &str, added, removed| FileLine { path: path.to_owned(), added, removed };
         let lines = [line("train.py", Some(12), Some(3)), line("logo.png", None, None)];
-        assert_snapshot!(files(&lines, &canvas()), @"
+        assert_snapshot!(files(&lines, &canvas()).trim_start(), @"
         files
           train.py     +12  −3
           logo.png  binary

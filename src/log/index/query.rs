@@ -451,7 +451,7 @@ mod tests {
     #[test]
     fn the_best_value_is_of_a_run_that_ended_well() {
         let mut entries = entries();
-        let mut index_of = |better, entries: &[Entry]| {
+        let index_of = |better, entries: &[Entry]| {
             let mut index = index(&[&entries[..3], &entries[3..]]);
             best(&mut index, "val_loss", better).expect("rows in memory are read")
         };
