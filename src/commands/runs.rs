@@ -29,7 +29,7 @@ const PART: usize = 2_000;
 /// List runs: pick them, order them, choose what is shown of each
 ///
 /// A name in a filter is a metric, else a parameter, else a field: status, label, experiment, topic, trial, seed, exit,
-/// commit, branch, started, exact, argv, wall_time. `metric.x`, `param.x` and `run.x` say which; `x[case]` is a metric for
+/// commit, branch, started, exact, argv, `wall_time`. `metric.x`, `param.x` and `run.x` say which; `x[case]` is a metric for
 /// one case.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -49,11 +49,11 @@ Examples:
 
 JSON: one git-exp/run/1 object a line; all runs, unless --limit says otherwise.")]
 pub struct Arguments {
-    /// Which runs, as 'val_loss < 2.5 and status = ok'
+    /// Which runs, as `val_loss < 2.5 and status = ok`
     #[arg(short, long, value_name = "FILTER")]
     filter: Option<String>,
 
-    /// In which order, as step_time or -val_loss,started (- for the largest first); the newest first when left out
+    /// In which order, as `step_time` or `-val_loss,started` (`-` for the largest first); the newest first when left out
     #[arg(short, long, value_name = "NAMES", allow_hyphen_values = true)]
     sort: Option<String>,
 
@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "ID")]
     experiment: Option<String>,
 
-    /// What to show of each: metrics, cases as step_time[b8], parameters, fields
+    /// What to show of each: metrics, cases as `step_time[b8]`, parameters, fields
     #[arg(short, long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
 }
@@ -88,9 +88,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let names = filter.iter().flat_map(Expression::names).chain(sort.iter().map(|key| &key.name));
     let asks_for_topic = names.chain(columns(&arguments).iter()).any(is_topic);
     // What the log comes to is not needed to list a hundred thousand runs, and takes longer than they do.
-    let state = match asks_for_topic || context.output.json || arguments.experiment.is_some() {
-        true => Some(context.log.state(&mut index)?),
-        false => None,
+    let state = if asks_for_topic || context.output.json || arguments.experiment.is_some() {
+        Some(context.log.state(&mut index)?)
+    } else {
+        None
     };
     let experiment = match (&arguments.experiment, &state) {
         (Some(word), Some(state)) => Some(chosen(state, word)?),
@@ -151,7 +152,7 @@ pub fn topics(state: &State) -> HashMap<String, String> {
 }
 
 /// The topic of a run's experiment.
-pub fn topic_of<'a>(run: &Run, topics: Option<&'a HashMap<String, String>>) -> Option<&'a str> {
+pub(super) fn topic_of<'a>(run: &Run, topics: Option<&'a HashMap<String, String>>) -> Option<&'a str> {
     topics?.get(&run.membership.registration?.to_hex()).map(String::as_str)
 }
 
@@ -197,7 +198,7 @@ fn rows(
 }
 
 /// The runs among `entries` as a table, in their order; nothing where there are none.
-pub fn lines(
+pub(super) fn lines(
     context: &Context,
     index: &mut Index,
     entries: &[Entry],

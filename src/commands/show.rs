@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::Index;
 use crate::log::index::query::{Query, select};
+use crate::log::running;
 use crate::render::entry::{EntryView, NoteLine};
 use crate::render::json::{ExperimentJson, RunJson, TopicJson};
 use crate::render::run::RunView;
@@ -87,8 +88,22 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             Whole::Topic(name) => whole_topic(context, &state, &name),
         };
     }
-    let entry = selection::entry(context, &mut index, &state, word)?;
+    let entry = match selection::entry(context, &mut index, &state, word) {
+        Ok(entry) => entry,
+        Err(error) => return Err(under_way(context, word)?.unwrap_or(error)),
+    };
     one(context, &mut index, &state, &entry, &arguments)
+}
+
+/// Why a run cannot be shown that has not ended, if `word` names one.
+fn under_way(context: &Context, word: &str) -> Result<Option<Error>, Error> {
+    let word = word.to_ascii_lowercase();
+    let running = running::list(context.log.folders())?;
+    let is_one = word.len() >= 4 && running.iter().any(|run| run.nonce.to_hex().starts_with(&word));
+    Ok(is_one.then(|| {
+        Error::request(format!("the run `{word}` has not ended yet"))
+            .hint("`git exp status` shows what is under way")
+    }))
 }
 
 impl Arguments {

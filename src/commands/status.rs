@@ -246,12 +246,8 @@ impl Situation<'_> {
                         "git exp status".to_owned(),
                     ));
                 }
-                let command = match &self.newest_here {
-                    Some(run) => command_line(&run.argv),
-                    None => "<command>".to_owned(),
-                };
                 let why = format!("run what is left of {planned} planned trials");
-                Some((why, format!("git exp run -n {left} -- {command}")))
+                Some((why, run_what_is_left(left, self.newest_here.as_ref())))
             }
             _ => {
                 let metric = brief.accept.first().map_or("wall_time", |criterion| criterion.metric.as_str());
@@ -261,5 +257,33 @@ impl Situation<'_> {
                 Some((why.to_owned(), format!("git exp runs -e {name} --sort {sort}")))
             }
         }
+    }
+}
+
+/// The command that runs `left` more trials of what ran last, each with a seed that was not used before.
+fn run_what_is_left(left: u64, newest: Option<&Run>) -> String {
+    let command = newest.map_or_else(|| "<command>".to_owned(), |run| command_line(&run.argv));
+    let trials = match newest.and_then(|run| run.seed) {
+        Some(seed) if left <= 16 => {
+            let seeds: Vec<String> = (1..=left).map(|more| seed.saturating_add(more).to_string()).collect();
+            format!("--seed {}", seeds.join(","))
+        }
+        _ => format!("-n {left}"),
+    };
+    format!("git exp run {trials} -- {command}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::difference::tests::a_run;
+
+    #[test]
+    fn what_is_left_goes_on_with_seeds_that_were_not_used() {
+        let mut run = a_run();
+        assert_eq!(run_what_is_left(2, Some(&run)), "git exp run --seed 8,9 -- python train.py --name 'a b'");
+        run.seed = None;
+        assert_eq!(run_what_is_left(2, Some(&run)), "git exp run -n 2 -- python train.py --name 'a b'");
+        assert_eq!(run_what_is_left(5, None), "git exp run -n 5 -- <command>");
     }
 }

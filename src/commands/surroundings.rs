@@ -28,7 +28,7 @@ pub struct Surroundings {
     seals: HashMap<String, Vec<String>>,
     /// Where each branch is checked out, by its full name in lower case.
     worktrees: HashMap<String, PathBuf>,
-    best: HashMap<(String, Option<EntryId>), Best>,
+    best: HashMap<RunsOf, Best>,
     /// The folder that paths are shown from; they are absolute without one.
     shown_from: Option<PathBuf>,
 }
@@ -70,14 +70,14 @@ impl Surroundings {
         index: &mut Index,
         experiments: impl IntoIterator<Item = &'a ExperimentState>,
     ) -> Result<(), Error> {
-        let mut wanted: HashMap<(String, Better), Vec<(String, Option<EntryId>)>> = HashMap::new();
+        let mut wanted: HashMap<(String, Better), Vec<RunsOf>> = HashMap::new();
         for experiment in experiments {
             if let Some(criterion) = brief_of(experiment).and_then(|brief| brief.accept.first()) {
                 let metric = (criterion.metric.clone(), direction(criterion));
                 wanted.entry(metric).or_default().push(key(experiment));
             }
         }
-        let mut found: Vec<((String, Option<EntryId>), String, query::Best)> = Vec::new();
+        let mut found: Vec<(RunsOf, String, query::Best)> = Vec::new();
         for ((metric, better), experiments) in wanted {
             let best = query::best(index, &metric, better).map_err(unreadable_index)?;
             found.extend(
@@ -129,6 +129,7 @@ impl Surroundings {
             brief: brief_of(experiment),
             registration: registered.map(|it| it.entry.to_hex()),
             registered: registered.map(|it| it.time),
+            first_run: experiment.runs.first,
             best: self.best.get(&key(experiment)).cloned(),
             was_amended_after_first_run: was_amended_after_first_run(experiment),
             is_archived: self.is_archived(id),
@@ -152,7 +153,10 @@ impl Surroundings {
 }
 
 /// What tells an experiment's runs from all others: its alias in lower case, and the entry that registered it.
-pub fn key(experiment: &ExperimentState) -> (String, Option<EntryId>) {
+type RunsOf = (String, Option<EntryId>);
+
+/// What tells the runs of `experiment` from all others.
+pub fn key(experiment: &ExperimentState) -> RunsOf {
     (experiment.id.key(), experiment.registered.as_ref().map(|it| it.entry))
 }
 

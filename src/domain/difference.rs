@@ -305,7 +305,12 @@ fn inputs(inputs: &[Input]) -> BTreeMap<String, String> {
     texts
 }
 
-/// The values of a JSON document by dotted names; lists of plain values are one value.
+/// The name and the version of a package, as `torch==2.11.0` in a list of them.
+fn package(item: &Json) -> Option<(&str, &str)> {
+    item.as_str()?.split_once("==")
+}
+
+/// The values of a JSON document by dotted names; a list of packages has a value for each, another list of plain values is one.
 fn flattened(document: &Json) -> BTreeMap<String, String> {
     fn walk(value: &Json, path: &str, flat: &mut BTreeMap<String, String>) {
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -318,6 +323,11 @@ fn flattened(document: &Json) -> BTreeMap<String, String> {
             Json::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
                 for (index, item) in list.iter().enumerate() {
                     walk(item, &below(&index.to_string()), flat);
+                }
+            }
+            Json::Array(list) if !list.is_empty() && list.iter().all(|item| package(item).is_some()) => {
+                for (name, version) in list.iter().filter_map(package) {
+                    flat.insert(below(name), version.to_owned());
                 }
             }
             Json::Null => {}
@@ -511,6 +521,25 @@ pub(crate) mod tests {
             (BTreeMap::new(), a_run(), serde_json::json!({"os": "linux", "cpu": "x"}));
         let side = |environment| Side { run: &run, environment, config_files: &none, datasets: &none };
         assert_eq!(Difference::between(&side(Some(&document)), &side(None)).rows.len(), 1);
+    }
+
+    #[test]
+    fn packages_are_compared_one_by_one() {
+        let (a, b) = (
+            serde_json::json!({"python": {"packages": ["numpy==2.0", "torch==2.10", "pip==24"]}}),
+            serde_json::json!({"python": {"packages": ["numpy==2.0", "torch==2.11"]}}),
+        );
+        let (none, run) = (BTreeMap::new(), a_run());
+        let side = |environment| Side {
+            run: &run,
+            environment: Some(environment),
+            config_files: &none,
+            datasets: &none,
+        };
+        let difference = Difference::between(&side(&a), &side(&b));
+        let names: Vec<&str> = difference.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["python.packages.pip", "python.packages.torch"]);
+        assert_eq!(difference.rows[1].b.as_deref(), Some("2.11"));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::json::Number;
-use super::table::{Align, Cell, Table};
+use super::table::{Align, Cell, Table, cut};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number};
 use crate::domain::difference::{Axis, Difference, MetricRow, Row};
+use crate::domain::id::ObjectName;
 
 /// The difference of two runs with their names.
 #[derive(Clone, Debug)]
@@ -72,13 +73,17 @@ pub fn page(view: &DifferenceView<'_>, canvas: &Canvas) -> String {
     }
     page.line(&summary(difference, canvas));
     for axis in Axis::ALL {
-        let rows: Vec<&Row> = difference.of(*axis).collect();
+        let rows: Vec<Row> = difference.of(*axis).take(ROWS).map(with_short_names).collect();
         if !rows.is_empty() {
             page.heading(canvas.style, axis.word());
-            let (long, short): (Vec<&Row>, Vec<&Row>) = rows.into_iter().partition(|row| is_long(row));
+            let (long, short): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_long(row));
             page.table(&inputs(&short), canvas);
             for row in long {
                 stacked(&mut page, row, canvas);
+            }
+            let more = difference.of(*axis).count() - rows.len();
+            if more > 0 {
+                page.line(&format!("  and {more} more"));
             }
         }
     }
@@ -107,10 +112,27 @@ fn summary(difference: &Difference, canvas: &Canvas) -> String {
     }
 }
 
+/// The row with names of Git objects cut to the digits that people need.
+fn with_short_names(row: &Row) -> Row {
+    let short = |side: &Option<String>| match side {
+        Some(name) if row.axis == Axis::Code => {
+            Some(name.parse::<ObjectName>().map_or_else(|_| name.clone(), |name| name.short().to_owned()))
+        }
+        side => side.clone(),
+    };
+    Row { a: short(&row.a), b: short(&row.b), ..row.clone() }
+}
+
 /// Whether a side is too long to stand beside the other, where what differs would be cut off.
 fn is_long(row: &Row) -> bool {
     [&row.a, &row.b].into_iter().flatten().any(|side| side.chars().count() > LONGEST_BESIDE)
 }
+
+/// How many rows of one axis are shown.
+const ROWS: usize = 30;
+
+/// The longest side that is shown at all.
+const LONGEST: usize = 400;
 
 /// The longest side that is shown beside the other.
 const LONGEST_BESIDE: usize = 32;
@@ -119,7 +141,10 @@ fn stacked(page: &mut Page, row: &Row, canvas: &Canvas) {
     page.line(&format!("  {} {}", harmless(&row.name), canvas.style.paint(Tone::Dim, explanation(row))));
     for (sign, side, tone) in [("-", &row.a, Tone::Bad), ("+", &row.b, Tone::Good)] {
         if let Some(text) = side {
-            page.line(&format!("    {}", canvas.style.paint(tone, &format!("{sign} {}", harmless(text)))));
+            page.line(&format!(
+                "    {}",
+                canvas.style.paint(tone, &format!("{sign} {}", cut(&harmless(text), LONGEST)))
+            ));
         }
     }
 }
@@ -173,7 +198,10 @@ fn metrics(rows: &[MetricRow]) -> Table {
             Cell::new(name),
             value(row.a, row.unit.as_deref()),
             value(row.b, row.other_unit.as_deref().or(row.unit.as_deref())),
-            Cell::new(row.absolute().map_or_else(String::new, number::signed)),
+            Cell::new(row.absolute().map_or_else(String::new, |change| {
+                let magnitude = number::of_metric(&row.name, change.abs(), row.unit.as_deref());
+                format!("{}{magnitude}", if change < 0.0 { "−" } else { "+" })
+            })),
             Cell::new(row.relative().map_or_else(String::new, number::percent)),
             Cell::toned(Tone::Warning, remark),
         ]);
@@ -334,11 +362,11 @@ mod tests {
           label  warm  →  (none)
 
         metrics
-          name                     from       to    change  relative
+          name                     from       to      change  relative
           peak_rss                2 GiB        -
-          step_time[b8s4096]  12.346 ms    11 ms   −1.3457   −10.9 %
-          val_loss               2.3123      2.1  −0.21235   −9.18 %
-          wall_time              83.4 s  83.4 ms                      the units differ
+          step_time[b8s4096]  12.346 ms    11 ms  −1.3457 ms   −10.9 %
+          val_loss               2.3123      2.1    −0.21235   −9.18 %
+          wall_time              83.4 s  83.4 ms                        the units differ
         ");
     }
 
@@ -391,7 +419,7 @@ mod tests {
     fn files_show_how_many_lines_changed() {
         let line = |path: &str, added, removed| FileLine { path: path.to_owned(), added, removed };
         let lines = [line("train.py", Some(12), Some(3)), line("logo.png", None, None)];
-        assert_snapshot!(files(&lines, &canvas()), @"
+        assert_snapshot!(files(&lines, &canvas()).trim_start(), @"
         files
           train.py     +12  −3
           logo.png  binary

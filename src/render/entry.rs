@@ -386,7 +386,7 @@ mod tests {
         let note = note();
         let time = "2026-11-21T11:10:05Z".parse().expect("the time is right");
         let line = NoteLine { id: "c0c0c0c0".to_owned(), time, note: &note };
-        assert_snapshot!(notes(&[line], &canvas()), @"
+        assert_snapshot!(notes(&[line], &canvas()).trim_start(), @"
         notes
           c0c0c0c0  2026-11-21 13:10  claim  (the paper)
             one line

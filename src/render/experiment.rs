@@ -39,6 +39,8 @@ pub struct ExperimentView<'a> {
     pub registration: Option<String>,
     /// When it was registered.
     pub registered: Option<Timestamp>,
+    /// When its first run began.
+    pub first_run: Option<Timestamp>,
     /// The best value of its primary metric.
     pub best: Option<Best>,
     /// Whether its brief was amended after its first run.
@@ -237,7 +239,9 @@ pub fn table(views: &[ExperimentView<'_>], canvas: &Canvas) -> String {
                 |decision| Cell::toned(Tone::of_decision(decision), decision.word()),
             ),
             view.best.as_ref().map_or_else(|| Cell::new("-"), |best| Cell::new(best_in_words(best))),
-            view.registered.map_or_else(Cell::default, |moment| Cell::new(time::age(moment, canvas.now))),
+            view.registered
+                .or(view.first_run)
+                .map_or_else(Cell::default, |moment| Cell::new(time::age(moment, canvas.now))),
             view.brief.and_then(|brief| brief.hypothesis.as_ref()).map_or_else(Cell::default, Cell::new),
         ]);
         table.push(row);
@@ -285,6 +289,7 @@ pub(super) mod tests {
             brief,
             registration: Some("12".repeat(32)),
             registered: Some("2026-11-21T11:10:05Z".parse().expect("the time is right")),
+            first_run: None,
             best: Some(Best {
                 metric: "step_time".to_owned(),
                 value: 12.3,

@@ -22,8 +22,9 @@ pub fn table(views: &[RunView<'_>], columns: &[String], canvas: &Canvas) -> Stri
     let chosen = if columns.is_empty() { usual_metrics(views) } else { columns.to_vec() };
     let mut parameters = differing_parameters(views);
     parameters.retain(|name| !chosen.contains(name));
-    let has_labels = views.iter().any(|view| view.run.label.is_some());
-    let has_seeds = views.iter().any(|view| view.run.seed.is_some());
+    let is_chosen = |name: &str| chosen.iter().any(|chosen| chosen == name);
+    let has_labels = !is_chosen("label") && views.iter().any(|view| view.run.label.is_some());
+    let has_seeds = !is_chosen("seed") && views.iter().any(|view| view.run.seed.is_some());
 
     let mut columns = vec![
         ("run", Align::Left),

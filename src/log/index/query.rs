@@ -405,3 +405,79 @@ fn sort_value(candidates: &[Columns], row: usize) -> SortValue {
 pub fn newest_first() -> Vec<SortKey> {
     vec![SortKey { name: Name::Field(Field::Started), direction: Direction::Descending }]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{entry, index};
+    use super::*;
+    use crate::domain::difference::tests::a_run;
+    use crate::domain::entry::Entry;
+    use crate::domain::run::Run;
+
+    fn run(experiment: &str, registration: Option<u8>, val_loss: f64) -> Run {
+        let mut run = a_run();
+        run.membership.experiment = experiment.parse().expect("the ID is right");
+        run.membership.registration = registration.map(|byte| EntryId([byte; 32]));
+        run.metrics.get_mut("val_loss").expect("the run has it").value = Some(val_loss);
+        run
+    }
+
+    fn entries() -> Vec<Entry> {
+        let mut failed = run("A-001", Some(1), 0.1);
+        failed.status = Status::Failed;
+        vec![
+            entry(&[1], run("A-001", Some(1), 2.5)),
+            entry(&[2], failed),
+            entry(&[3], run("a-001", Some(1), 2.25)),
+            entry(&[4], run("A-001", Some(2), 1.5)),
+            entry(&[5], run("A-001", None, 1.25)),
+            entry(&[6], run("B-001", Some(3), f64::NAN)),
+        ]
+    }
+
+    #[test]
+    fn the_runs_of_an_experiment_are_those_of_its_registration() {
+        let entries = entries();
+        let mut index = index(&[&entries[..3], &entries[3..]]);
+        let alias: ExperimentId = "A-001".parse().expect("the ID is right");
+        let mut count = |registration: Option<u8>| {
+            let experiment = Some((&alias, registration.map(|byte| EntryId([byte; 32]))));
+            let query = Query { experiment, ..Query::default() };
+            select(&mut index, &query).expect("rows in memory are read").runs
+        };
+        assert_eq!([count(Some(1)), count(Some(2)), count(Some(9)), count(None)], [3, 1, 0, 1]);
+    }
+
+    #[test]
+    fn the_best_value_is_of_a_run_that_ended_well() {
+        let mut entries = entries();
+        let index_of = |better, entries: &[Entry]| {
+            let mut index = index(&[&entries[..3], &entries[3..]]);
+            best(&mut index, "val_loss", better).expect("rows in memory are read")
+        };
+        let key = ("a-001".to_owned(), Some(EntryId([1; 32])));
+        let found = index_of(Better::Lower, &entries);
+        assert_eq!(found[&key], Best { value: 2.25, row: RowRef { segment: 0, row: 2 } });
+        assert_eq!(index_of(Better::Higher, &entries)[&key].row, RowRef { segment: 0, row: 0 });
+        assert!(!found.contains_key(&("b-001".to_owned(), Some(EntryId([3; 32])))));
+        // What another entry takes the place of is no result.
+        entries[5].replaces = vec![entries[2].id];
+        let found = index_of(Better::Lower, &entries);
+        assert_eq!(found[&key].row, RowRef { segment: 0, row: 0 });
+    }
+
+    #[test]
+    fn rows_about_an_experiment_ignore_case() {
+        let mut index = index(&[&entries()]);
+        let rows: Vec<RowRef> = (0..6).map(|row| RowRef { segment: 0, row }).collect();
+        let about = |index: &mut Index, alias: &str| {
+            about(index, &rows, &alias.parse().expect("the ID is right"))
+                .expect("rows in memory are read")
+                .len()
+        };
+        assert_eq!(
+            [about(&mut index, "a-001"), about(&mut index, "b-001"), about(&mut index, "c")],
+            [5, 1, 0]
+        );
+    }
+}
