@@ -21,14 +21,18 @@ use clap_mangen::roff::{Roff, roman};
 /// The name under which Git, man and the shells look for all of this.
 const PROGRAM: &str = "git-exp";
 
-/// What Git's own completion for bash calls: it hands over its words, and the generated function expects those of bash.
-const BASH_FOR_GIT: &str = r#"
-# Git's completion calls this for `git exp …`, with the words in its own variables.
+/// The name that the function for bash is made for: with a `-` in it, its inner names would not meet.
+const BASH_NAME: &str = "git_exp";
+
+/// How bash gets to the function: directly, and through Git's own completion, which has the words in its own variables.
+const BASH_ENTRIES: &str = r#"
+complete -F __git_exp_words -o bashdefault -o default git-exp
+
 _git_exp() {
     local first=${__git_cmd_idx:-1}
     local COMP_WORDS=(git-exp "${words[@]:first+1}")
     local COMP_CWORD=$((cword - first))
-    _git__exp git-exp "$cur" "$prev"
+    __git_exp_words git-exp "$cur" "$prev"
 }
 "#;
 
@@ -95,7 +99,9 @@ fn sections(text: &str) -> Roff {
         has_notes |= heading == "Notes";
         // As it stands, since most of it is commands.
         roff.control("nf", []);
-        for line in rest.trim_start_matches([' ', '\n']).lines() {
+        for line in rest.trim_start_matches('\n').lines() {
+            // The section is indented as a whole.
+            let line = if heading == "Notes" { line } else { line.trim_start() };
             roff.text([roman(line)]);
         }
         roff.control("fi", []);
@@ -120,12 +126,18 @@ fn write_completions(share: &Path) -> io::Result<()> {
 fn completion(shell: Shell) -> String {
     let mut bytes = Vec::new();
     let mut command = git_exp::cli::command();
-    command.set_bin_name(PROGRAM);
+    command.set_bin_name(if shell == Shell::Bash { BASH_NAME } else { PROGRAM });
     command.build();
     shell.generate(&command, &mut bytes);
     let mut text = String::from_utf8(bytes).expect("completions are text");
     match shell {
-        Shell::Bash => text.push_str(BASH_FOR_GIT),
+        Shell::Bash => {
+            let end_of_function = text.find("\n}\n").expect("it is a function") + "\n}\n".len();
+            text.truncate(end_of_function);
+            // Git's completion calls what is named after the command, and without arguments.
+            text = text.replacen("_git_exp()", "__git_exp_words()", 1);
+            text.push_str(BASH_ENTRIES);
+        }
         Shell::Zsh => {
             let second_line = text.find('\n').map_or(0, |end| end + 1);
             text.insert_str(second_line, ZSH_FOR_GIT);

@@ -125,7 +125,7 @@ fn names_of_tree(tree: &str) -> Vec<String> {
             }
             ':' => is_first = false,
             _ if depth == 0 && is_first && (character.is_alphanumeric() || character == '_') => {
-                name.push(character)
+                name.push(character);
             }
             _ => {}
         }

@@ -1,0 +1,149 @@
+#!/bin/sh
+# A tour of git exp in a throw-away repository: a small model is really trained on real data, first without any ceremony,
+# then as a baseline and a candidate that are recorded, listed and held against each other.
+#
+# `make demo` builds what it needs and runs it. Every command is shown as typed; the first that fails ends the tour.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+built=${CARGO_TARGET_DIR:-$root/target}/release
+place=$(mktemp -d "${TMPDIR:-/tmp}/git-exp-demo.XXXXXX")
+mkdir "$place/home" "$place/bin" "$place/wine"
+ln -s "$built/git-exp" "$place/bin/git-exp"
+ln -s "$built/examples/train" "$place/bin/wine-train"
+
+# Nothing of the machine's configuration has a say, and nothing of it is changed.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE XDG_CONFIG_HOME MAKEFLAGS MAKELEVEL MFLAGS
+for name in $(env | sed -n 's/^\(GIT_EXP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+export HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_PAGER=cat PATH="$place/bin:$PATH"
+git config --global user.name 'Ada Lovelace'
+git config --global user.email 'ada@example.org'
+git config --global init.defaultBranch main
+git config --global advice.detachedHead false
+
+step=0
+say() {
+    step=$((step + 1))
+    printf '\n%s. %s\n' "$step" "$1"
+}
+
+# Leaves out all but the last few of many metric lines in a row.
+shorten() {
+    awk '
+        /^METRIC / { count++; line[count] = $0; next }
+        { flush(); print }
+        END { flush() }
+        function flush(   i) {
+            if (count > 4) print "… (" count - 4 " more METRIC lines)"
+            for (i = count > 4 ? count - 3 : 1; i <= count; i++) print line[i]
+            count = 0
+        }'
+}
+
+# Shows a command, runs it, and ends the tour where it fails.
+run() {
+    printf '\n   $ %s\n' "$1"
+    status=0
+    eval "$1" >"$place/output" 2>&1 </dev/null || status=$?
+    shorten <"$place/output" | sed 's/^/   /'
+    if [ "$status" -ne 0 ]; then
+        printf '\nThe tour ends here: the command above exited with %s. Its repository: %s/wine\n' "$status" "$place" >&2
+        exit 1
+    fi
+}
+
+cd "$place/wine"
+
+say 'Here is a Git repository with a training script in it. It trains a small network to grade red wines.'
+git init --quiet
+cat >train.sh <<'SCRIPT'
+#!/bin/sh
+exec wine-train --config train.toml "$@"
+SCRIPT
+chmod +x train.sh
+cat >train.toml <<'CONFIG'
+lr = 0.01
+epochs = 100
+hidden = 16
+batch = 32
+CONFIG
+cat >exp.toml <<'CONFIG'
+[config]
+files = ["train.toml"]
+
+[metrics.val_loss]
+better = "lower"
+kind = "quality"
+
+[metrics.accuracy]
+better = "higher"
+kind = "quality"
+
+[metrics.step_time]
+unit = "ms"
+better = "lower"
+kind = "measured"
+summary = "median"
+CONFIG
+git add --all
+git commit --quiet --message 'Train a network to grade red wines'
+run 'git log --oneline --stat'
+run 'cat train.toml'
+
+say 'Nothing needs to be set up. Put `git exp run --` before a command, and it is recorded: code, command, environment, output, metrics.'
+run 'git exp run -- ./train.sh --epochs 20'
+
+say 'A parameter given by name is recorded by name. The worktree need not be clean: what ran is stored as a commit of its own.'
+printf '# a remark that nobody committed\n' >>train.toml
+run 'git exp run --param lr=0.1 -- ./train.sh --epochs 20'
+git checkout --quiet train.toml
+
+say 'What ran so far, the newest first. Both runs are under the scratch experiment of the day.'
+run 'git exp runs'
+
+say 'Now with a question. A topic is a line of research; its experiments are numbered WINE-001, WINE-002 …'
+run "git exp topic new wine --prefix WINE --goal 'Grade red wines better than the first network does' --accept 'val_loss <= -2%' --guard 'accuracy >= base - 0.02' --budget wall=10m,runs=20"
+
+say 'The baseline is an experiment too. Its brief says what is believed before anything runs.'
+run "git exp new baseline --topic wine --trials 3 --baseline main --hypothesis 'The first network shows what there is to beat' --change 'nothing'"
+run 'git exp run -e WINE-001 -n 3 -- ./train.sh'
+
+say 'The candidate changes one thing, in a branch and a worktree of its own. Criterion, guardrail and budget come from the topic.'
+run "git exp new wider --topic wine --trials 3 --baseline WINE-001 --hypothesis 'Sixteen hidden units are too few for eleven measurements' --change 'hidden = 64'"
+run 'cd .worktrees/WINE-002'
+run "sed 's/hidden = 16/hidden = 64/' train.toml >new && mv new train.toml"
+run "git commit --quiet --all --message 'Use 64 hidden units'"
+run 'git exp run -n 3 -- ./train.sh'
+run "git exp note WINE-002 'all three seeds end lower, and a step takes longer' --observation"
+run 'cd ../..'
+
+say 'The experiments side by side, and where each stands.'
+run 'git exp list'
+
+say 'Runs can be picked by metric, parameter, status, label, experiment and time, and sorted by any of them.'
+run "git exp runs --filter 'experiment ~ WINE and val_loss < 1.06' --sort val_loss"
+
+say 'What differs between the two: configuration, code, inputs, environment and metrics.'
+run 'git exp diff WINE-001 WINE-002'
+
+say 'One experiment in full.'
+run 'git exp show WINE-002'
+
+say 'Plain git log shows the results beside the code, for whoever has never heard of git exp.'
+run 'git log -1 exp/WINE-002'
+
+say 'Everything was written to a log that is itself a chain of commits. It can be checked at any time, and so can what Git holds.'
+run 'git exp log'
+run 'git exp fsck'
+run 'git fsck --strict --no-dangling'
+
+cat <<END
+
+That was the tour. Where to look next:
+  the repository it left       cd $place/wine && export PATH="$place/bin:\$PATH"
+  what to do next in it        git exp status
+  every command                git exp -h, and git exp <command> -h
+  a tutorial to type along     docs/tutorial.md
+  how it is stored             docs/reference/storage.md
+It is all in $place; remove it when you are done.
+END
