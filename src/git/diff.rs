@@ -17,7 +17,8 @@ pub struct FileChange {
     pub removed: Option<u64>,
 }
 
-const PLAIN: [&str; 3] = ["--no-ext-diff", "--no-textconv", "--no-color"];
+/// The plumbing, which the user's taste in differences does not change.
+const PLAIN: [&str; 5] = ["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color"];
 
 impl Repo {
     /// The commit that a revision means; `None` where it means none.
@@ -25,19 +26,31 @@ impl Repo {
         if revision.is_empty() || revision.starts_with('-') {
             return Ok(None);
         }
-        let found = self.inner.rev_parse_single(revision.as_bytes().as_bstr());
-        let commit =
-            found.ok().and_then(|id| id.object().ok()).and_then(|object| object.peel_to_commit().ok());
-        Ok(commit.map(|commit| Oid(commit.id)))
+        if let Ok(id) = self.inner.rev_parse_single(revision.as_bytes().as_bstr()) {
+            let oid = Oid(id.detach());
+            return match id.object() {
+                Ok(object) => Ok(object.peel_to_commit().ok().map(|commit| Oid(commit.id))),
+                Err(error) if self.has_object(oid) => {
+                    Err(GitError::Object { oid, wanted: "object", source: error.into() })
+                }
+                Err(_) => Err(GitError::Missing(oid)),
+            };
+        }
+        // What gix cannot read Git may, as `main@{yesterday}`.
+        if !revision.contains(['@', '^', ':', '~', '-', '/']) {
+            return Ok(None);
+        }
+        let revision = format!("{revision}^{{commit}}");
+        let found = self.git(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision]).run();
+        Ok(found.ok().and_then(|out| Oid::from_hex(out.to_str().ok()?.trim())))
     }
 
     /// Which files changed from one tree or commit to another, and by how many lines.
     pub fn diff_files(&self, from: Oid, to: Oid) -> Result<Vec<FileChange>, GitError> {
         let (from, to) = (from.to_hex(), to.to_hex());
         let out = self
-            .git(["diff", "--numstat", "-z", "--no-renames"])
-            .arguments(PLAIN)
-            .arguments([from.as_str(), to.as_str(), "--"])
+            .git(PLAIN)
+            .arguments(["--numstat", "-z", "--no-renames", from.as_str(), to.as_str(), "--"])
             .run()?;
         let mut changes = Vec::new();
         for row in out.split(|&byte| byte == 0).filter(|row| !row.is_empty()) {
@@ -54,7 +67,7 @@ impl Repo {
     /// The difference from one tree or commit to another, as a patch.
     pub fn diff_text(&self, from: Oid, to: Oid) -> Result<Vec<u8>, GitError> {
         let (from, to) = (from.to_hex(), to.to_hex());
-        self.git(["diff"]).arguments(PLAIN).arguments([from.as_str(), to.as_str(), "--"]).run()
+        self.git(PLAIN).arguments(["--patch", "--find-renames", from.as_str(), to.as_str(), "--"]).run()
     }
 
     /// Whether `ancestor` is reachable from `descendant`.

@@ -1,7 +1,6 @@
 //! Git's own housekeeping, started in the background and never waited for.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use super::Repo;
 
@@ -18,25 +17,20 @@ impl Repo {
         // As Git does, one folder of 256 stands for all.
         let sample = self.inner.objects.store_ref().path().join("17");
         let count = fs::read_dir(sample).map_or(0, Iterator::count);
-        if i64::try_from(count).unwrap_or(i64::MAX) <= threshold / 256 {
+        if i64::try_from(count).unwrap_or(i64::MAX) <= (threshold + 255) / 256 {
             return;
         }
-        let mut command = Command::new("git");
-        command
-            .args(["maintenance", "run", "--auto", "--quiet"])
-            .env("GIT_DIR", self.git_dir())
-            .current_dir(self.common_dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        // Whether it starts is Git's business; the next run tries again.
-        drop(command.spawn());
+        // It must see what the user's own `git gc` sees: what grafts and the real index reach is not to be pruned.
+        self.git(["maintenance", "run", "--auto", "--quiet"])
+            .without_variable("GIT_GRAFT_FILE")
+            .without_variable("GIT_NO_REPLACE_OBJECTS")
+            .without_variable("GIT_INDEX_FILE")
+            .start();
     }
 
     /// The process that Git's garbage collection runs as, while it runs.
     pub fn running_gc(&self) -> Option<String> {
-        fs::read_to_string(self.common_dir().join("gc.pid")).ok()
+        let text = fs::read_to_string(self.common_dir().join("gc.pid")).ok()?;
+        Some(text.trim().to_owned())
     }
 }

@@ -2,10 +2,27 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use super::error::{GitError, file_error};
 use super::object::Oid;
 use super::{PathBytes, Repo};
+
+/// What the folders of snapshots begin with.
+const SNAPSHOT: &str = "snapshot-";
+
+/// Removes the folders of snapshots whose processes died.
+fn clear_away(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(SNAPSHOT);
+        let age =
+            entry.metadata().and_then(|data| data.modified()).map(|made| made.elapsed().unwrap_or_default());
+        if is_ours && age.is_ok_and(|age| age > Duration::from_hours(24)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
 
 impl Repo {
     /// Writes the tree of the index with the files in `take` as they stand (gone, where they are gone), and those in
@@ -14,11 +31,13 @@ impl Repo {
     /// Works on a copy of the user's index, so that unchanged files are not hashed again and sparse checkouts stay whole;
     /// the user's index and files are left byte for byte as they are.
     pub fn snapshot_tree(&self, take: &[PathBytes], leave: &[PathBytes]) -> Result<Oid, GitError> {
-        // In the Git folder of the worktree, because a split index names its other half relative to it.
+        let place = self.git_dir().join("exp");
+        fs::create_dir_all(&place).map_err(file_error("create", &place))?;
+        clear_away(&place);
         let folder = tempfile::Builder::new()
-            .prefix("exp-snapshot-")
-            .tempdir_in(self.git_dir())
-            .map_err(file_error("create a folder in", self.git_dir()))?;
+            .prefix(SNAPSHOT)
+            .tempdir_in(&place)
+            .map_err(file_error("create a folder in", &place))?;
         let copy = folder.path().join("index");
         match fs::copy(self.inner.index_path(), &copy) {
             Ok(_) => {}
@@ -35,9 +54,13 @@ impl Repo {
             git(&["update-index", "-z", "--index-info"]).input(self.index_info(leave)?).run()?;
         }
         if !take.is_empty() {
+            // A folder in the place of a file: first the file goes, then come those in the folder.
+            let mut take: Vec<&[u8]> = take.iter().map(Vec::as_slice).collect();
+            take.sort_unstable();
             let mut list = take.join(&0);
             list.push(0);
-            git(&["update-index", "-z", "--add", "--remove", "--stdin"]).input(list).run()?;
+            let how = ["--add", "--remove", "--replace", "--ignore-skip-worktree-entries", "--stdin"];
+            git(&["update-index", "-z"]).arguments(how).input(list).run()?;
         }
         let out = git(&["write-tree"]).run()?;
         let hex = String::from_utf8_lossy(&out);
@@ -117,13 +140,15 @@ impl Repo {
             Some(base) => self.read_tree(base)?,
             None => Vec::new(),
         };
+        let known: HashMap<(&[u8], u32), Oid> =
+            known.iter().map(|row| ((row.name.as_slice(), row.mode), row.oid)).collect();
         for row in self.read_tree(tree)? {
-            let before = known.iter().find(|known| known.name == row.name && known.mode == row.mode);
+            let before = known.get(&(row.name.as_slice(), row.mode)).copied();
             match row.mode {
-                super::FOLDER => self.look_for(row.oid, before.map(|row| row.oid), missing)?,
+                super::FOLDER => self.look_for(row.oid, before, missing)?,
                 // The commit of a submodule is never here.
                 0o160_000 => {}
-                _ if before.is_some_and(|before| before.oid == row.oid) || self.has_object(row.oid) => {}
+                _ if before == Some(row.oid) || self.has_object(row.oid) => {}
                 _ => missing.push(row.oid),
             }
         }

@@ -1,13 +1,14 @@
 //! How the worktree differs from `HEAD`.
 
 use std::fs;
+use std::path::Path;
 
 use gix::bstr::ByteSlice;
 use gix::status::UntrackedFiles;
 use gix::status::index_worktree::Item as WorktreeItem;
 use gix::status::plumbing::index_as_worktree::{Change, EntryStatus};
 
-use super::error::{BoxedError, GitError};
+use super::error::GitError;
 use super::object::Oid;
 use super::{PathBytes, Repo};
 
@@ -43,31 +44,22 @@ impl Changes {
 impl Repo {
     /// How the worktree differs from `HEAD`. The index is left as it is.
     pub fn worktree_changes(&self) -> Result<Changes, GitError> {
-        let failed = |error: BoxedError| GitError::Status(error);
-        let mut changes = Changes::default();
-        let platform = self
-            .inner
-            .status(gix::progress::Discard)
-            .map_err(|error| failed(error.into()))?
-            .untracked_files(UntrackedFiles::Files)
-            .index_worktree_rewrites(None)
-            .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled)
-            .index_worktree_submodules(gix::status::Submodule::Given {
-                ignore: gix::submodule::config::Ignore::None,
-                check_dirty: false,
-            });
-        for item in platform.into_iter(None).map_err(|error| failed(error.into()))? {
-            match item.map_err(|error| failed(error.into()))? {
-                gix::status::Item::TreeIndex(change) => changes.staged.push(change.location().to_vec()),
-                gix::status::Item::IndexWorktree(item) => take(&mut changes, item),
-            }
+        if self.is_bare() {
+            return Err(GitError::Status("the repository is bare".into()));
         }
+        let mut changes = match self.changes_in_process() {
+            Ok(changes) => changes,
+            // What gix cannot do, Git can; where neither can, Git's words are the better ones.
+            Err(_) => parse_status(&self.git(STATUS).run()?),
+        };
         self.find_hidden(&mut changes)?;
         for list in [
             &mut changes.modified,
             &mut changes.deleted,
             &mut changes.untracked,
             &mut changes.nested,
+            &mut changes.dirty_submodules,
+            &mut changes.hidden,
             &mut changes.staged,
         ] {
             list.sort();
@@ -76,28 +68,66 @@ impl Repo {
         Ok(changes)
     }
 
+    fn changes_in_process(&self) -> Result<Changes, gix::Error> {
+        let mut changes = Changes::default();
+        let platform = self
+            .inner
+            .status(gix::progress::Discard)?
+            .untracked_files(UntrackedFiles::Files)
+            .index_worktree_rewrites(None)
+            .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled)
+            .index_worktree_submodules(gix::status::Submodule::Given {
+                ignore: gix::submodule::config::Ignore::None,
+                check_dirty: false,
+            });
+        for item in platform.into_iter(None)? {
+            match item? {
+                gix::status::Item::TreeIndex(change) => changes.staged.push(change.location().to_vec()),
+                gix::status::Item::IndexWorktree(item) => take(&mut changes, item),
+            }
+        }
+        Ok(changes)
+    }
+
     /// Finds files that the index says not to look at, although they are not as the index has them.
     fn find_hidden(&self, changes: &mut Changes) -> Result<(), GitError> {
-        use gix::index::entry::Flags;
+        use gix::index::entry::{Flags, Mode};
         let Some(top) = self.work_dir() else { return Ok(()) };
         let index = self.inner.index_or_empty().map_err(|error| GitError::Status(error.into()))?;
         for entry in index.entries() {
-            if !entry.flags.intersects(Flags::ASSUME_VALID | Flags::SKIP_WORKTREE) {
+            if !entry.flags.intersects(Flags::ASSUME_VALID | Flags::SKIP_WORKTREE)
+                || matches!(entry.mode, Mode::DIR | Mode::COMMIT)
+            {
                 continue;
             }
             let path = entry.path(&index);
             let Ok(relative) = path.to_path() else { continue };
-            // A sparse checkout leaves files out; only one that is there can differ.
-            let Ok(metadata) = fs::symlink_metadata(top.join(relative)) else { continue };
-            let is_same = metadata.is_file()
-                && u64::from(entry.stat.size) == metadata.len()
-                && fs::read(top.join(relative))
-                    .is_ok_and(|bytes| self.hash_object(super::ObjectKind::Blob, &bytes) == Oid(entry.id));
-            if !is_same {
+            let file = top.join(relative);
+            let is_as_recorded = match gix::index::fs::Metadata::from_path_no_follow(&file) {
+                // A sparse checkout leaves files out; a file that is only assumed to be unchanged should be there.
+                Err(_) => entry.flags.contains(Flags::SKIP_WORKTREE),
+                Ok(data) => {
+                    let now = gix::index::entry::Stat::from_fs(&data).ok();
+                    // Where the times agree nothing is read, so that line endings and filters do not matter either.
+                    now.is_some_and(|now| now.mtime == entry.stat.mtime && now.size == entry.stat.size)
+                        || self.content_of(&file, data.is_symlink()) == Some(Oid(entry.id))
+                }
+            };
+            if !is_as_recorded {
                 changes.hidden.push(path.to_vec());
             }
         }
         Ok(())
+    }
+
+    /// The name that Git would give the content of a file as it stands, or the target of a link.
+    fn content_of(&self, file: &Path, is_link: bool) -> Option<Oid> {
+        let bytes = if is_link {
+            fs::read_link(file).ok()?.into_os_string().into_encoded_bytes()
+        } else {
+            fs::read(file).ok()?
+        };
+        Some(self.hash_object(super::ObjectKind::Blob, &bytes))
     }
 
     /// The submodules: path, the commit that the index names, and the one that is checked out.
@@ -111,12 +141,60 @@ impl Repo {
                 let head = path
                     .to_path()
                     .ok()
-                    .and_then(|relative| gix::open(top.join(relative)).ok())
-                    .and_then(|module| module.head_id().ok().map(|id| Oid(id.detach())));
+                    .and_then(|relative| Self::open(&top.join(relative)).ok())
+                    .and_then(|module| module.head().ok()?.commit);
                 (path.to_vec(), Oid(entry.id), head)
             })
             .collect())
     }
+}
+
+const STATUS: [&str; 7] = [
+    "-c",
+    "core.fsmonitor=false",
+    "status",
+    "--porcelain=v2",
+    "-z",
+    "--untracked-files=all",
+    "--ignore-submodules=none",
+];
+
+/// What `git status` printed; renames are two changes each.
+fn parse_status(out: &[u8]) -> Changes {
+    let mut changes = Changes::default();
+    let mut rows = out.split(|&byte| byte == 0).filter(|row| !row.is_empty());
+    while let Some(row) = rows.next() {
+        // The path is last, and can hold spaces.
+        let fields =
+            |count: usize| row.splitn(count, |&byte| byte == b' ').last().unwrap_or_default().to_vec();
+        let states = (row.get(2).copied().unwrap_or(b'.'), row.get(3).copied().unwrap_or(b'.'));
+        let is_submodule = row.get(5) == Some(&b'S');
+        match row[0] {
+            b'?' if row.ends_with(b"/") => changes.nested.push(row[2..row.len() - 1].to_vec()),
+            b'?' => changes.untracked.push(row[2..].to_vec()),
+            b'u' => changes.modified.push(fields(11)),
+            kind @ (b'1' | b'2') => {
+                let path = fields(if kind == b'1' { 9 } else { 10 });
+                if kind == b'2'
+                    && let Some(from) = rows.next()
+                    && row.get(2) == Some(&b'R')
+                {
+                    changes.staged.push(from.to_vec());
+                }
+                if states.0 != b'.' {
+                    changes.staged.push(path.clone());
+                }
+                match states.1 {
+                    b'.' => {}
+                    b'D' => changes.deleted.push(path),
+                    _ if is_submodule => changes.dirty_submodules.push(path),
+                    _ => changes.modified.push(path),
+                }
+            }
+            _ => {}
+        }
+    }
+    changes
 }
 
 fn take(changes: &mut Changes, item: WorktreeItem) {

@@ -26,7 +26,8 @@ impl Repo {
         self.git(["worktree", "add", "--quiet", "--no-track", "-b", branch])
             .argument(path)
             .argument(&start)
-            .without_variable("GIT_DIR")
+            // A checkout, and so a time at which the user expects a partial clone to fetch.
+            .without_variable("GIT_NO_LAZY_FETCH")
             .without_variable("GIT_WORK_TREE")
             .run()
             .map(drop)
@@ -37,7 +38,8 @@ impl Repo {
         self.git(["worktree", "add", "--quiet"])
             .argument(path)
             .argument(branch)
-            .without_variable("GIT_DIR")
+            // A checkout, and so a time at which the user expects a partial clone to fetch.
+            .without_variable("GIT_NO_LAZY_FETCH")
             .without_variable("GIT_WORK_TREE")
             .run()
             .map(drop)
@@ -86,9 +88,7 @@ impl Repo {
     /// The repository as seen from the worktree at `path`.
     pub fn in_worktree(&self, path: &Path) -> Result<Self, GitError> {
         // Found by the folder alone: the environment may name the worktree that the command was started in.
-        let inner = gix::open(path)
-            .map_err(|error| GitError::Open { path: path.to_path_buf(), source: error.into() })?;
-        Ok(Self { inner })
+        Self::open(path)
     }
 
     /// Adds a pattern to the repository's own list of ignored files, unless it is there.
@@ -115,12 +115,12 @@ impl Repo {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
