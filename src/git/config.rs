@@ -37,7 +37,7 @@ impl Repo {
     /// All values of a key.
     pub fn config_strings(&self, key: &str) -> Vec<String> {
         let values = self.inner.config_snapshot().plumbing().strings(key);
-        values.unwrap_or_default().iter().map(|value| value.to_string()).collect()
+        values.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     /// Sets a key in the repository's own configuration.
@@ -93,5 +93,90 @@ impl Repo {
         let (name, rest) = line.split_once(" <")?;
         let (email, _) = rest.rsplit_once("> ")?;
         Some(Identity { name: name.to_owned(), email: email.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Repo;
+    use super::super::lab::{Lab, is_in_process};
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_what_they_are() {
+        let lab = Lab::new();
+        for (key, value) in [("exp.text", "a b"), ("exp.yes", "on"), ("exp.size", "2k"), ("exp.many", "1")] {
+            lab.git(["config", key, value]);
+        }
+        lab.git(["config", "--add", "exp.many", "2"]);
+        let repo = lab.repo();
+        assert_eq!(repo.config_string("exp.text").as_deref(), Some("a b"));
+        assert_eq!(repo.config_string("exp.nothing"), None);
+        assert_eq!(repo.config_bool("exp.yes"), Some(true));
+        assert_eq!(repo.config_integer("exp.size"), Some(2048));
+        assert_eq!(repo.config_strings("exp.many"), ["1", "2"]);
+    }
+
+    #[test]
+    fn the_users_own_lines_stay_when_a_key_is_set_added_to_and_removed() {
+        let lab = Lab::new();
+        let path = lab.top().join(".git/config");
+        let before = std::fs::read_to_string(&path).unwrap() + "# mine\n";
+        std::fs::write(&path, &before).unwrap();
+        let repo = lab.repo();
+        repo.set_config_local("exp.writer", "abc").unwrap();
+        assert!(repo.add_config_local("notes.displayRef", "refs/notes/exp").unwrap());
+        assert!(!repo.add_config_local("notes.displayRef", "refs/notes/exp").unwrap());
+        assert!(repo.add_config_local("notes.displayRef", "refs/notes/other").unwrap());
+        assert_eq!(lab.git(["config", "--get-all", "notes.displayRef"]), "refs/notes/exp\nrefs/notes/other");
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(&before));
+        repo.unset_config_local("exp.writer").unwrap();
+        repo.unset_config_local("exp.writer").unwrap();
+        assert_eq!(lab.repo().config_string("exp.writer"), None);
+    }
+
+    #[test]
+    fn a_value_that_many_add_at_once_is_there_once() {
+        let lab = Lab::new();
+        let repo = lab.repo();
+        std::thread::scope(|scope| {
+            for worker in 0..6 {
+                let repo = repo.clone();
+                scope.spawn(move || {
+                    repo.add_config_local("notes.displayRef", "refs/notes/exp").unwrap();
+                    repo.set_config_local(&format!("exp.key{worker}"), "x").unwrap();
+                });
+            }
+        });
+        assert_eq!(lab.git(["config", "--get-all", "notes.displayRef"]), "refs/notes/exp");
+        assert_eq!(lab.git(["config", "--get-regexp", "exp.key"]).lines().count(), 6);
+    }
+
+    #[test]
+    fn the_user_is_who_git_says() {
+        let lab = Lab::new();
+        let ada = Identity { name: "Ada".to_owned(), email: "ada@example.com".to_owned() };
+        assert_eq!(lab.repo().identity(), Some(ada));
+        let print = |environment: &[(&str, &std::ffi::OsStr)]| {
+            Lab::in_process("git::config::tests::prints_its_user", &lab.top(), environment)
+        };
+        let grace =
+            [("GIT_COMMITTER_NAME", "Grace".as_ref()), ("GIT_COMMITTER_EMAIL", "g@example.com".as_ref())];
+        assert!(print(&grace).contains("Grace <g@example.com>"));
+        lab.git(["config", "--remove-section", "user"]);
+        lab.git(["config", "user.useConfigOnly", "true"]);
+        assert!(print(&[("HOME", lab.top().as_os_str())]).contains("nobody"));
+    }
+
+    /// Does nothing but in a process of its own.
+    #[test]
+    fn prints_its_user() {
+        if is_in_process() {
+            let repo = Repo::discover(std::path::Path::new(".")).unwrap();
+            match repo.identity() {
+                Some(Identity { name, email }) => println!("{name} <{email}>"),
+                None => println!("nobody"),
+            }
+        }
     }
 }

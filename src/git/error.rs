@@ -172,7 +172,8 @@ impl GitError {
             || self.program_said(&["Read-only file system", "Permission denied"])
     }
 
-    fn has_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
+    /// Whether the operating system gave one of these reasons, however far behind.
+    pub(super) fn has_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
         let is_one = |error: &io::Error| {
             kinds.contains(&error.kind())
                 || error.get_ref().is_some_and(|inner| {
@@ -208,4 +209,42 @@ pub(super) fn file_error(
 ) -> impl FnOnce(io::Error) -> GitError {
     let path = path.into();
     move |source| GitError::File { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab::Lab;
+    use super::super::{Expected, ObjectKind, RefEdit};
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_read_only_one_are_told_from_the_rest() {
+        let of = |kind: io::ErrorKind| file_error("write", "x")(kind.into());
+        assert!(of(io::ErrorKind::StorageFull).is_full());
+        assert!(of(io::ErrorKind::ReadOnlyFilesystem).is_read_only());
+        assert!(!of(io::ErrorKind::NotFound).is_full() && !of(io::ErrorKind::NotFound).is_read_only());
+        let said = |text: &str| GitError::Program { command: "x".to_owned(), source: text.into() };
+        assert!(said("fatal: write error: No space left on device").is_full());
+        assert!(said("error: Read-only file system").is_read_only());
+        assert!(said("x").hint().is_none());
+    }
+
+    #[test]
+    fn what_the_operating_system_refuses_is_found_behind_the_words_of_gix() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let commit = lab.oid("HEAD");
+        let path = lab.top().join(".git");
+        std::fs::remove_dir_all(path.join("objects")).unwrap();
+        let error = repo.write_object(ObjectKind::Blob, b"x").unwrap_err();
+        assert!(error.has_io_kind(&[io::ErrorKind::NotFound]), "{error:?}");
+        std::fs::remove_dir_all(path.join("refs")).unwrap();
+        std::fs::write(path.join("refs"), "").unwrap();
+        let edit = RefEdit { name: "refs/exp/x".to_owned(), expected: Expected::Any, new: Some(commit) };
+        let error = repo.update_refs(&[edit], "test").unwrap_err();
+        assert!(
+            error.has_io_kind(&[io::ErrorKind::NotADirectory, io::ErrorKind::AlreadyExists]),
+            "{error:?}"
+        );
+    }
 }

@@ -79,7 +79,7 @@ impl Lab {
     }
 
     /// Runs the test `name` of this program in another process, where the environment can be set; gives what it prints.
-    pub(super) fn in_process(&self, name: &str, folder: &Path, environment: &[(&str, &OsStr)]) -> String {
+    pub(super) fn in_process(name: &str, folder: &Path, environment: &[(&str, &OsStr)]) -> String {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture", "--include-ignored"])
             .current_dir(folder)

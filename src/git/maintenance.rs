@@ -34,3 +34,67 @@ impl Repo {
         Some(text.trim().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::ObjectKind;
+    use super::super::lab::Lab;
+    use super::*;
+
+    /// Writes as many objects as it takes for `count` of them to be in the folder that Git samples.
+    fn pile_up(repo: &Repo, count: usize) {
+        let in_sample = (0_u32..).map(|number| number.to_string().into_bytes());
+        for bytes in in_sample
+            .filter(|bytes| repo.hash_object(ObjectKind::Blob, bytes).as_bytes()[0] == 0x17)
+            .take(count)
+        {
+            repo.write_object(ObjectKind::Blob, &bytes).unwrap();
+        }
+    }
+
+    fn packs(lab: &Lab) -> usize {
+        let folder = fs::read_dir(lab.top().join(".git/objects/pack")).unwrap();
+        folder.flatten().filter(|entry| entry.path().extension().is_some_and(|kind| kind == "pack")).count()
+    }
+
+    #[test]
+    fn loose_objects_that_piled_up_are_packed_in_the_background() {
+        let lab = Lab::with_commit();
+        lab.git(["config", "gc.auto", "256"]);
+        pile_up(&lab.repo(), 3);
+        lab.repo().start_maintenance_if_due();
+        let began = Instant::now();
+        while packs(&lab) == 0 && began.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(packs(&lab), 1);
+        // Git may still be tidying up in the folder that goes with the test.
+        while lab.repo().running_gc().is_some() && began.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn maintenance_is_left_alone_where_the_user_says_so_or_it_is_not_due() {
+        for (key, value) in [("gc.auto", "0"), ("maintenance.auto", "false"), ("gc.auto", "6700")] {
+            let lab = Lab::with_commit();
+            lab.git(["config", "gc.auto", "256"]);
+            lab.git(["config", key, value]);
+            pile_up(&lab.repo(), 3);
+            lab.repo().start_maintenance_if_due();
+            thread::sleep(Duration::from_millis(150));
+            assert_eq!(packs(&lab), 0, "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn a_running_gc_is_named() {
+        let lab = Lab::new();
+        assert_eq!(lab.repo().running_gc(), None);
+        lab.write(".git/gc.pid", "4711 host\n");
+        assert_eq!(lab.repo().running_gc().as_deref(), Some("4711 host"));
+    }
+}

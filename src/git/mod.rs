@@ -18,7 +18,7 @@ mod worktree;
 use std::path::{Path, PathBuf};
 
 pub use self::config::Identity;
-pub use self::diff::FileChange;
+pub use self::diff::{FileChange, TreeEdit};
 pub use self::error::GitError;
 pub use self::object::{
     Commit, FILE, FOLDER, NewCommit, ObjectKind, Oid, Signature, TreeEntry, is_tree_name,
@@ -291,7 +291,7 @@ mod tests {
         lab.write("config", format!("[safe]\n\tdirectory = {}\n", lab.top().display()));
         let config = lab.top().join("config");
         let safe = [("GIT_CONFIG_GLOBAL", config.as_os_str())];
-        let out = lab.in_process("git::tests::prints_its_repository", &lab.top(), &safe);
+        let out = Lab::in_process("git::tests::prints_its_repository", &lab.top(), &safe);
         assert!(out.contains(&format!("top={}", lab.top().display())), "{out}");
     }
 
@@ -303,7 +303,7 @@ mod tests {
         let elsewhere = std::fs::canonicalize(elsewhere.path()).unwrap();
         let (top, git_dir) = (lab.top(), lab.top().join(".git"));
         let print = |folder: &Path, environment: &[(&str, &OsStr)]| {
-            lab.in_process("git::tests::prints_its_repository", folder, environment)
+            Lab::in_process("git::tests::prints_its_repository", folder, environment)
         };
         // Git takes the current folder as the top where only its own folder is named.
         let out = print(&elsewhere, &[("GIT_DIR", git_dir.as_os_str())]);
@@ -329,7 +329,7 @@ mod tests {
             ("GIT_EXP_TEST_WORKTREE", path.as_os_str()),
         ];
         lab.write("a", "two\n");
-        let out = lab.in_process("git::tests::prints_its_repository", &lab.top(), &hook);
+        let out = Lab::in_process("git::tests::prints_its_repository", &lab.top(), &hook);
         assert!(out.contains(&format!("top={} changes=0", path.display())), "{out}");
     }
 

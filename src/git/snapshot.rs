@@ -155,3 +155,169 @@ impl Repo {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::Instant;
+
+    use super::super::Changes;
+    use super::super::lab::Lab;
+    use super::*;
+
+    fn all(changes: &Changes) -> Vec<PathBytes> {
+        [&changes.deleted[..], &changes.untracked, &changes.staged, &changes.modified].concat()
+    }
+
+    /// What `git add --all` and `git write-tree` make of the worktree, in an index of their own.
+    fn expected(lab: &Lab) -> Oid {
+        let index = lab.top().join(".git/index");
+        let kept = fs::read(&index).ok();
+        lab.git(["add", "--all"]);
+        let tree = Oid::from_hex(&lab.git(["write-tree"])).unwrap();
+        match kept {
+            Some(kept) => fs::write(&index, kept).unwrap(),
+            None => fs::remove_file(&index).unwrap(),
+        }
+        tree
+    }
+
+    fn assert_snapshot_is_the_worktree(lab: &Lab) {
+        let repo = lab.repo();
+        let index = lab.top().join(".git/index");
+        let before = fs::read(&index).ok();
+        let changes = repo.worktree_changes().unwrap();
+        let tree = repo.snapshot_tree(&all(&changes), &[]).unwrap();
+        assert_eq!(fs::read(&index).ok(), before, "the user's index was touched");
+        assert_eq!(tree, expected(lab), "{changes:?}\n{}", lab.git(["ls-tree", "-r", &tree.to_hex()]));
+        assert!(repo.missing_objects(tree, None).unwrap().is_empty());
+        assert_eq!(fs::read_dir(repo.git_dir().join("exp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_snapshot_is_the_worktree_and_the_users_index_stays() {
+        let lab = Lab::new();
+        for name in ["kept", "changed", "gone", "script", "staged", "d/x", "to-folder", "to-file/x"] {
+            lab.write(name, name);
+        }
+        lab.commit_all("first");
+        lab.write("changed", "otherwise");
+        lab.write("staged", "for the index");
+        lab.git(["add", "staged"]);
+        lab.write("staged", "and then again");
+        for name in ["gone", "to-folder", "to-file/x"] {
+            fs::remove_file(lab.top().join(name)).unwrap();
+        }
+        lab.write("to-folder/inside", "");
+        fs::remove_dir(lab.top().join("to-file")).unwrap();
+        lab.write("to-file", "");
+        fs::set_permissions(lab.top().join("script"), fs::Permissions::from_mode(0o755)).unwrap();
+        symlink("kept", lab.top().join("link")).unwrap();
+        for name in
+            [&b"with space"[..], b"new\nline", b"not \xff utf-8", b"d/deep/er", b"-dash", b"quo\"te\t"]
+        {
+            lab.write(OsStr::from_bytes(name), name);
+        }
+        lab.write(".gitignore", "ignored\n");
+        lab.write("ignored", "");
+        assert_snapshot_is_the_worktree(&lab);
+    }
+
+    #[test]
+    fn a_snapshot_needs_no_index_and_no_commit() {
+        let lab = Lab::new();
+        lab.write("a", "one");
+        assert_snapshot_is_the_worktree(&lab);
+    }
+
+    #[test]
+    fn a_conflict_is_taken_as_it_stands_in_the_worktree() {
+        let lab = Lab::with_commit();
+        lab.git(["switch", "--quiet", "--create", "other"]);
+        lab.write("a", "theirs\n");
+        lab.commit_all("theirs");
+        lab.git(["switch", "--quiet", "main"]);
+        lab.write("a", "ours\n");
+        lab.commit_all("ours");
+        assert!(!lab.try_git(["merge", "--quiet", "other"]).status.success());
+        assert_eq!(lab.repo().worktree_changes().unwrap().modified, [b"a".to_vec()]);
+        assert_snapshot_is_the_worktree(&lab);
+    }
+
+    #[test]
+    fn split_sparse_and_linked_checkouts_stay_whole() {
+        let lab = Lab::new();
+        lab.write("in/a", "a");
+        lab.write("out/b", "b");
+        lab.commit_all("first");
+        for how in [
+            ["sparse-checkout", "set", "--no-sparse-index", "in"],
+            ["sparse-checkout", "set", "--sparse-index", "in"],
+        ] {
+            lab.git(how);
+            assert!(!lab.top().join("out/b").exists());
+            lab.write("in/a", "changed");
+            let repo = lab.repo();
+            let changes = repo.worktree_changes().unwrap();
+            assert_eq!((all(&changes), changes.hidden.len()), (vec![b"in/a".to_vec()], 0));
+            let tree = repo.snapshot_tree(&all(&changes), &[]).unwrap().to_hex();
+            assert_eq!(lab.git(["ls-tree", "-r", "--name-only", &tree]), "in/a\nout/b");
+        }
+        lab.git(["sparse-checkout", "disable"]);
+        lab.git(["update-index", "--split-index"]);
+        lab.write("in/new", "");
+        assert_snapshot_is_the_worktree(&lab);
+        lab.git(["worktree", "add", "-q", "linked"]);
+        let linked = lab.repo().in_worktree(&lab.top().join("linked")).unwrap();
+        lab.write("linked/in/a", "elsewhere");
+        let tree = linked.snapshot_tree(&[b"in/a".to_vec()], &[]).unwrap().to_hex();
+        assert_eq!(lab.git(["cat-file", "blob", &format!("{tree}:in/a")]), "elsewhere");
+    }
+
+    #[test]
+    fn what_is_to_be_left_is_as_in_the_commit() {
+        let lab = Lab::with_commit();
+        lab.write("a", "secret");
+        lab.write("new", "secret");
+        lab.git(["add", "--all"]);
+        let leave = [b"a".to_vec(), b"new".to_vec()];
+        let tree = lab.repo().snapshot_tree(&[], &leave).unwrap();
+        assert_eq!(tree, lab.oid("HEAD^{tree}"));
+    }
+
+    #[test]
+    fn a_file_that_is_hidden_from_git_is_not_taken_out() {
+        let lab = Lab::with_commit();
+        lab.git(["update-index", "--skip-worktree", "a"]);
+        let tree = lab.repo().snapshot_tree(&[b"a".to_vec()], &[]).unwrap();
+        assert_eq!(tree, lab.oid("HEAD^{tree}"));
+    }
+
+    #[test]
+    fn objects_that_a_snapshot_lacks_are_named() {
+        let lab = Lab::with_commit();
+        let base = lab.oid("HEAD^{tree}");
+        lab.write("d/b", "new");
+        let repo = lab.repo();
+        let tree = repo.snapshot_tree(&[b"d/b".to_vec()], &[]).unwrap();
+        assert!(repo.missing_objects(tree, Some(base)).unwrap().is_empty());
+        let blob = lab.oid(&format!("{tree}:d/b"));
+        fs::remove_file(repo.loose_path(blob)).unwrap();
+        assert_eq!(lab.repo().missing_objects(tree, Some(base)).unwrap(), [blob]);
+    }
+
+    #[test]
+    fn a_wide_folder_is_looked_through_in_no_time() {
+        let lab = Lab::new();
+        for number in 0..3000 {
+            lab.write(format!("{number}"), "same");
+        }
+        lab.commit_all("first");
+        let tree = lab.oid("HEAD^{tree}");
+        let began = Instant::now();
+        assert!(lab.repo().missing_objects(tree, None).unwrap().is_empty());
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+}

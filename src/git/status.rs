@@ -206,7 +206,7 @@ fn take(changes: &mut Changes, item: WorktreeItem) {
                 EntryStatus::Change(Change::Removed) => changes.deleted.push(path),
                 EntryStatus::Change(Change::SubmoduleModification(_)) => changes.dirty_submodules.push(path),
                 EntryStatus::Change(Change::Type { .. } | Change::Modification { .. }) => {
-                    changes.modified.push(path)
+                    changes.modified.push(path);
                 }
                 EntryStatus::NeedsUpdate(_) => {}
             }
@@ -221,5 +221,142 @@ fn take(changes: &mut Changes, item: WorktreeItem) {
             }
         }
         WorktreeItem::Rewrite { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab::Lab;
+    use super::*;
+
+    fn paths(list: &[PathBytes]) -> Vec<String> {
+        list.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect()
+    }
+
+    /// What both ways say, which must be the same.
+    fn changes(lab: &Lab) -> Changes {
+        let repo = lab.repo();
+        let changes = repo.worktree_changes().unwrap();
+        let mut said = parse_status(&repo.git(STATUS).run().unwrap());
+        for list in
+            [&mut said.modified, &mut said.deleted, &mut said.untracked, &mut said.nested, &mut said.staged]
+        {
+            list.sort();
+            list.dedup();
+        }
+        said.hidden.clone_from(&changes.hidden);
+        assert_eq!(changes, said);
+        changes
+    }
+
+    #[test]
+    fn a_clean_worktree_has_no_changes() {
+        let lab = Lab::with_commit();
+        lab.write(".git/info/exclude", "*.tmp\n");
+        lab.write("x.tmp", "");
+        assert_eq!(changes(&lab), Changes::default());
+        assert!(changes(&lab).is_clean());
+    }
+
+    #[test]
+    fn each_kind_of_change_is_told() {
+        let lab = Lab::new();
+        for name in ["modified", "deleted", "staged", "moved"] {
+            lab.write(name, format!("{name}\n").repeat(20));
+        }
+        lab.commit_all("first");
+        lab.write("modified", "otherwise");
+        std::fs::remove_file(lab.top().join("deleted")).unwrap();
+        lab.write("staged", "otherwise");
+        lab.git(["add", "staged"]);
+        lab.git(["mv", "moved", "target"]);
+        lab.write("new/deep/file", "");
+        lab.write("new/other file", "");
+        lab.git(["init", "--quiet", "nested"]);
+        lab.write("nested/x", "");
+        let changes = changes(&lab);
+        assert_eq!(paths(&changes.modified), ["modified"]);
+        assert_eq!(paths(&changes.deleted), ["deleted"]);
+        assert_eq!(paths(&changes.staged), ["moved", "staged", "target"]);
+        assert_eq!(paths(&changes.untracked), ["new/deep/file", "new/other file"]);
+        assert_eq!(paths(&changes.nested), ["nested"]);
+        assert!(!changes.is_clean());
+    }
+
+    #[test]
+    fn the_index_is_not_written_even_where_git_would_refresh_it() {
+        let lab = Lab::with_commit();
+        // The same content at another time: Git would note the new time.
+        lab.write("a", "one\n");
+        let index = lab.top().join(".git/index");
+        let before = std::fs::read(&index).unwrap();
+        assert!(changes(&lab).is_clean());
+        assert_eq!(std::fs::read(&index).unwrap(), before);
+    }
+
+    #[test]
+    fn a_change_within_the_same_moment_and_of_the_same_size_is_seen() {
+        for _ in 0..5 {
+            let lab = Lab::with_commit();
+            lab.write("a", "two\n");
+            assert_eq!(paths(&changes(&lab).modified), ["a"]);
+        }
+    }
+
+    #[test]
+    fn line_endings_and_filters_are_seen_as_git_sees_them() {
+        let lab = Lab::new();
+        lab.git(["config", "filter.upper.clean", "tr a-z A-Z"]);
+        lab.git(["config", "filter.upper.smudge", "tr A-Z a-z"]);
+        lab.write(".gitattributes", "*.txt text eol=crlf\n*.up filter=upper\n");
+        lab.write("x.txt", "a\r\nb\r\n");
+        lab.write("x.up", "text\n");
+        lab.commit_all("first");
+        assert_eq!(lab.git(["cat-file", "blob", "HEAD:x.up"]), "TEXT");
+        lab.write("x.txt", "a\r\nb\r\n");
+        lab.write("x.up", "text\n");
+        assert!(changes(&lab).is_clean());
+        lab.write("x.up", "other\n");
+        assert_eq!(paths(&changes(&lab).modified), ["x.up"]);
+    }
+
+    #[test]
+    fn what_the_index_hides_is_told_where_it_differs() {
+        let lab = Lab::new();
+        for name in ["same", "assumed", "skipped", "link"] {
+            lab.write(name, "text\n");
+        }
+        std::fs::remove_file(lab.top().join("link")).unwrap();
+        std::os::unix::fs::symlink("same", lab.top().join("link")).unwrap();
+        lab.commit_all("first");
+        lab.git(["update-index", "--assume-unchanged", "same", "assumed", "link"]);
+        lab.git(["update-index", "--skip-worktree", "skipped"]);
+        assert_eq!(paths(&changes(&lab).hidden), [""; 0]);
+        lab.write("same", "text\n");
+        lab.write("assumed", "other\n");
+        lab.write("skipped", "longer than before\n");
+        let changes = changes(&lab);
+        assert_eq!(paths(&changes.hidden), ["assumed", "skipped"]);
+        assert!(changes.modified.is_empty());
+    }
+
+    #[test]
+    fn submodules_are_told_with_their_commits_and_changes() {
+        let lab = Lab::with_commit();
+        let other = Lab::with_commit();
+        let source = other.top().display().to_string();
+        lab.git(["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &source, "sub"]);
+        lab.commit_all("with a submodule");
+        let commit = other.oid("HEAD");
+        assert_eq!(lab.repo().submodules().unwrap(), [(b"sub".to_vec(), commit, Some(commit))]);
+        assert!(changes(&lab).dirty_submodules.is_empty());
+        lab.write("sub/a", "changed\n");
+        assert_eq!(paths(&changes(&lab).dirty_submodules), ["sub"]);
+        lab.git(["-C", "sub", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qam", "x"]);
+        let moved = Oid::from_hex(&lab.git(["-C", "sub", "rev-parse", "HEAD"]));
+        assert_eq!(lab.repo().submodules().unwrap(), [(b"sub".to_vec(), commit, moved)]);
+        assert_eq!(paths(&changes(&lab).dirty_submodules), ["sub"]);
+        lab.git(["submodule", "--quiet", "deinit", "--force", "sub"]);
+        assert_eq!(lab.repo().submodules().unwrap(), [(b"sub".to_vec(), commit, None)]);
     }
 }

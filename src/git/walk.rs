@@ -49,3 +49,51 @@ impl Repo {
         Ok(Lite { tree: Oid(tree), parent: parent.map(Oid) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab::Lab;
+    use super::*;
+
+    fn chain(lab: &Lab, length: usize) -> Vec<Oid> {
+        let repo = lab.repo();
+        let mut chain: Vec<Oid> = Vec::new();
+        for number in 0..length {
+            let parent = chain.last().copied();
+            chain.push(Lab::entry(&repo, parent, &format!("{{\"number\":{number}}}")));
+        }
+        lab.git(["update-ref", "refs/heads/main", &chain.last().unwrap().to_hex()]);
+        chain
+    }
+
+    #[test]
+    fn a_chain_is_walked_newest_first_loose_and_packed() {
+        let lab = Lab::new();
+        let mut commits = chain(&lab, 50);
+        commits.reverse();
+        for _ in 0..2 {
+            let repo = lab.repo();
+            let walked: Vec<(Oid, Lite)> =
+                repo.walk_first_parent(commits[0]).collect::<Result<_, _>>().unwrap();
+            assert_eq!(walked.iter().map(|(oid, _)| *oid).collect::<Vec<_>>(), commits);
+            assert_eq!(walked[49].1.parent, None);
+            let blob = repo.read_tree(walked[0].1.tree).unwrap()[0].oid;
+            assert_eq!(repo.read_blob(blob).unwrap(), b"{\"number\":49}");
+            lab.git(["gc", "--quiet"]);
+        }
+    }
+
+    #[test]
+    fn a_shallow_clone_ends_where_its_history_does() {
+        let lab = Lab::new();
+        let commits = chain(&lab, 5);
+        let url = format!("file://{}", lab.top().display());
+        lab.git(["clone", "--quiet", "--depth=2", &url, "shallow"]);
+        let shallow = Repo::discover(&lab.top().join("shallow")).unwrap();
+        assert!(shallow.is_shallow());
+        let walked: Vec<Oid> = shallow.walk_first_parent(commits[4]).map(|it| it.unwrap().0).collect();
+        assert_eq!(walked, [commits[4], commits[3]]);
+        let below = shallow.walk_first_parent(commits[2]).next().unwrap();
+        assert!(below.unwrap_err().is_missing());
+    }
+}
