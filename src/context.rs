@@ -46,6 +46,8 @@ pub struct Output {
     pub talks_to_terminal: bool,
     /// The columns of the terminal that answers go to; `None` where they go elsewhere.
     pub width: Option<usize>,
+    /// Whether anybody still reads the answers.
+    pub has_reader: bool,
 }
 
 impl Output {
@@ -69,21 +71,35 @@ impl Output {
             colour: colour && !json,
             talks_to_terminal: io::stderr().is_terminal(),
             width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 20),
+            has_reader: true,
         }
     }
 
     /// Writes one JSON object on a line of its own.
     pub fn object(&mut self, view: &impl serde::Serialize) -> Result<(), Error> {
-        serde_json::to_writer(&mut self.out, view).map_err(io::Error::from)?;
-        self.text("\n")
+        let text = serde_json::to_string(view).map_err(io::Error::from)?;
+        self.line(&text)
     }
 
     /// Writes text as it stands.
     pub fn text(&mut self, text: &str) -> Result<(), Error> {
-        match self.out.write_all(text.as_bytes()) {
-            // Whoever reads has seen enough, as `head` has.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result?),
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes bytes as they stand.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.out.write_all(bytes);
+        self.forgive(written)
+    }
+
+    /// Takes it for done when whoever reads has seen enough, as `head` has.
+    fn forgive(&mut self, written: io::Result<()>) -> Result<(), Error> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.has_reader = false;
+                Ok(())
+            }
+            written => Ok(written?),
         }
     }
 
@@ -95,10 +111,8 @@ impl Output {
 
     /// Hands on what was written so far.
     pub fn flush(&mut self) -> Result<(), Error> {
-        match self.out.flush() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result?),
-        }
+        let written = self.out.flush();
+        self.forgive(written)
     }
 
     /// Says a whole sentence to the person at the keyboard.

@@ -24,6 +24,7 @@ mod progress;
 mod recording;
 mod recovery;
 mod selection;
+mod surroundings;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

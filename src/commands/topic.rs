@@ -211,7 +211,8 @@ fn show(context: &mut Context, state: &State, word: &str) -> Result<Answer, Erro
     Ok(Answer::Yes)
 }
 
-fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
+/// The topic with what the log knows around it.
+pub fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
     let name = &topic.topic.name;
     let own = || state.experiments.iter().filter(|it| it.topic() == Some(name));
     TopicView {

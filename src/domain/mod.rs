@@ -14,4 +14,5 @@ pub mod number;
 pub mod quantity;
 pub mod run;
 pub mod state;
+pub mod statistics;
 pub mod topic;

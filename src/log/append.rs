@@ -168,8 +168,11 @@ fn try_append(
         edit(layout::code_ref(writer), chains.code, commit);
         code = Some(commit);
     }
-    if let Some(files) = &entry.files {
-        let tree = oid(&files.tree);
+    let held = chains.data.map(|tip| repo.read_commit(tip)).transpose()?.map(|commit| commit.tree);
+    // What the last commit of the chain holds already need not be held again, as where only the environment was kept.
+    if let Some(tree) = entry.files.as_ref().map(|files| oid(&files.tree))
+        && held != Some(tree)
+    {
         let text = format!("data of {} {}\n\nEntry: {}\n", entry.kind(), entry.id.short(), entry.id);
         let parents = chains.data.into_iter().collect();
         let commit = stamp.commit(repo, objects, tree, parents, chains.data, text)?;

@@ -7,7 +7,7 @@ pub mod fsck;
 pub mod index;
 mod journal;
 pub mod layout;
-mod message;
+pub mod message;
 pub mod notes;
 pub mod read;
 pub mod running;

@@ -19,6 +19,46 @@ pub struct DifferenceView<'a> {
     pub difference: &'a Difference,
 }
 
+/// How much of one file of the code differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileLine {
+    /// Its path.
+    pub path: String,
+    /// Lines added; absent for a file that is not text.
+    pub added: Option<u64>,
+    /// Lines removed; absent for a file that is not text.
+    pub removed: Option<u64>,
+}
+
+/// How many files are listed.
+const FILES: usize = 40;
+
+/// The files of the code that differ, under a heading; nothing where there are none.
+pub fn files(lines: &[FileLine], canvas: &Canvas) -> String {
+    let mut page = Page::default();
+    if lines.is_empty() {
+        return page.text;
+    }
+    page.heading(canvas.style, "files");
+    let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
+    for line in lines.iter().take(FILES) {
+        let (added, removed) = match (line.added, line.removed) {
+            (Some(added), Some(removed)) => (format!("+{added}"), format!("−{removed}")),
+            _ => ("binary".to_owned(), String::new()),
+        };
+        table.push(vec![
+            Cell::new(&line.path),
+            Cell::toned(Tone::Good, added),
+            Cell::toned(Tone::Bad, removed),
+        ]);
+    }
+    page.table(&table, canvas);
+    if lines.len() > FILES {
+        page.line(&format!("  and {} more", lines.len() - FILES));
+    }
+    page.text
+}
+
 /// The difference on a page, axis by axis, results last.
 pub fn page(view: &DifferenceView<'_>, canvas: &Canvas) -> String {
     let difference = view.difference;
@@ -151,6 +191,9 @@ pub struct DifferenceJson<'a> {
     axes: Vec<&'static str>,
     differences: Vec<RowJson<'a>>,
     metrics: Vec<MetricRowJson<'a>>,
+    files: &'a [FileLine],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,10 +218,12 @@ struct MetricRowJson<'a> {
     redefined: bool,
 }
 
-impl<'a> From<&'a DifferenceView<'a>> for DifferenceJson<'a> {
-    fn from(view: &'a DifferenceView<'a>) -> Self {
+impl<'a> DifferenceView<'a> {
+    /// The view for scripts, with the files of the code that differ and, where it was asked for, the patch.
+    pub fn json(&'a self, files: &'a [FileLine], patch: Option<&'a str>) -> DifferenceJson<'a> {
+        let view = self;
         let difference = view.difference;
-        Self {
+        DifferenceJson {
             schema: "git-exp/diff/1",
             a: &view.a,
             b: &view.b,
@@ -210,6 +255,8 @@ impl<'a> From<&'a DifferenceView<'a>> for DifferenceJson<'a> {
                     redefined: row.is_redefined,
                 })
                 .collect(),
+            files,
+            patch,
         }
     }
 }
@@ -303,7 +350,7 @@ mod tests {
         difference.metrics.truncate(1);
         let view =
             DifferenceView { a: "c0ffee00".to_owned(), b: "c0ffee01".to_owned(), difference: &difference };
-        let json = DifferenceJson::from(&view);
+        let json = view.json(&[], None);
         assert_snapshot!(serde_json::to_string_pretty(&json).expect("a view can be written"), @r#"
         {
           "schema": "git-exp/diff/1",
@@ -334,9 +381,24 @@ mod tests {
               "other_unit": null,
               "redefined": false
             }
-          ]
+          ],
+          "files": []
         }
         "#);
+    }
+
+    #[test]
+    fn files_show_how_many_lines_changed() {
+        let line = |path: &str, added, removed| FileLine { path: path.to_owned(), added, removed };
+        let lines = [line("train.py", Some(12), Some(3)), line("logo.png", None, None)];
+        assert_snapshot!(files(&lines, &canvas()), @"
+        files
+          train.py     +12  −3
+          logo.png  binary
+        ");
+        assert_eq!(files(&[], &canvas()), "");
+        let many: Vec<FileLine> = (0..50).map(|_| line("a", Some(0), Some(1))).collect();
+        assert!(files(&many, &canvas()).ends_with("  and 10 more\n"));
     }
 
     #[test]

@@ -256,7 +256,8 @@ pub(super) mod tests {
         text.parse().expect("the criterion is right")
     }
 
-    fn brief() -> Brief {
+    /// A complete brief.
+    pub(in crate::render) fn brief() -> Brief {
         Brief {
             hypothesis: Some("Fused mixing halves the memory traffic".to_owned()),
             change: Some("one kernel instead of three".to_owned()),
@@ -269,7 +270,8 @@ pub(super) mod tests {
         }
     }
 
-    fn view(brief: Option<&Brief>) -> ExperimentView<'_> {
+    /// The view of an experiment that runs.
+    pub(in crate::render) fn view(brief: Option<&Brief>) -> ExperimentView<'_> {
         ExperimentView {
             id: "A-001".to_owned(),
             topic: Some("mixing"),

@@ -2,8 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::table::{Align, Cell, Table};
-use super::{Canvas, Tone, time};
+use super::table::{Align, Cell, Table, cut};
+use super::text::command_line;
+use super::{Canvas, Tone, number, time};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::metric::BUILT_IN;
+use crate::domain::run::Run;
+
+/// The longest subject, in columns.
+const SUBJECT: usize = 200;
+/// How many metrics stand in the subject of a run.
+const METRICS: usize = 3;
 
 /// An entry in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +33,62 @@ pub struct LogLine {
     pub subject: String,
     /// Whether a later entry withdrew it.
     pub is_withdrawn: bool,
+}
+
+impl LogLine {
+    /// The line of `entry`, shown as `id`.
+    pub fn of(entry: &Entry, id: String, is_withdrawn: bool) -> Self {
+        let topic = match &entry.body {
+            Body::Topic(topic) => Some(&topic.name),
+            Body::Brief(registration) => registration.topic.as_ref(),
+            Body::Note(note) => note.topic.as_ref(),
+            Body::Run(_) | Body::Unreadable { .. } => None,
+        };
+        Self {
+            id,
+            time: entry.time,
+            writer: entry.writer.to_string(),
+            kind: entry.kind().to_owned(),
+            experiment: entry.experiment().map(ToString::to_string),
+            topic: topic.map(ToString::to_string),
+            subject: subject(entry),
+            is_withdrawn,
+        }
+    }
+}
+
+/// What an entry says, in one line.
+pub fn subject(entry: &Entry) -> String {
+    let amends = if entry.replaces.is_empty() { "" } else { "amended: " };
+    let text = match &entry.body {
+        Body::Topic(topic) => format!("{amends}{}", topic.goal.as_deref().unwrap_or("no goal stated")),
+        Body::Brief(it) => {
+            let brief = &it.brief;
+            let what = brief.hypothesis.as_deref().or(brief.change.as_deref()).unwrap_or("no hypothesis yet");
+            format!("{amends}{what}")
+        }
+        Body::Run(run) => of_run(run),
+        Body::Note(note) => match note.sort {
+            Some(sort) => format!("{sort}: {}", note.text),
+            None => note.text.clone(),
+        },
+        Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
+    };
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)
+}
+
+fn of_run(run: &Run) -> String {
+    let is_built_in = |name: &str| BUILT_IN.iter().any(|(built_in, _)| *built_in == name);
+    let metrics: Vec<String> = run
+        .metrics
+        .iter()
+        .filter(|(name, _)| !is_built_in(name))
+        .filter_map(|(name, value)| Some((name, value.value?, value.unit.as_deref())))
+        .take(METRICS)
+        .map(|(name, value, unit)| format!("{name}={}", number::of_metric(name, value, unit)))
+        .collect();
+    let results = if metrics.is_empty() { String::new() } else { format!(" ({})", metrics.join(", ")) };
+    format!("{}{results}: {}", run.status, command_line(&run.argv))
 }
 
 /// The entries as a table, in the order in which they are given.

@@ -1,12 +1,14 @@
 //! Views as text for people and as JSON for scripts; everything here returns strings.
 
 pub mod difference;
+pub mod entry;
 pub mod experiment;
 pub mod json;
 pub mod log;
 pub mod number;
 pub mod run;
 pub mod runs;
+pub mod status;
 pub mod table;
 pub mod text;
 pub mod time;

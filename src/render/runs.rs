@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::run::{RunView, cell};
 use super::table::{Align, Cell, Table};
-use super::{Canvas, Tone, time};
+use super::{Canvas, Tone, number, time};
+use crate::domain::filter::{Field, Name, RunFields, SortValue, parse_name};
 use crate::domain::metric::BUILT_IN;
 
 /// How many metrics are shown where none are chosen.
@@ -13,12 +14,14 @@ const METRICS: usize = 4;
 /// How many differing parameters are shown.
 const PARAMETERS: usize = 6;
 
-/// The runs as a table; `metrics` are the columns, or those that the runs have where it is empty.
+/// The runs as a table; `columns` are shown of each, or the metrics that the runs have where it is empty.
 ///
-/// A metric may name a case, as `step_time[b8s4096]`. Parameters, labels and branches that are the same all over are left out.
-pub fn table(views: &[RunView<'_>], metrics: &[String], canvas: &Canvas) -> String {
-    let chosen = if metrics.is_empty() { usual_metrics(views) } else { metrics.to_vec() };
-    let parameters = differing_parameters(views);
+/// A column is a metric, a case of one as `step_time[b8s4096]`, a parameter, or a field as a filter names it. Parameters and
+/// labels that are the same all over are left out.
+pub fn table(views: &[RunView<'_>], columns: &[String], canvas: &Canvas) -> String {
+    let chosen = if columns.is_empty() { usual_metrics(views) } else { columns.to_vec() };
+    let mut parameters = differing_parameters(views);
+    parameters.retain(|name| !chosen.contains(name));
     let has_labels = views.iter().any(|view| view.run.label.is_some());
     let has_seeds = views.iter().any(|view| view.run.seed.is_some());
 
@@ -55,7 +58,7 @@ pub fn table(views: &[RunView<'_>], metrics: &[String], canvas: &Canvas) -> Stri
             row.push(run.label.as_ref().map_or_else(Cell::default, Cell::new));
         }
         row.extend(parameters.iter().map(|name| run.params.get(name).map_or_else(Cell::default, Cell::new)));
-        row.extend(chosen.iter().map(|name| metric_cell(view, name)));
+        row.extend(chosen.iter().map(|name| chosen_cell(view, name, canvas)));
         table.push(row);
     }
     let mut text = table.render(canvas.style, canvas.width);
@@ -65,7 +68,7 @@ pub fn table(views: &[RunView<'_>], metrics: &[String], canvas: &Canvas) -> Stri
     text
 }
 
-fn metric_cell(view: &RunView<'_>, chosen: &str) -> Cell {
+fn chosen_cell(view: &RunView<'_>, chosen: &str, canvas: &Canvas) -> Cell {
     let metrics = &view.run.metrics;
     // A metric's own name may end like a case, so the whole is looked for first.
     if let Some(value) = metrics.get(chosen) {
@@ -75,11 +78,35 @@ fn metric_cell(view: &RunView<'_>, chosen: &str) -> Cell {
             _ => Cell::toned(Tone::Dim, format!("{} cases", value.cases.len())),
         };
     }
-    let Some((name, case)) = chosen.strip_suffix(']').and_then(|chosen| chosen.rsplit_once('[')) else {
-        return Cell::default();
-    };
-    let Some(value) = metrics.get(name) else { return Cell::default() };
-    value.cases.get(case).map_or_else(Cell::default, |number| cell(name, *number, value))
+    if let Some((name, case)) = chosen.strip_suffix(']').and_then(|chosen| chosen.rsplit_once('['))
+        && let Some(value) = metrics.get(name)
+        && let Some(number) = value.cases.get(case)
+    {
+        return cell(name, *number, value);
+    }
+    field_cell(view, chosen, canvas)
+}
+
+/// A parameter or a field, as a filter would find it under this name.
+fn field_cell(view: &RunView<'_>, chosen: &str, canvas: &Canvas) -> Cell {
+    let Ok(name) = parse_name(chosen) else { return Cell::default() };
+    let run = view.run;
+    let is_parameter = matches!(&name, Name::Bare(_)) && run.params.contains_key(chosen);
+    match name.candidates().last() {
+        Some(Name::Field(Field::Commit)) if !is_parameter => return Cell::new(run.code.commit.short()),
+        Some(Name::Field(Field::Started)) if !is_parameter => {
+            return Cell::new(time::short(run.started, &canvas.zone));
+        }
+        _ => {}
+    }
+    match SortValue::of(&name, &RunFields { run, topic: view.topic }) {
+        // As it was written, since `1e-4` is how people look for it.
+        SortValue::Number(_) if is_parameter => Cell::new(&run.params[chosen]),
+        SortValue::Number(number) => Cell::new(number::significant(number)),
+        SortValue::NotANumber => Cell::toned(Tone::Bad, "NaN"),
+        SortValue::Text(text) => Cell::new(text),
+        SortValue::Missing => Cell::default(),
+    }
 }
 
 /// The reported metrics of the runs, at most a few, with the wall time where there is room.
@@ -147,6 +174,19 @@ mod tests {
         run        experiment  age         status    trial  seed  label  lr    step_time[b8s4096]  peak_rss  nothing
         c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4           12.346 ms     2 GiB
         c0ffee00*  A-001       2 days ago  diverged    2/5     7         1                            2 GiB
+        * the recorded commit is not exactly what ran
+        ");
+    }
+
+    #[test]
+    fn parameters_and_fields_can_be_columns_too() {
+        let runs = two_runs();
+        let views: Vec<RunView<'_>> = runs.iter().map(view_of).collect();
+        let chosen = ["lr", "commit", "run.started", "exit", "branch", "wall_time"].map(str::to_owned);
+        assert_snapshot!(table(&views, &chosen, &canvas()), @"
+        run        experiment  age         status    trial  seed  label    lr    commit       run.started  exit     branch  wall_time
+        c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4  a1b2c3d4  2026-11-21 13:10     0  exp/A-001     83.4 s
+        c0ffee00*  A-001       2 days ago  diverged    2/5     7            1  a1b2c3d4  2026-11-21 13:10     0  exp/A-001     83.4 s
         * the recorded commit is not exactly what ran
         ");
     }

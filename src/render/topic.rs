@@ -44,6 +44,12 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
         let age = time::age(moment, canvas.now);
         page.field("created", &format!("{} ({age})", time::short(moment, &canvas.zone)));
     }
+    promises(&mut page, topic);
+    page.text
+}
+
+/// What a topic gives to its experiments, and when it ends.
+pub(super) fn promises(page: &mut Page, topic: &Topic) {
     let mut list = |name: &str, lines: Vec<String>| {
         for (index, line) in lines.iter().enumerate() {
             page.field(if index == 0 { name } else { "" }, &harmless(line));
@@ -61,7 +67,6 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
     );
     list("stop when", topic.stop.clone());
     list("links", topic.links.iter().map(|(name, address)| format!("{name}: {address}")).collect());
-    page.text
 }
 
 /// The topics as a table.

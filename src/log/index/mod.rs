@@ -8,7 +8,7 @@ pub mod query;
 pub mod rows;
 pub mod segment;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use self::rows::Rows;
 use self::segment::Segment;
 use super::error::LogError;
 use super::read::{self, Located};
-use crate::domain::id::Writer;
+use crate::domain::id::{EntryId, Writer};
 use crate::git::{Oid, Repo};
 
 /// How many new entries are worth a file.
@@ -215,6 +215,28 @@ impl Index {
         Ok(found)
     }
 
+    /// The shortest prefix of each ID, of eight digits or more, that no other entry's ID or nonce begins with.
+    pub fn short_ids(&mut self, ids: &[EntryId]) -> io::Result<Vec<String>> {
+        let mut lengths = vec![SHORT; ids.len()];
+        let mut by_start: HashMap<[u8; 4], Vec<usize>> = HashMap::new();
+        for (place, id) in ids.iter().enumerate() {
+            by_start.entry(start_of(&id.0)).or_default().push(place);
+        }
+        for segment in &mut self.segments {
+            let entries = segment.entries()?;
+            let nonces = segment.nonces()?;
+            for (entry, nonce) in entries.as_chunks::<32>().0.iter().zip(nonces.as_chunks::<16>().0) {
+                for other in [entry.as_slice(), nonce.as_slice()] {
+                    let Some(places) = by_start.get(&start_of(other)) else { continue };
+                    for &place in places.iter().filter(|&&place| ids[place].0 != *entry) {
+                        lengths[place] = lengths[place].max(common_digits(&ids[place].0, other) + 1);
+                    }
+                }
+            }
+        }
+        Ok(ids.iter().zip(lengths).map(|(id, length)| id.to_hex()[..length.min(64)].to_owned()).collect())
+    }
+
     /// The ID of the entry of `row`.
     pub fn id(&mut self, row: RowRef) -> io::Result<[u8; 32]> {
         let entries = self.segments[row.segment].entries()?;
@@ -225,6 +247,24 @@ impl Index {
             .copied()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
     }
+}
+
+/// The fewest digits of an ID that are shown.
+const SHORT: usize = 8;
+
+/// What the shortest prefixes are told apart by at first.
+fn start_of(bytes: &[u8]) -> [u8; SHORT / 2] {
+    bytes.first_chunk().copied().unwrap_or_default()
+}
+
+/// How many hex digits two byte strings have in common at their start.
+fn common_digits(a: &[u8], b: &[u8]) -> usize {
+    let bytes = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let half = match (a.get(bytes), b.get(bytes)) {
+        (Some(a), Some(b)) => usize::from(a >> 4 == b >> 4),
+        _ => 0,
+    };
+    bytes * 2 + half
 }
 
 fn begins_with(bytes: &[u8], prefix: &str) -> bool {

@@ -9,7 +9,9 @@ use super::rows::is_missing;
 use super::segment::{Segment, TextColumn};
 use super::{Index, RowRef};
 use crate::domain::filter::{Comparison, Direction, Expression, Field, Name, SortKey, SortValue, Value};
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, ExperimentId};
+use crate::domain::metric::Better;
+use crate::domain::run::Status;
 
 /// What is asked of the runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Query<'a> {
     pub limit: Option<usize>,
     /// The topic of each registered experiment, by the hex of its registration's ID.
     pub topics: Option<&'a HashMap<String, String>>,
+    /// The experiment they belong to: its alias, and the entry that registered it where one did.
+    pub experiment: Option<(&'a ExperimentId, Option<EntryId>)>,
 }
 
 /// What a query found.
@@ -31,7 +35,7 @@ pub struct Found {
     pub rows: Vec<RowRef>,
     /// How many runs matched.
     pub matched: usize,
-    /// How many runs there are.
+    /// How many runs there are, of the experiment where one was asked for.
     pub runs: usize,
 }
 
@@ -61,6 +65,9 @@ pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
             for (picked, id) in is_picked.iter_mut().zip(segment.entries()?.as_chunks::<32>().0) {
                 *picked &= !hidden.contains(id);
             }
+        }
+        if let Some((alias, registration)) = query.experiment {
+            keep_experiment(segment, alias, registration, &mut is_picked)?;
         }
         found.runs += is_picked.iter().filter(|picked| **picked).count();
         if let Some(filter) = query.filter {
@@ -98,6 +105,110 @@ pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
     picked.sort_unstable_by(compare);
     picked.truncate(query.limit.unwrap_or(usize::MAX));
     found.rows = picked.into_iter().map(|(_, _, row)| row).collect();
+    Ok(found)
+}
+
+/// Takes away what does not belong to the experiment of this alias and registration.
+fn keep_experiment(
+    segment: &mut Segment,
+    alias: &ExperimentId,
+    registration: Option<EntryId>,
+    is_picked: &mut [bool],
+) -> io::Result<()> {
+    let aliases = segment.texts("experiment")?.unwrap_or_default();
+    let registrations = segment.texts("registration")?.unwrap_or_default();
+    let is_alias: Vec<bool> =
+        aliases.strings.iter().map(|text| text.eq_ignore_ascii_case(alias.as_str())).collect();
+    let wanted = registration.map(|id| id.to_hex());
+    let wanted = match wanted.map(|hex| registrations.strings.iter().position(|text| *text == hex)) {
+        // Zero stands for a run without one.
+        None => Some(0),
+        Some(place) => place.and_then(|place| u32::try_from(place + 1).ok()),
+    };
+    for (row, picked) in is_picked.iter_mut().enumerate().filter(|(_, picked)| **picked) {
+        let alias = aliases.ids.get(row).and_then(|id| id.checked_sub(1));
+        let registration = registrations.ids.get(row).copied().unwrap_or_default();
+        *picked = alias.is_some_and(|alias| is_alias[alias as usize]) && Some(registration) == wanted;
+    }
+    Ok(())
+}
+
+/// Those of `rows` whose entries are about the experiment of this alias, whoever registered it.
+pub fn about(index: &mut Index, rows: &[RowRef], alias: &ExperimentId) -> io::Result<Vec<RowRef>> {
+    let mut is_about: Vec<Vec<bool>> = Vec::new();
+    for segment in index.segments() {
+        let aliases = segment.texts("experiment")?.unwrap_or_default();
+        let is_alias: Vec<bool> =
+            aliases.strings.iter().map(|text| text.eq_ignore_ascii_case(alias.as_str())).collect();
+        is_about.push(
+            aliases.ids.iter().map(|id| id.checked_sub(1).is_some_and(|id| is_alias[id as usize])).collect(),
+        );
+    }
+    let is_kept = |row: &&RowRef| is_about[row.segment].get(row.row).copied().unwrap_or(false);
+    Ok(rows.iter().filter(is_kept).copied().collect())
+}
+
+/// The best value of one metric that an experiment reached, and the run that did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Best {
+    /// The value.
+    pub value: f64,
+    /// The run's row.
+    pub row: RowRef,
+}
+
+/// The best values of `metric` over the runs that ended well, by the alias (in lower case) and the registration of their experiments.
+///
+/// Of equal values the first in the index counts.
+pub fn best(
+    index: &mut Index,
+    metric: &str,
+    better: Better,
+) -> io::Result<HashMap<(String, Option<EntryId>), Best>> {
+    let hidden = hidden(index)?;
+    let column = format!("metric.{metric}");
+    let mut found: HashMap<(String, Option<EntryId>), Best> = HashMap::new();
+    let is_better = |value: f64, than: f64| match better {
+        Better::Lower => value < than,
+        Better::Higher => value > than,
+    };
+    for (number, segment) in index.segments().iter_mut().enumerate() {
+        let Some(values) = segment.numbers(&column)? else { continue };
+        let Some(statuses) = segment.texts("status")? else { continue };
+        let aliases = segment.texts("experiment")?.unwrap_or_default();
+        let registrations = segment.texts("registration")?.unwrap_or_default();
+        let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
+        // One look-up for each pair of alias and registration, not for each run.
+        let mut places: HashMap<(u32, u32), Best> = HashMap::new();
+        for (row, &value) in values.iter().enumerate() {
+            if !value.is_finite()
+                || statuses.get(row) != Some(Status::Ok.word())
+                || entries.as_chunks::<32>().0.get(row).is_some_and(|id| hidden.contains(id))
+            {
+                continue;
+            }
+            let place = (
+                aliases.ids.get(row).copied().unwrap_or_default(),
+                registrations.ids.get(row).copied().unwrap_or_default(),
+            );
+            let candidate = Best { value, row: RowRef { segment: number, row } };
+            let known = places.entry(place).or_insert(candidate);
+            if is_better(value, known.value) {
+                *known = candidate;
+            }
+        }
+        for ((alias, registration), candidate) in places {
+            let text = |column: &TextColumn, id: u32| {
+                id.checked_sub(1).and_then(|place| column.strings.get(place as usize)).cloned()
+            };
+            let Some(alias) = text(&aliases, alias) else { continue };
+            let registration = text(&registrations, registration).and_then(|id| id.parse().ok());
+            let known = found.entry((alias.to_ascii_lowercase(), registration)).or_insert(candidate);
+            if is_better(candidate.value, known.value) {
+                *known = candidate;
+            }
+        }
+    }
     Ok(found)
 }
 

@@ -1,3 +1,5 @@
+//! Processes as a run starts, watches and ends them.
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 

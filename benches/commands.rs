@@ -1,0 +1,455 @@
+//! How fast whole commands are, as ratios to what Git takes for the like on the same machine in the same run.
+//!
+//! `make bench` prints the table that `docs/benchmarks.md` keeps. The two sides of a row run in turn, so that a machine
+//! whose speed drifts slows both; the ratio is that of the medians.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use git_exp::domain::entry::{Body, Identity};
+use git_exp::domain::id::{Nonce, ObjectName, Writer};
+use git_exp::domain::metric::Value;
+use git_exp::domain::run::{Code, Exit, Load, Malformed, Membership, Run, Status};
+use git_exp::log::entry::{Draft, encode};
+use git_exp::log::message;
+use jiff::Timestamp;
+
+const ENTRIES: usize = 100_000;
+const COMMITS: usize = 1_000;
+const FILES: usize = 10_000;
+
+fn main() {
+    // `cargo test --all-targets` builds and starts benchmarks too; timings are no tests.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("benchmarks run with `make bench`");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lab = Lab { root: folder.path().to_path_buf() };
+    let mut table = Table::default();
+    start(&lab, &mut table);
+    let small = lab.repository("small", 1_000);
+    let large = lab.repository("large", ENTRIES);
+    record(&lab, &small, &large, &mut table);
+    query(&lab, &large, &mut table);
+    snapshot(&lab, &mut table);
+    rebuild(&lab, &large, &mut table);
+    graph(&lab, &large, &mut table);
+    size(&lab, &mut table);
+    println!("{}", table.render());
+}
+
+/// A folder with an environment of its own.
+struct Lab {
+    root: PathBuf,
+}
+
+impl Lab {
+    fn command(&self, program: &str, directory: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(directory)
+            .env("HOME", &self.root)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_AUTHOR_NAME", "Ada")
+            .env("GIT_AUTHOR_EMAIL", "ada@example.org")
+            .env("GIT_COMMITTER_NAME", "Ada")
+            .env("GIT_COMMITTER_EMAIL", "ada@example.org")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn git(&self, directory: &Path, arguments: &[&str]) -> Command {
+        self.command("git", directory, arguments)
+    }
+
+    fn exp(&self, directory: &Path, arguments: &[&str]) -> Command {
+        self.command(env!("CARGO_BIN_EXE_git-exp"), directory, arguments)
+    }
+
+    fn run(&self, mut command: Command) {
+        let status = command.status().expect("the program starts");
+        assert!(status.success(), "{command:?} ended with {status}");
+    }
+
+    fn output(&self, mut command: Command) -> String {
+        let output = command.stdout(Stdio::piped()).output().expect("the program starts");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// A repository of 1,000 commits whose log has `entries` runs over them, written as Git writes what was fetched: packed.
+    fn repository(&self, name: &str, entries: usize) -> PathBuf {
+        let path = self.root.join(name);
+        fs::create_dir_all(&path).expect("a folder");
+        self.run(self.git(&path, &["init", "-q", "-b", "main"]));
+        self.run(self.git(&path, &["config", "gc.auto", "0"]));
+        self.import(&path, |out| {
+            for number in 0..COMMITS {
+                let text = format!("commit {number}");
+                write!(
+                    out,
+                    "commit refs/heads/main\ncommitter Ada <ada@example.org> {} +0000\ndata {}\n{text}\nM 100644 inline f{}.txt\ndata {}\n{text}\n",
+                    1_700_000_000 + number * 60,
+                    text.len(),
+                    number % 50,
+                    text.len(),
+                )
+                .expect("git reads");
+            }
+        });
+        self.run(self.git(&path, &["reset", "-q", "--hard"]));
+        let commits: Vec<String> =
+            self.output(self.git(&path, &["rev-list", "main"])).lines().map(ToOwned::to_owned).collect();
+        let tree = self.output(self.git(&path, &["rev-parse", "main^{tree}"]));
+        let writer: Writer = "00c0ffee00c0".parse().expect("a writer's name");
+        self.run(self.git(&path, &["config", "exp.writer", writer.as_str()]));
+        self.import(&path, |out| {
+            let mut commit = |text: &str, blob: Option<&[u8]>, seconds: i64| {
+                write!(
+                    out,
+                    "commit refs/exp/log/{writer}\ncommitter Ada <ada@example.org> {seconds} +0000\ndata {}\n",
+                    text.len()
+                )
+                .and_then(|()| out.write_all(text.as_bytes()))
+                .and_then(|()| match blob {
+                    Some(bytes) => {
+                        write!(out, "M 100644 inline entry.json\ndata {}\n", bytes.len())?;
+                        out.write_all(bytes)?;
+                        out.write_all(b"\n")
+                    }
+                    None => Ok(()),
+                })
+                .expect("git reads");
+            };
+            commit(&message::root(&writer), None, 1_700_000_000);
+            for number in 0..entries {
+                let (bytes, text, seconds) = entry(&writer, number, &commits, &tree);
+                commit(&text, Some(&bytes), seconds);
+            }
+            for (number, code) in commits.iter().take(entries).enumerate() {
+                let text = "keep the code of run 00000000\n";
+                write!(
+                    out,
+                    "commit refs/exp/code/{writer}\ncommitter Ada <ada@example.org> {} +0000\ndata {}\n{text}merge {code}\ndeleteall\n",
+                    1_700_100_000 + number,
+                    text.len(),
+                )
+                .expect("git reads");
+            }
+        });
+        path
+    }
+
+    fn import(&self, path: &Path, write: impl FnOnce(&mut dyn Write)) {
+        let mut command = self.git(path, &["fast-import", "--quiet"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("git starts");
+        {
+            let pipe = child.stdin.take().expect("a pipe was asked for");
+            let mut out = std::io::BufWriter::new(pipe);
+            write(&mut out);
+            out.flush().expect("git reads");
+        }
+        assert!(child.wait().expect("git ends").success(), "git fast-import took it");
+    }
+}
+
+/// The `number`th run: its bytes, the message of its commit and the commit's time.
+fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec<u8>, String, i64) {
+    let seconds = 1_700_100_000 + i64::try_from(number).expect("few") * 10;
+    let time = Timestamp::from_second(seconds).expect("a time");
+    let name = |text: &str| text.parse::<ObjectName>().expect("an object's name");
+    let noise = |salt: u64| {
+        let hash =
+            blake3::hash(&[number.to_le_bytes(), usize::try_from(salt).unwrap_or(0).to_le_bytes()].concat());
+        let bytes: [u8; 8] = hash.as_bytes()[..8].try_into().expect("eight bytes");
+        (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let value = |value: f64, unit: &str| Value {
+        value: Some(value),
+        unit: Some(unit.to_owned()),
+        points: 1,
+        ..Value::default()
+    };
+    let rate = ["1e-4", "3e-4", "1e-3", "3e-5"][number % 4];
+    let run = Run {
+        membership: Membership {
+            experiment: format!("EXP-{:04}", number / 100).parse().expect("an ID"),
+            registration: None,
+            brief: None,
+        },
+        status: if number % 50 == 7 { Status::Failed } else { Status::Ok },
+        exit: Exit::Code(i32::from(number % 50 == 7)),
+        reason: None,
+        argv: ["python", "train.py", "--lr", rate].into_iter().map(Into::into).collect(),
+        directory: "".into(),
+        code: Code {
+            commit: name(&commits[number % commits.len()]),
+            tree: name(tree),
+            base: None,
+            branch: Some("main".to_owned()),
+            inexact: Vec::new(),
+            others: BTreeMap::new(),
+        },
+        group: nonce(number, 1),
+        trial: 1,
+        trials: 1,
+        seed: Some(u64::try_from(number % 5).expect("few")),
+        params: BTreeMap::from([("lr".to_owned(), rate.to_owned())]),
+        changed_params: BTreeMap::new(),
+        label: None,
+        started: time,
+        wall_seconds: 60.0 + noise(1),
+        metrics: BTreeMap::from([
+            ("val_loss".to_owned(), value(2.0 + noise(2), "")),
+            ("step_time".to_owned(), value(10.0 + noise(3), "ms")),
+            ("wall_time".to_owned(), value(60.0 + noise(1), "s")),
+        ]),
+        inputs: Vec::new(),
+        malformed: Malformed::default(),
+        hardware: "0123456789abcdef".to_owned(),
+        boot: None,
+        load: Load::default(),
+        truncated: Vec::new(),
+        large: Vec::new(),
+        remarks: Vec::new(),
+    };
+    let draft = Draft {
+        writer: writer.clone(),
+        nonce: nonce(number, 0),
+        time,
+        by: Identity { name: "Ada".to_owned(), email: "ada@example.org".to_owned() },
+        replaces: Vec::new(),
+        answers: None,
+        body: Body::Run(Box::new(run)),
+    };
+    let (bytes, entry) = encode(draft, None);
+    (bytes, message::of(&entry), seconds)
+}
+
+fn nonce(number: usize, salt: u8) -> Nonce {
+    let hash = blake3::hash(&[number.to_le_bytes().as_slice(), &[salt]].concat());
+    Nonce(hash.as_bytes()[..16].try_into().expect("sixteen bytes"))
+}
+
+/// Times two commands in turn; gives the median of each.
+fn in_turn(
+    times: usize,
+    mut a: impl FnMut() -> Command,
+    mut b: impl FnMut() -> Command,
+) -> (Duration, Duration) {
+    let mut seen: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
+    let mut time = |side: usize, mut command: Command, counts: bool| {
+        let began = Instant::now();
+        let status = command.status().expect("the program starts");
+        let took = began.elapsed();
+        assert!(status.success(), "{command:?} ended with {status}");
+        if counts {
+            seen[side].push(took);
+        }
+    };
+    for round in 0..=times {
+        time(0, a(), round > 0);
+        time(1, b(), round > 0);
+    }
+    let [a, b] = seen.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    (a, b)
+}
+
+#[derive(Default)]
+struct Table {
+    rows: Vec<[String; 5]>,
+}
+
+impl Table {
+    fn add(&mut self, what: &str, against: &str, a: Duration, b: Duration, bar: f64) {
+        let ratio = a.as_secs_f64() / b.as_secs_f64();
+        let verdict = if ratio <= bar { "met" } else { "missed" };
+        self.rows.push([
+            what.to_owned(),
+            format!("{:.1} ms", a.as_secs_f64() * 1e3),
+            format!("{against}: {:.1} ms", b.as_secs_f64() * 1e3),
+            format!("{ratio:.2}"),
+            format!("{bar}: {verdict}"),
+        ]);
+    }
+
+    fn absolute(&mut self, what: &str, value: f64, unit: &str, bar: f64) {
+        let verdict = if value <= bar { "met" } else { "missed" };
+        let shown = format!("{value:.1} {unit}");
+        self.rows.push([
+            what.to_owned(),
+            shown,
+            String::new(),
+            String::new(),
+            format!("{bar} {unit}: {verdict}"),
+        ]);
+    }
+
+    fn render(&self) -> String {
+        let mut text =
+            "| what | here | against | ratio | bar |\n| --- | --- | --- | --- | --- |\n".to_owned();
+        for row in &self.rows {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        text
+    }
+}
+
+fn start(lab: &Lab, table: &mut Table) {
+    let (exp, git) = in_turn(40, || lab.exp(&lab.root, &["-h"]), || lab.git(&lab.root, &["--version"]));
+    table.add("start: `git exp -h`", "`git --version`", exp, git, 2.0);
+}
+
+fn record(lab: &Lab, small: &Path, large: &Path, table: &mut Table) {
+    let run = ["run", "--", "true"];
+    let (exp, git) = in_turn(
+        30,
+        || lab.exp(small, &run),
+        || lab.git(small, &["-c", "core.fsync=all", "commit", "-q", "--allow-empty", "-m", "x"]),
+    );
+    table.add("record: `git exp run -- true`, durable", "`git commit`, all synced", exp, git, 3.0);
+    let (many, few) = in_turn(30, || lab.exp(large, &run), || lab.exp(small, &run));
+    table.add("the same with 100,000 entries", "with 1,000", many, few, 1.1);
+}
+
+const QUERY: [&str; 7] =
+    ["runs", "--filter", "val_loss < 2.5 and lr > 1e-4", "--sort", "step_time", "--limit", "20"];
+
+fn query(lab: &Lab, large: &Path, table: &mut Table) {
+    let log = ["log", "--first-parent", "--format=%B", "refs/exp/log/00c0ffee00c0"];
+    lab.run(lab.exp(large, &QUERY));
+    let (runs, git) = in_turn(10, || lab.exp(large, &QUERY), || lab.git(large, &log));
+    table.absolute("filter and sort 100,000 runs, whole process", runs.as_secs_f64() * 1e3, "ms", 25.0);
+    table.add("the same", "`git log --format=%B` over that log", runs, git, 0.05);
+    let mut fresh: Vec<Duration> = Vec::new();
+    for _ in 0..10 {
+        lab.run(lab.exp(large, &["run", "--", "true"]));
+        let began = Instant::now();
+        lab.run(lab.exp(large, &QUERY));
+        fresh.push(began.elapsed());
+    }
+    fresh.sort();
+    table.add("the same right after a new entry", "without one", fresh[fresh.len() / 2], runs, 1.5);
+}
+
+fn snapshot(lab: &Lab, table: &mut Table) {
+    let path = lab.root.join("dirty");
+    fs::create_dir_all(&path).expect("a folder");
+    lab.run(lab.git(&path, &["init", "-q", "-b", "main"]));
+    lab.run(lab.git(&path, &["config", "gc.auto", "0"]));
+    for number in 0..FILES {
+        let folder = path.join(format!("d{}", number / 100));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(format!("f{number}.txt")), format!("file {number}\n")).expect("a file");
+    }
+    lab.run(lab.git(&path, &["add", "-A"]));
+    lab.run(lab.git(&path, &["commit", "-q", "-m", "files"]));
+    let mut round = 0;
+    let mut touch = |count: usize| {
+        round += 1;
+        for number in 0..count {
+            let file = path.join(format!("d{}/f{number}.txt", number / 100));
+            fs::write(file, format!("file {number} round {round}\n")).expect("a file");
+        }
+    };
+    let script = "cp .git/index .git/other && GIT_INDEX_FILE=.git/other git add -A && GIT_INDEX_FILE=.git/other git write-tree";
+    for (count, what) in [(100, "100 of them changed"), (FILES, "all of them changed")] {
+        let mut times: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
+        for _ in 0..5 {
+            for (side, times) in times.iter_mut().enumerate() {
+                touch(count);
+                let command = match side {
+                    0 => lab.exp(&path, &["run", "--", "true"]),
+                    _ => lab.command("sh", &path, &["-c", script]),
+                };
+                let began = Instant::now();
+                lab.run(command);
+                times.push(began.elapsed());
+            }
+        }
+        let [exp, git] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2]
+        });
+        let row = format!("snapshot of 10,000 files, {what} (with the run)");
+        table.add(&row, "`git add -A`, `git write-tree`", exp, git, 2.0);
+    }
+}
+
+fn rebuild(lab: &Lab, large: &Path, table: &mut Table) {
+    let log = ["log", "--first-parent", "--format=%B", "refs/exp/log/00c0ffee00c0"];
+    let index = large.join(".git/exp/index");
+    let (rebuild, git) = in_turn(
+        5,
+        || {
+            let _ = fs::remove_dir_all(&index);
+            lab.exp(large, &["runs", "--limit", "1"])
+        },
+        || lab.git(large, &log),
+    );
+    table.add(
+        "rebuild the index of 100,000 entries",
+        "`git log --format=%B` over that log",
+        rebuild,
+        git,
+        2.0,
+    );
+}
+
+fn graph(lab: &Lab, large: &Path, table: &mut Table) {
+    let (all, log) = in_turn(
+        3,
+        || lab.git(large, &["log", "--graph", "--all", "--oneline"]),
+        || lab.git(large, &["log", "--graph", "--oneline", "refs/exp/log/00c0ffee00c0"]),
+    );
+    table.add("`git log --graph --all`, 100,000 runs", "`git log --graph` over the log alone", all, log, 2.0);
+}
+
+/// What an entry takes on disk once Git has packed it.
+fn size(lab: &Lab, table: &mut Table) {
+    let path = lab.root.join("size");
+    fs::create_dir_all(&path).expect("a folder");
+    lab.run(lab.git(&path, &["init", "-q", "-b", "main"]));
+    lab.run(lab.git(&path, &["commit", "-q", "--allow-empty", "-m", "first"]));
+    let run = ["run", "--", "sh", "-c", "echo METRIC loss=0.$$ step=1; echo METRIC val_loss=1.$$"];
+    let packed = |refs: &[&str]| -> f64 {
+        let mut command =
+            lab.git(&path, &["pack-objects", "--all-progress-implied", "--revs", "--stdout", "-q"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("git starts");
+        child.stdin.take().expect("a pipe").write_all(refs.join("\n").as_bytes()).expect("git reads");
+        child.wait_with_output().expect("git ends").stdout.len() as f64
+    };
+    let names =
+        || lab.output(lab.git(&path, &["for-each-ref", "--format=%(refname)", "refs/exp", "refs/notes"]));
+    lab.run(lab.exp(&path, &run));
+    let runs = 200;
+    let measure = || {
+        lab.run(lab.git(&path, &["gc", "-q", "--prune=now"]));
+        let names = names();
+        let names: Vec<&str> = names.lines().collect();
+        let logs: Vec<&str> =
+            names.iter().copied().filter(|name| name.starts_with("refs/exp/log/")).collect();
+        (packed(&logs), packed(&names))
+    };
+    let before = measure();
+    for _ in 0..runs {
+        lab.run(lab.exp(&path, &run));
+    }
+    let after = measure();
+    let each = |before: f64, after: f64| (after - before) / f64::from(runs) / 1024.0;
+    table.absolute("an entry in the log, packed", each(before.0, after.0), "KiB", 1.0);
+    table.absolute("a small run in all, packed", each(before.1, after.1), "KiB", 2.0);
+}

@@ -1,0 +1,215 @@
+//! `git exp diff`
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::Value as Json;
+
+use super::Answer;
+use super::runs::{Which, newest_run};
+use super::selection::{self, Selected};
+use super::show::environment;
+use super::surroundings::unreadable_index;
+use crate::context::Context;
+use crate::domain::difference::{Difference, Side};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::run::Run;
+use crate::domain::state::State;
+use crate::error::Error;
+use crate::git::Oid;
+use crate::log::index::Index;
+use crate::render::difference::{DifferenceView, FileLine, files, page};
+use crate::render::text::harmless_lines;
+
+/// The folder among a run's files that holds its configuration.
+const CONFIG: &[u8] = b"config/";
+
+/// Say what two runs differ in: code, command, parameters, configuration, data, environment, results
+///
+/// An experiment stands for its newest run that ended well. What differs in one thing only can be put down to it; where
+/// several things differ, the first line says so.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp diff 3f2a91bc 77c0d1e2
+  git exp diff A-001 A-002 -p
+  git exp diff A-001 A-002 --json | jq '.axes'
+
+JSON: one git-exp/diff/1 object.")]
+pub struct Arguments {
+    /// A run or an experiment
+    a: String,
+
+    /// Another one
+    b: String,
+
+    /// Show the difference of the code, as `git diff` does
+    #[arg(short, long)]
+    patch: bool,
+}
+
+/// A run with all that it is compared by.
+struct Compared {
+    entry: Entry,
+    run: Run,
+    environment: Option<Json>,
+    config_files: BTreeMap<String, String>,
+    datasets: BTreeMap<String, String>,
+}
+
+impl Compared {
+    fn side(&self) -> Side<'_> {
+        Side {
+            run: &self.run,
+            environment: self.environment.as_ref(),
+            config_files: &self.config_files,
+            datasets: &self.datasets,
+        }
+    }
+
+    fn tree(&self) -> Option<Oid> {
+        Oid::from_hex(self.run.code.tree.as_str())
+    }
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let a = compared(context, &mut index, &state, &arguments.a)?;
+    let b = compared(context, &mut index, &state, &arguments.b)?;
+    let difference = Difference::between(&a.side(), &b.side());
+    let is_same_code = a.run.code.tree == b.run.code.tree;
+    let trees = a
+        .tree()
+        .zip(b.tree())
+        .filter(|(a, b)| !is_same_code && context.repo.has_object(*a) && context.repo.has_object(*b));
+    let changed = match trees {
+        Some((a, b)) => file_lines(context, a, b)?,
+        None => Vec::new(),
+    };
+    let patch = match trees {
+        Some((a, b)) if arguments.patch => context.repo.diff_text(a, b)?,
+        _ => Vec::new(),
+    };
+    let ids = [a.entry.id, b.entry.id];
+    if context.output.json {
+        let view = DifferenceView { a: ids[0].to_hex(), b: ids[1].to_hex(), difference: &difference };
+        let patch = arguments.patch.then(|| String::from_utf8_lossy(&patch));
+        context.output.object(&view.json(&changed, patch.as_deref()))?;
+        return Ok(Answer::Yes);
+    }
+    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let named = |short: &str, it: &Compared| format!("{short} ({})", it.run.membership.experiment);
+    let view = DifferenceView { a: named(&short[0], &a), b: named(&short[1], &b), difference: &difference };
+    let canvas = context.canvas();
+    let mut text = page(&view, &canvas);
+    text.push_str(&files(&changed, &canvas));
+    context.output.text(&text)?;
+    if !patch.is_empty() {
+        context.output.text("\n")?;
+        // A terminal must not obey what stands in somebody's code; a pipe gets every byte.
+        match context.output.width {
+            Some(_) => context.output.text(&harmless_lines(&String::from_utf8_lossy(&patch)))?,
+            None => context.output.bytes(&patch)?,
+        }
+    }
+    if trees.is_none() && !is_same_code {
+        context.output.say("the code of both runs is not here, so that its difference cannot be shown");
+        context.output.hint("`git exp pull --data` fetches it");
+    } else if !changed.is_empty() && !arguments.patch {
+        context.output.hint("`-p` shows the difference of the code");
+    }
+    Ok(Answer::Yes)
+}
+
+/// The run that `word` means, with what was stored beside it.
+fn compared(context: &mut Context, index: &mut Index, state: &State, word: &str) -> Result<Compared, Error> {
+    let entry = match selection::select(context, index, state, word)? {
+        Selected::Entry(entry) => *entry,
+        Selected::Experiment(experiment) => {
+            let newest = newest_run(context, index, Some(&experiment), Which::EndedWell)?;
+            let entry = newest.ok_or_else(|| {
+                Error::request(format!("`{}` has no run that ended well", experiment.name()))
+                    .hint(format!("`git exp runs -e {}` lists its runs; name one of them", experiment.name()))
+            })?;
+            context.output.say(&format!(
+                "{} stands for its newest run that ended well, {}",
+                experiment.name(),
+                entry.id.short()
+            ));
+            entry
+        }
+    };
+    let Body::Run(run) = &entry.body else {
+        return Err(Error::request(format!("`{word}` is a {}, not a run", entry.kind()))
+            .hint("`git exp runs` lists the runs"));
+    };
+    let run = (**run).clone();
+    let mut environment = environment(context, &entry)?;
+    // What has an axis of its own must not be told again as environment.
+    let datasets = environment
+        .as_mut()
+        .and_then(|environment| environment.as_object_mut()?.remove("datasets"))
+        .map(|datasets| versions(&datasets))
+        .unwrap_or_default();
+    Ok(Compared { config_files: config_files(&entry), run, environment, datasets, entry })
+}
+
+/// The configuration files of a run: path, then hash.
+fn config_files(entry: &Entry) -> BTreeMap<String, String> {
+    let files = entry.files.iter().flat_map(|list| &list.files);
+    files
+        .filter_map(|file| {
+            let path = file.name.0.strip_prefix(CONFIG)?;
+            Some((String::from_utf8_lossy(path).into_owned(), file.blake3.clone()))
+        })
+        .collect()
+}
+
+/// The datasets of a run as they were stored: name, then version and hash.
+fn versions(datasets: &Json) -> BTreeMap<String, String> {
+    let Some(datasets) = datasets.as_object() else { return BTreeMap::new() };
+    let text = |dataset: &Json| match dataset {
+        Json::Object(fields) => {
+            let known = ["version", "hash"].into_iter().filter_map(|name| fields.get(name)?.as_str());
+            known.collect::<Vec<_>>().join(" ")
+        }
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    datasets.iter().map(|(name, dataset)| (name.clone(), text(dataset))).collect()
+}
+
+fn file_lines(context: &Context, a: Oid, b: Oid) -> Result<Vec<FileLine>, Error> {
+    let changes = context.repo.diff_files(a, b)?;
+    Ok(changes
+        .into_iter()
+        .map(|change| FileLine {
+            path: String::from_utf8_lossy(&change.path).into_owned(),
+            added: change.added,
+            removed: change.removed,
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_dataset_is_its_version_and_its_hash() {
+        let stored = json!({
+            "wine": {"version": "2", "hash": "abcd", "files": 3},
+            "bare": {"hash": "ef01"},
+            "old": "v1",
+        });
+        let expected = [("bare", "ef01"), ("old", "v1"), ("wine", "2 abcd")];
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(versions(&stored), expected);
+        assert!(versions(&json!([1])).is_empty());
+    }
+}

@@ -1,0 +1,338 @@
+//! `git exp show`
+
+use clap::Args;
+
+use super::runs::{Which, files_of, newest_run, topic_of, topics};
+use super::surroundings::{Surroundings, key, unreadable_index};
+use super::topic::view as topic_view;
+use super::{Answer, selection};
+use crate::context::Context;
+use crate::domain::bytes::OsBytes;
+use crate::domain::entry::{Body, Entry, FileEntry, Registration};
+use crate::domain::id::{EntryId, TopicName};
+use crate::domain::run::Run;
+use crate::domain::state::{ExperimentState, State};
+use crate::error::Error;
+use crate::git::Oid;
+use crate::log::index::Index;
+use crate::log::index::query::{Query, select};
+use crate::render::entry::{EntryView, NoteLine};
+use crate::render::json::{ExperimentJson, RunJson, TopicJson};
+use crate::render::run::RunView;
+use crate::render::{entry, experiment, run as run_page, topic};
+
+/// The file in which a run's environment is stored.
+const ENVIRONMENT: &[u8] = b"environment.json";
+/// How many of an experiment's runs its page lists.
+const LATEST: usize = 5;
+
+/// Show one thing whole: a run, an experiment, a topic, a note, any entry
+///
+/// A word is an experiment's ID, a topic's name, or the first digits of an entry's ID, at least four. Left out, it is the
+/// newest run.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp show                       the newest run
+  git exp show A-001                 an experiment with its brief, runs and notes
+  git exp show 3f2a91bc              a run, or any other entry
+  git exp show 3f2a91bc --stdout     what it printed
+  git exp show 3f2a91bc --files      what it left
+  git exp show 3f2a91bc --file out/model.json > model.json")]
+pub struct Arguments {
+    /// An experiment, a topic, or the first digits of an entry's ID
+    #[arg(value_name = "ID")]
+    word: Option<String>,
+
+    /// Print what the run wrote to its standard output, as it was stored
+    #[arg(long, group = "part")]
+    stdout: bool,
+
+    /// Print what the run wrote to its standard error, as it was stored
+    #[arg(long, group = "part")]
+    stderr: bool,
+
+    /// Print one stored file as it is
+    #[arg(long, value_name = "NAME", group = "part")]
+    file: Option<String>,
+
+    /// List the stored files: length, name, hash
+    #[arg(long, group = "part")]
+    files: bool,
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let Some(word) = &arguments.word else {
+        let Some(entry) = newest_run(context, &mut index, None, Which::Any)? else {
+            context.output.say("no runs yet");
+            context.output.hint("git exp run -- <command>");
+            return Ok(Answer::Yes);
+        };
+        return one(context, &mut index, &state, &entry, &arguments);
+    };
+    if let Some(found) = experiment_or_topic(&state, word) {
+        if arguments.wants_file() {
+            return Err(Error::request(format!("`{word}` is no entry, and has no files"))
+                .hint(format!("`git exp runs -e {word}` lists its runs; files are kept with each")));
+        }
+        return match found {
+            Whole::Experiment => {
+                let word = word.strip_prefix("exp/").unwrap_or(word);
+                let experiment = selection::experiment(&state, word)?;
+                whole_experiment(context, &mut index, &state, experiment)
+            }
+            Whole::Topic(name) => whole_topic(context, &state, &name),
+        };
+    }
+    let entry = selection::entry(context, &mut index, &state, word)?;
+    one(context, &mut index, &state, &entry, &arguments)
+}
+
+impl Arguments {
+    fn wants_file(&self) -> bool {
+        self.stdout || self.stderr || self.files || self.file.is_some()
+    }
+}
+
+enum Whole {
+    Experiment,
+    Topic(TopicName),
+}
+
+fn experiment_or_topic(state: &State, word: &str) -> Option<Whole> {
+    if !state.find(word.strip_prefix("exp/").unwrap_or(word)).is_empty() {
+        return Some(Whole::Experiment);
+    }
+    let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse().ok()?;
+    state.topics.contains_key(&name).then_some(Whole::Topic(name))
+}
+
+/// Shows one entry, or one of its files.
+fn one(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    entry: &Entry,
+    arguments: &Arguments,
+) -> Result<Answer, Error> {
+    if arguments.files {
+        return list_files(context, entry);
+    }
+    let name = match arguments {
+        Arguments { stdout: true, .. } => Some("stdout"),
+        Arguments { stderr: true, .. } => Some("stderr"),
+        Arguments { file, .. } => file.as_deref(),
+    };
+    if let Some(name) = name {
+        return print_file(context, entry, name);
+    }
+    match &entry.body {
+        Body::Run(run) => whole_run(context, index, state, entry, run),
+        _ => whole_entry(context, index, state, entry),
+    }
+}
+
+fn list_files(context: &mut Context, entry: &Entry) -> Result<Answer, Error> {
+    let files = entry.files.iter().flat_map(|list| &list.files);
+    let files: Vec<&FileEntry> = files.collect();
+    if context.output.json {
+        for file in files {
+            context.output.object(&serde_json::json!({
+                "schema": "git-exp/file/1",
+                "entry": entry.id.to_hex(),
+                "name": file.name.to_string(),
+                "bytes": file.bytes,
+                "blake3": file.blake3,
+            }))?;
+        }
+        return Ok(Answer::Yes);
+    }
+    if files.is_empty() {
+        context.output.say(&format!("`{}` has no files", entry.id.short()));
+        return Ok(Answer::Yes);
+    }
+    let text = entry::files(&files, &context.canvas());
+    context.output.text(&text)?;
+    Ok(Answer::Yes)
+}
+
+fn print_file(context: &mut Context, entry: &Entry, name: &str) -> Result<Answer, Error> {
+    let short = entry.id.short();
+    let Some((list, file)) = entry.files.as_ref().and_then(|list| {
+        let file = list.files.iter().find(|file| file.name == OsBytes::from(name));
+        // A name that is not UTF-8 is asked for as it was shown.
+        let file = file.or_else(|| list.files.iter().find(|file| file.name.to_string() == name));
+        Some((list, file?))
+    }) else {
+        let is_stream = matches!(name, "stdout" | "stderr");
+        if is_stream && matches!(entry.body, Body::Run(_)) {
+            context.output.say(&format!("the run `{short}` wrote nothing to its {name}"));
+            return Ok(Answer::Yes);
+        }
+        let error = Error::request(format!("`{short}` has no file `{name}`"));
+        return Err(error.hint(format!("`git exp show {short} --files` lists them")));
+    };
+    let bytes = stored(context, &list.tree, &file.name)?.ok_or_else(|| {
+        Error::outside(format!("the file `{name}` of `{short}` is not here"))
+            .because("its data was not fetched")
+            .hint("`git exp pull --data` fetches it")
+    })?;
+    context.output.bytes(&bytes)?;
+    Ok(Answer::Yes)
+}
+
+/// The content of a file of an entry; `None` where its data is not here.
+fn stored(
+    context: &Context,
+    tree: &crate::domain::id::ObjectName,
+    name: &OsBytes,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(tree) = Oid::from_hex(tree.as_str()) else { return Ok(None) };
+    match context.repo.read_path(tree, &name.0) {
+        Err(error) if error.is_missing() => Ok(None),
+        result => Ok(result?),
+    }
+}
+
+/// The environment that a run was stored with, where its data is here.
+pub fn environment(context: &Context, entry: &Entry) -> Result<Option<serde_json::Value>, Error> {
+    let Some(list) = &entry.files else { return Ok(None) };
+    if !list.files.iter().any(|file| file.name.0 == ENVIRONMENT) {
+        return Ok(None);
+    }
+    let bytes = stored(context, &list.tree, &OsBytes(ENVIRONMENT.to_vec()))?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn whole_run(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    entry: &Entry,
+    run: &Run,
+) -> Result<Answer, Error> {
+    let short = index.short_ids(&[entry.id]).map_err(unreadable_index)?.concat();
+    let topics = topics(state);
+    let environment = environment(context, entry)?;
+    let view = RunView {
+        topic: topic_of(run, Some(&topics)),
+        writer: Some(entry.writer.as_str()),
+        files: files_of(entry),
+        environment: environment.as_ref(),
+        ..RunView::new(entry.id.to_hex(), short, run)
+    };
+    if context.output.json {
+        context.output.object(&RunJson::from(&view))?;
+        return Ok(Answer::Yes);
+    }
+    let text = run_page::page(&view, &context.canvas());
+    context.output.text(&text)?;
+    Ok(Answer::Yes)
+}
+
+/// An entry that is no run.
+fn whole_entry(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    entry: &Entry,
+) -> Result<Answer, Error> {
+    let short = index.short_ids(&[entry.id]).map_err(unreadable_index)?.concat();
+    let replaced_by = replacing(context, index, entry.id)?;
+    let view = EntryView { entry, short, replaced_by };
+    if context.output.json {
+        let line = view.line();
+        context.output.object(&view.json(&line))?;
+        return Ok(Answer::Yes);
+    }
+    let text = entry::page(&view, &context.canvas());
+    context.output.text(&text)?;
+    if let Body::Brief(Registration { experiment, .. }) = &entry.body
+        && let [one] = state.find(experiment.as_str()).as_slice()
+    {
+        context.output.hint(&format!("`git exp show {}` shows the experiment as it now stands", one.name()));
+    }
+    Ok(Answer::Yes)
+}
+
+/// The entries that take the place of `id`.
+fn replacing(context: &Context, index: &mut Index, id: EntryId) -> Result<Vec<String>, Error> {
+    let rows = context.log.rows_of(index, |kind| kind != "run")?;
+    let entries = context.log.entries(index, &rows)?;
+    Ok(entries.iter().filter(|it| it.replaces.contains(&id)).map(|it| it.id.to_hex()).collect())
+}
+
+fn whole_experiment(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    experiment: &ExperimentState,
+) -> Result<Answer, Error> {
+    let mut around = Surroundings::read(context, state)?;
+    around.find_best(context, index, [experiment])?;
+    let view = around.view(experiment);
+    if context.output.json {
+        context.output.object(&ExperimentJson::from(&view))?;
+        return Ok(Answer::Yes);
+    }
+    let canvas = context.canvas();
+    let mut text = experiment::page(&view, &canvas);
+    if let Some(registered) = &experiment.registered {
+        let mut history = vec![(registered.entry, registered.time, "registered")];
+        history.extend(amendments(context, index, registered.entry)?);
+        if history.len() > 1 {
+            text.push_str(&entry::history(&history, &canvas));
+        }
+    }
+    let notes: Vec<NoteLine<'_>> = experiment
+        .notes
+        .iter()
+        .map(|(id, time, note)| NoteLine { id: id.short(), time: *time, note })
+        .collect();
+    text.push_str(&entry::notes(&notes, &canvas));
+    let query = Query {
+        limit: Some(LATEST),
+        experiment: Some((&experiment.id, key(experiment).1)),
+        ..Query::default()
+    };
+    let found = select(index, &query).map_err(unreadable_index)?;
+    let entries = context.log.entries(index, &found.rows)?;
+    let latest = super::runs::lines(context, index, &entries, &[], None)?;
+    if !latest.is_empty() {
+        text.push_str(&entry::section("latest runs", &latest, &canvas));
+    }
+    context.output.text(&text)?;
+    if found.matched > found.rows.len() {
+        context.output.hint(&format!("`git exp runs -e {} --all` lists all its runs", experiment.name()));
+    }
+    Ok(Answer::Yes)
+}
+
+/// The amendments of the brief that `registration` registered, oldest first.
+fn amendments(
+    context: &Context,
+    index: &mut Index,
+    registration: EntryId,
+) -> Result<Vec<(EntryId, jiff::Timestamp, &'static str)>, Error> {
+    let rows = context.log.rows_of(index, |kind| kind == "brief")?;
+    let entries = context.log.entries(index, &rows)?;
+    let is_of =
+        |entry: &Entry| matches!(&entry.body, Body::Brief(it) if it.registration == Some(registration));
+    Ok(entries.iter().filter(|entry| is_of(entry)).map(|entry| (entry.id, entry.time, "amended")).collect())
+}
+
+fn whole_topic(context: &mut Context, state: &State, name: &TopicName) -> Result<Answer, Error> {
+    let topic = &state.topics[name];
+    let view = topic_view(state, topic);
+    if context.output.json {
+        context.output.object(&TopicJson::from(&view))?;
+        return Ok(Answer::Yes);
+    }
+    let text = topic::page(&view, &context.canvas());
+    context.output.text(&text)?;
+    context.output.hint(&format!("`git exp list --topic {name}` lists its experiments"));
+    Ok(Answer::Yes)
+}

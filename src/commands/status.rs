@@ -1,0 +1,265 @@
+//! `git exp status`
+
+use clap::Args;
+
+use super::Answer;
+use super::runs::{files_of, topic_of, topics};
+use super::surroundings::{Surroundings, brief_of, unreadable_index};
+use crate::context::Context;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::experiment::Stage;
+use crate::domain::id::EntryId;
+use crate::domain::run::{Run, Status};
+use crate::domain::state::{ExperimentState, State};
+use crate::error::Error;
+use crate::log::index::query::{Query, select};
+use crate::log::running;
+use crate::render::run::RunView;
+use crate::render::status::{BudgetLeft, Place, StatusView, UnderWay, page};
+use crate::render::text::command_line;
+
+/// How many runs are shown.
+const LATEST: usize = 3;
+
+/// Say where you are, what runs, what is left of the budget, and what to do next
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp status
+  git exp status --json | jq -r .next.command
+
+JSON: one git-exp/status/1 object.")]
+pub struct Arguments {}
+
+/// Runs the command.
+pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let around = Surroundings::read(context, &state)?;
+    let head = context.repo.head()?;
+    let commit = head.commit.map(crate::git::Oid::to_hex);
+    let place = match (&head.branch, &commit) {
+        _ if context.repo.is_bare() => Place::Bare,
+        (Some(name), commit) => Place::Branch { name: name.clone(), has_commit: commit.is_some() },
+        (None, commit) => Place::Detached { commit: commit.clone().unwrap_or_default() },
+    };
+    let experiment = of_branch(&state, head.branch.as_deref());
+    let running = running::list(context.log.folders())?;
+    let found =
+        select(&mut index, &Query { limit: Some(LATEST), ..Query::default() }).map_err(unreadable_index)?;
+    let latest = context.log.entries(&mut index, &found.rows)?;
+    let ids: Vec<EntryId> = latest.iter().map(|entry| entry.id).collect();
+    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let topics = topics(&state);
+    let next = Situation {
+        place: &place,
+        experiment,
+        runs_here: experiment.map_or(0, |it| {
+            running.iter().filter(|run| run.is_alive() && run.run.membership.experiment == it.id).count()
+        }),
+        newest: latest.first().and_then(|entry| Some((entry, run_of(entry)?))),
+        newest_here: newest_here(context, &mut index, experiment)?,
+        open: open_experiments(&state, &around),
+        around: &around,
+    }
+    .next();
+    let view = StatusView {
+        changed_files: changed_files(context),
+        experiment: experiment.map(|it| around.view(it)),
+        budget: experiment.map(budget_left).unwrap_or_default(),
+        under_way: running
+            .iter()
+            .map(|it| UnderWay {
+                id: it.nonce.to_hex(),
+                run: &it.run,
+                process: it.process,
+                is_alive: it.is_alive(),
+            })
+            .collect(),
+        latest: latest
+            .iter()
+            .zip(short)
+            .filter_map(|(entry, short)| {
+                let run = run_of(entry)?;
+                Some(RunView {
+                    topic: topic_of(run, Some(&topics)),
+                    writer: Some(entry.writer.as_str()),
+                    files: files_of(entry),
+                    ..RunView::new(entry.id.to_hex(), short, run)
+                })
+            })
+            .collect(),
+        next,
+        place: place.clone(),
+    };
+    if context.output.json {
+        let now = context.now();
+        context.output.object(&view.json(commit.as_deref(), now))?;
+        return Ok(Answer::Yes);
+    }
+    let text = page(&view, &context.canvas());
+    context.output.text(&text)?;
+    if view.under_way.iter().any(|it| !it.is_alive) {
+        context.output.say("the next `git exp run` records what died as crashed, with what it had written");
+    }
+    Ok(Answer::Yes)
+}
+
+fn run_of(entry: &Entry) -> Option<&Run> {
+    match &entry.body {
+        Body::Run(run) => Some(run),
+        _ => None,
+    }
+}
+
+/// The registered experiment of a branch, the newest where several are called alike.
+fn of_branch<'a>(state: &'a State, branch: Option<&str>) -> Option<&'a ExperimentState> {
+    let id = super::selection::experiment_of_branch(branch)?;
+    state.experiments.iter().rfind(|it| it.registered.is_some() && it.id == id)
+}
+
+/// How many files differ from what is committed; `None` where there is nothing to look at or no way to tell.
+fn changed_files(context: &Context) -> Option<usize> {
+    context.repo.work_dir()?;
+    let changes = context.repo.worktree_changes().ok()?;
+    let mut paths: Vec<&Vec<u8>> = [&changes.modified, &changes.deleted, &changes.untracked, &changes.staged]
+        .into_iter()
+        .flatten()
+        .collect();
+    paths.sort();
+    paths.dedup();
+    Some(paths.len())
+}
+
+fn newest_here(
+    context: &Context,
+    index: &mut crate::log::index::Index,
+    experiment: Option<&ExperimentState>,
+) -> Result<Option<Run>, Error> {
+    let Some(experiment) = experiment else { return Ok(None) };
+    let newest = super::runs::newest_run(context, index, Some(experiment), super::runs::Which::Any)?;
+    Ok(newest.as_ref().and_then(run_of).cloned())
+}
+
+/// Registered experiments that wait for something, the newest first.
+fn open_experiments<'a>(state: &'a State, around: &Surroundings) -> Vec<&'a ExperimentState> {
+    let is_open = |it: &&ExperimentState| {
+        it.stage().is_some_and(|stage| stage != Stage::Decided) && !around.is_archived(&it.id)
+    };
+    state.experiments.iter().rev().filter(is_open).collect()
+}
+
+/// What is left of an experiment's budget.
+fn budget_left(experiment: &ExperimentState) -> BudgetLeft {
+    let Some(brief) = brief_of(experiment) else { return BudgetLeft::default() };
+    let spent = experiment.runs.total();
+    BudgetLeft {
+        wall_seconds: brief.budget.wall_seconds.map(|all| (all - experiment.runs.wall_seconds, all)),
+        runs: brief.budget.runs.map(|all| {
+            let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            (signed(all) - signed(spent), all)
+        }),
+    }
+}
+
+/// What the next step depends on.
+struct Situation<'a> {
+    place: &'a Place,
+    /// The experiment of the branch.
+    experiment: Option<&'a ExperimentState>,
+    /// How many of its runs are under way.
+    runs_here: usize,
+    /// The newest run of all.
+    newest: Option<(&'a Entry, &'a Run)>,
+    /// The newest run of the branch's experiment.
+    newest_here: Option<Run>,
+    /// Registered experiments that wait for something, the newest first.
+    open: Vec<&'a ExperimentState>,
+    around: &'a Surroundings,
+}
+
+impl Situation<'_> {
+    /// What to do next: why, and the exact command.
+    fn next(&self) -> Option<(String, String)> {
+        let step = |why: &str, command: String| Some((why.to_owned(), command));
+        if *self.place == Place::Bare {
+            return self.newest.and_then(|_| step("see what ran", "git exp runs".to_owned()));
+        }
+        if let Some(experiment) = self.experiment {
+            return self.of_experiment(experiment);
+        }
+        if let Place::Branch { name, .. } = self.place
+            && let Some(topic) = name.strip_prefix("research/")
+        {
+            let command =
+                format!("git exp new <short-name> --topic {topic} --hypothesis \"…\" --change \"…\"");
+            return step("register an experiment of this topic", command);
+        }
+        if let Some(experiment) = self.open.first() {
+            let name = experiment.name();
+            return match self.around.worktree(&experiment.id) {
+                Some(path) => {
+                    let path = command_line(&[path.display()]);
+                    step(&format!("go on with {name}"), format!("cd {path} && git exp status"))
+                }
+                None => step(&format!("see where {name} stands"), format!("git exp show {name}")),
+            };
+        }
+        match self.newest {
+            None => step("run and record something", "git exp run -- <command>".to_owned()),
+            Some((entry, run)) if run.status != Status::Ok => step(
+                "see why the newest run did not end well",
+                format!("git exp show {} --stderr", entry.id.short()),
+            ),
+            Some((entry, _)) => step(
+                "make a promise of what you found, so that it can be accepted",
+                format!("git exp new <short-name> --from {} --hypothesis \"…\"", entry.id.short()),
+            ),
+        }
+    }
+
+    fn of_experiment(&self, experiment: &ExperimentState) -> Option<(String, String)> {
+        let name = experiment.name();
+        let brief = brief_of(experiment)?;
+        let missing = brief.missing();
+        if !missing.is_empty() {
+            let options: Vec<&str> = missing.iter().map(|(_, option)| *option).collect();
+            let why = "complete the brief, without which nothing runs".to_owned();
+            return Some((why, format!("git exp brief {name} {}", options.join(" "))));
+        }
+        let budget = budget_left(experiment);
+        let is_spent = budget.wall_seconds.is_some_and(|(left, _)| left <= 0.0)
+            || budget.runs.is_some_and(|(left, _)| left <= 0);
+        let stage = experiment.stage()?;
+        match stage {
+            Stage::Decided => {
+                Some(("put it away; its code and numbers stay".to_owned(), format!("git exp archive {name}")))
+            }
+            Stage::Proposed | Stage::Designed | Stage::Running if !is_spent => {
+                let under_way = self.runs_here as u64;
+                let done = experiment.runs.total() + under_way;
+                let planned = u64::from(brief.planned_trials());
+                let left = planned.saturating_sub(done);
+                if left == 0 {
+                    return Some((
+                        "the last planned runs are under way".to_owned(),
+                        "git exp status".to_owned(),
+                    ));
+                }
+                let command = match &self.newest_here {
+                    Some(run) => command_line(&run.argv),
+                    None => "<command>".to_owned(),
+                };
+                let why = format!("run what is left of {planned} planned trials");
+                Some((why, format!("git exp run -n {left} -- {command}")))
+            }
+            _ => {
+                let metric = brief.accept.first().map_or("wall_time", |criterion| criterion.metric.as_str());
+                let sort = command_line(&[metric]);
+                let why =
+                    if is_spent { "the budget is spent; see what came out" } else { "see what came out" };
+                Some((why.to_owned(), format!("git exp runs -e {name} --sort {sort}")))
+            }
+        }
+    }
+}

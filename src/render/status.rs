@@ -1,0 +1,355 @@
+//! Where somebody stands, on one screen.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::experiment::{ExperimentView, runs_in_words};
+use super::json::{ExperimentJson, Number, RunJson};
+use super::run::RunView;
+use super::runs;
+use super::table::{Align, Cell, Table};
+use super::text::{command_line, harmless};
+use super::{Canvas, Page, Tone, time};
+use crate::domain::run::Run;
+
+/// What is checked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing: the repository is bare.
+    Bare,
+    /// A branch.
+    Branch {
+        /// Its name, without `refs/heads/`.
+        name: String,
+        /// Whether it has a commit.
+        has_commit: bool,
+    },
+    /// A commit without a branch.
+    Detached {
+        /// The commit's name.
+        commit: String,
+    },
+}
+
+/// What is left of an experiment's budget; below zero where more was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BudgetLeft {
+    /// Wall-clock seconds: left, and of how many.
+    pub wall_seconds: Option<(f64, f64)>,
+    /// Runs: left, and of how many.
+    pub runs: Option<(i64, u64)>,
+}
+
+/// A run that has not ended.
+#[derive(Clone, Debug)]
+pub struct UnderWay<'a> {
+    /// What names it while it is under way.
+    pub id: String,
+    /// The run as far as it is known.
+    pub run: &'a Run,
+    /// The process that records it.
+    pub process: u32,
+    /// Whether that process is still there.
+    pub is_alive: bool,
+}
+
+/// Where somebody stands.
+#[derive(Clone, Debug)]
+pub struct StatusView<'a> {
+    /// What is checked out.
+    pub place: Place,
+    /// How many files differ from the commit; absent where nobody looked.
+    pub changed_files: Option<usize>,
+    /// The experiment that the branch belongs to.
+    pub experiment: Option<ExperimentView<'a>>,
+    /// What is left of its budget.
+    pub budget: BudgetLeft,
+    /// Runs that have not ended, oldest first.
+    pub under_way: Vec<UnderWay<'a>>,
+    /// The newest runs.
+    pub latest: Vec<RunView<'a>>,
+    /// What to do next: why, and the exact command.
+    pub next: Option<(String, String)>,
+}
+
+/// Where somebody stands, on one screen.
+pub fn page(view: &StatusView<'_>, canvas: &Canvas) -> String {
+    let mut page = Page::default();
+    place(&mut page, view, canvas);
+    if let Some(experiment) = &view.experiment {
+        of_experiment(&mut page, experiment, view.budget, canvas);
+    }
+    if !view.under_way.is_empty() {
+        page.heading(canvas.style, "under way");
+        page.table(&under_way(&view.under_way, canvas), canvas);
+    }
+    if !view.latest.is_empty() {
+        page.heading(canvas.style, "latest runs");
+        let width = canvas.width.map(|width| width.saturating_sub(2));
+        for line in runs::table(&view.latest, &[], &Canvas { width, ..canvas.clone() }).lines() {
+            page.line(&format!("  {line}"));
+        }
+    }
+    if let Some((why, command)) = &view.next {
+        page.heading(canvas.style, "next");
+        page.line(&format!("  {why}:"));
+        page.line(&format!("    {}", harmless(command)));
+    }
+    page.text
+}
+
+fn place(page: &mut Page, view: &StatusView<'_>, canvas: &Canvas) {
+    let text = match &view.place {
+        Place::Bare => "in a bare repository: what is here can be read, nothing can run".to_owned(),
+        Place::Branch { name, has_commit: true } => {
+            format!("on branch {}", canvas.style.paint(Tone::Strong, &harmless(name)))
+        }
+        Place::Branch { name, has_commit: false } => {
+            format!("on branch {}, without a commit yet", canvas.style.paint(Tone::Strong, &harmless(name)))
+        }
+        Place::Detached { commit } => {
+            let short: String = commit.chars().take(8).collect();
+            format!("at {}, on no branch", canvas.style.paint(Tone::Strong, &short))
+        }
+    };
+    page.line(&text);
+    match view.changed_files {
+        None | Some(0) => {}
+        Some(1) => page.line("1 file is not committed; a run stores it as a snapshot"),
+        Some(count) => {
+            page.line(&format!("{count} files are not committed; a run stores them as a snapshot"));
+        }
+    }
+}
+
+fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft, canvas: &Canvas) {
+    let decision = view
+        .decision
+        .map(|decision| format!("  {}", canvas.style.paint(Tone::of_decision(decision), decision.word())))
+        .unwrap_or_default();
+    let heading = format!("experiment {}", harmless(&view.id));
+    page.line(&format!("\n{}  {}{decision}", canvas.style.paint(Tone::Strong, &heading), view.stage));
+    if let Some(hypothesis) = view.brief.and_then(|brief| brief.hypothesis.as_deref()) {
+        page.field("hypothesis", &harmless(hypothesis));
+    }
+    let planned =
+        view.brief.map(|brief| format!(" of {} planned", brief.planned_trials())).unwrap_or_default();
+    page.field("runs", &format!("{}{planned}", runs_in_words(&view.statuses)));
+    for (index, (is_spent, text)) in budget_in_words(budget).into_iter().enumerate() {
+        let tone = if is_spent { Tone::Bad } else { Tone::Plain };
+        page.field(if index == 0 { "budget" } else { "" }, &canvas.style.paint(tone, &text));
+    }
+    let missing: Vec<&str> = view
+        .brief
+        .map(|brief| brief.missing().into_iter().map(|(field, _)| field).collect())
+        .unwrap_or_default();
+    if !missing.is_empty() {
+        page.field("missing", &canvas.style.paint(Tone::Warning, &missing.join(", ")));
+    }
+    for conflict in &view.conflicts {
+        page.field("conflict", &canvas.style.paint(Tone::Bad, &harmless(conflict)));
+    }
+}
+
+/// Each part of the budget in words, and whether it is spent.
+fn budget_in_words(budget: BudgetLeft) -> Vec<(bool, String)> {
+    let mut parts = Vec::new();
+    if let Some((left, all)) = budget.wall_seconds {
+        let all = time::elapsed(all);
+        parts.push(if left > 0.0 {
+            (false, format!("{} of {all} of wall time left", time::elapsed(left)))
+        } else {
+            (true, format!("the {all} of wall time are spent"))
+        });
+    }
+    if let Some((left, all)) = budget.runs {
+        parts.push(if left > 0 {
+            (false, format!("{left} of {all} runs left"))
+        } else {
+            (true, format!("the {all} runs are spent"))
+        });
+    }
+    parts
+}
+
+fn under_way(runs: &[UnderWay<'_>], canvas: &Canvas) -> Table {
+    let mut table = Table::new([""; 6].map(|header| (header, Align::Left)));
+    for it in runs {
+        let run = it.run;
+        let short: String = it.id.chars().take(8).collect();
+        let state = if it.is_alive {
+            Cell::new(time::elapsed(elapsed(run, canvas.now)))
+        } else {
+            Cell::toned(Tone::Bad, "its process died")
+        };
+        table.push(vec![
+            Cell::toned(Tone::Warning, short),
+            Cell::new(run.membership.experiment.as_str()),
+            Cell::new(format!("{}/{}", run.trial, run.trials)),
+            state,
+            Cell::new(run.label.as_deref().unwrap_or_default()),
+            Cell::new(command_line(&run.argv)),
+        ]);
+    }
+    table
+}
+
+/// Seconds since the run began; none where the clock was set back.
+fn elapsed(run: &Run, now: Timestamp) -> f64 {
+    now.duration_since(run.started).as_secs_f64().max(0.0)
+}
+
+/// Where somebody stands: `git-exp/status/1`.
+#[derive(Debug, Serialize)]
+pub struct StatusJson<'a> {
+    schema: &'static str,
+    branch: Option<&'a str>,
+    commit: Option<&'a str>,
+    bare: bool,
+    changed_files: Option<usize>,
+    experiment: Option<ExperimentJson<'a>>,
+    budget_left: BudgetJson,
+    under_way: Vec<UnderWayJson<'a>>,
+    latest: Vec<RunJson<'a>>,
+    next: Option<NextJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct BudgetJson {
+    wall_seconds: Option<Number>,
+    runs: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnderWayJson<'a> {
+    run: &'a str,
+    experiment: &'a str,
+    argv: Vec<String>,
+    trial: u32,
+    trials: u32,
+    seed: Option<u64>,
+    label: Option<&'a str>,
+    started: String,
+    elapsed_seconds: Number,
+    process: u32,
+    alive: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct NextJson<'a> {
+    why: &'a str,
+    command: &'a str,
+}
+
+impl<'a> StatusView<'a> {
+    /// The view for scripts; `commit` is what is checked out, `now` the present.
+    pub fn json(&'a self, commit: Option<&'a str>, now: Timestamp) -> StatusJson<'a> {
+        StatusJson {
+            schema: "git-exp/status/1",
+            branch: match &self.place {
+                Place::Branch { name, .. } => Some(name),
+                Place::Bare | Place::Detached { .. } => None,
+            },
+            commit,
+            bare: self.place == Place::Bare,
+            changed_files: self.changed_files,
+            experiment: self.experiment.as_ref().map(ExperimentJson::from),
+            budget_left: BudgetJson {
+                wall_seconds: self.budget.wall_seconds.map(|(left, _)| Number(left)),
+                runs: self.budget.runs.map(|(left, _)| left),
+            },
+            under_way: self
+                .under_way
+                .iter()
+                .map(|it| UnderWayJson {
+                    run: &it.id,
+                    experiment: it.run.membership.experiment.as_str(),
+                    argv: it.run.argv.iter().map(ToString::to_string).collect(),
+                    trial: it.run.trial,
+                    trials: it.run.trials,
+                    seed: it.run.seed,
+                    label: it.run.label.as_deref(),
+                    started: it.run.started.to_string(),
+                    elapsed_seconds: Number(elapsed(it.run, now)),
+                    process: it.process,
+                    alive: it.is_alive,
+                })
+                .collect(),
+            latest: self.latest.iter().map(RunJson::from).collect(),
+            next: self.next.as_ref().map(|(why, command)| NextJson { why, command }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::render::experiment::tests::{brief, view as experiment};
+    use crate::render::json;
+    use crate::render::run::tests::{a_run, canvas, view_of};
+
+    fn status<'a>(experiment: Option<ExperimentView<'a>>, runs: &'a [Run]) -> StatusView<'a> {
+        StatusView {
+            place: Place::Branch { name: "exp/A-001".to_owned(), has_commit: true },
+            changed_files: Some(3),
+            experiment,
+            budget: BudgetLeft { wall_seconds: Some((4_800.0, 7_200.0)), runs: Some((-1, 40)) },
+            under_way: runs
+                .iter()
+                .zip([true, false])
+                .map(|(run, is_alive)| UnderWay { id: "0badcafe".repeat(4), run, process: 4711, is_alive })
+                .collect(),
+            latest: runs.iter().map(view_of).collect(),
+            next: Some(("2 trials are left of 5".to_owned(), "git exp run -n 2 -- make".to_owned())),
+        }
+    }
+
+    #[test]
+    fn all_that_matters_fits_on_one_screen() {
+        let (brief, runs) = (brief(), [a_run(), a_run()]);
+        assert_snapshot!(page(&status(Some(experiment(Some(&brief))), &runs), &canvas()), @"
+        on branch exp/A-001
+        3 files are not committed; a run stores them as a snapshot
+
+        experiment A-001  running
+          hypothesis   Fused mixing halves the memory traffic
+          runs         4 (3 ok, 1 failed) of 5 planned
+          budget       1 h 20 min of 2 h of wall time left
+                       the 40 runs are spent
+
+        under way
+          0badcafe  A-001  2/5  2 d               warm  python train.py --name 'a b'
+          0badcafe  A-001  2/5  its process died  warm  python train.py --name 'a b'
+
+        latest runs
+          run       experiment  age         status  trial  seed  label  step_time  val_loss  wall_time
+          c0ffee00  A-001       2 days ago  ok        2/5     7  warm     2 cases    2.3123     83.4 s
+          c0ffee00  A-001       2 days ago  ok        2/5     7  warm     2 cases    2.3123     83.4 s
+
+        next
+          2 trials are left of 5:
+            git exp run -n 2 -- make
+        ");
+    }
+
+    #[test]
+    fn an_empty_repository_has_little_to_say() {
+        let view = StatusView {
+            place: Place::Branch { name: "main".to_owned(), has_commit: false },
+            changed_files: None,
+            experiment: None,
+            budget: BudgetLeft::default(),
+            under_way: Vec::new(),
+            latest: Vec::new(),
+            next: None,
+        };
+        assert_snapshot!(page(&view, &canvas()), @"on branch main, without a commit yet");
+        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"runs":null},"under_way":[],"latest":[],"next":null}"#);
+        let bare = StatusView { place: Place::Bare, ..view.clone() };
+        assert_snapshot!(page(&bare, &canvas()), @"in a bare repository: what is here can be read, nothing can run");
+        let detached = StatusView { place: Place::Detached { commit: "ab".repeat(20) }, ..view };
+        assert_snapshot!(page(&detached, &canvas()), @"at abababab, on no branch");
+    }
+}

@@ -1,0 +1,7 @@
+//! The program as a user meets it: one module per command, one test binary for all.
+#![allow(clippy::disallowed_methods, reason = "tests start programs and look at files")]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod help;

@@ -1,0 +1,12 @@
+//! The statistics against SciPy and statsmodels, against simulation, and against what must always hold.
+
+#[path = "statistics/calibration.rs"]
+mod calibration;
+#[path = "statistics/noise.rs"]
+mod noise;
+#[path = "statistics/properties.rs"]
+mod properties;
+#[path = "statistics/reference.rs"]
+mod reference;
+#[path = "statistics/worked_example.rs"]
+mod worked_example;
