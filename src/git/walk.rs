@@ -13,15 +13,37 @@ pub struct Lite {
     pub parent: Option<Oid>,
 }
 
+/// How many commits are read before it is worth it to open Git's commit graph, where there is one.
+const SHORT: usize = 100;
+
+/// What Git's commit graph says of a commit: the same as the commit, without unpacking it.
+fn lite_of_graph(graph: &gix::commitgraph::Graph, oid: Oid) -> Option<Lite> {
+    let commit = graph.commit_by_id(oid.0)?;
+    let parent = match commit.parent1().ok()? {
+        // A damaged graph can point anywhere.
+        Some(position) if position.0 >= graph.num_commits() => return None,
+        Some(position) => Some(Oid(graph.id_at(position).to_owned())),
+        None => None,
+    };
+    Some(Lite { tree: Oid(commit.root_tree_id().to_owned()), parent })
+}
+
 impl Repo {
     /// The commits from `tip` along first parents, newest first, to the root or to where a shallow history ends.
     pub fn walk_first_parent(&self, tip: Oid) -> impl Iterator<Item = Result<(Oid, Lite), GitError>> + '_ {
         let mut next = Some(tip);
         let mut buffer = Vec::new();
         let shallow = self.inner.shallow_commits().ok().flatten();
+        let mut graph = None;
+        let mut count = 0_usize;
         std::iter::from_fn(move || {
             let oid = next.take()?;
-            let lite = match self.read_lite(oid, &mut buffer) {
+            count += 1;
+            if count == SHORT && shallow.is_none() {
+                graph = self.inner.commit_graph_if_enabled().ok().flatten();
+            }
+            let known = graph.as_ref().and_then(|graph| lite_of_graph(graph, oid));
+            let lite = match known.map_or_else(|| self.read_lite(oid, &mut buffer), Ok) {
                 Ok(lite) => lite,
                 Err(error) => return Some(Err(error)),
             };
@@ -81,6 +103,22 @@ mod tests {
             assert_eq!(repo.read_blob(blob).unwrap(), b"{\"number\":49}");
             lab.git(["gc", "--quiet"]);
         }
+    }
+
+    #[test]
+    fn a_long_chain_is_the_same_with_and_without_a_commit_graph() {
+        let lab = Lab::new();
+        let mut commits = chain(&lab, 3 * SHORT);
+        commits.reverse();
+        let walk = || lab.repo().walk_first_parent(commits[0]).collect::<Result<Vec<_>, _>>().unwrap();
+        let plain = walk();
+        assert_eq!(plain.iter().map(|(oid, _)| *oid).collect::<Vec<_>>(), commits);
+        lab.git(["gc", "--quiet"]);
+        lab.git(["commit-graph", "write", "--reachable"]);
+        assert!(lab.top().join(".git/objects/info/commit-graph").exists());
+        assert_eq!(walk(), plain);
+        let newer = Lab::entry(&lab.repo(), Some(commits[0]), "newer");
+        assert_eq!(lab.repo().walk_first_parent(newer).count(), 3 * SHORT + 1);
     }
 
     #[test]
