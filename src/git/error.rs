@@ -65,6 +65,12 @@ pub enum GitError {
         /// The ref that is in its place.
         blocking: String,
     },
+    /// A lock file stands in the way.
+    #[error("`{}` is locked", lock.with_extension("").display())]
+    Locked {
+        /// The lock file.
+        lock: PathBuf,
+    },
     /// A revision cannot be understood.
     #[error("`{0}` names no revision")]
     Revision(String),
@@ -111,8 +117,19 @@ impl GitError {
                     .to_owned(),
             ),
             Self::Blocked { blocking, .. } => {
-                let name = blocking.strip_prefix("refs/heads/").unwrap_or(blocking);
-                Some(format!("rename the branch: git branch -m {name} {name}-old"))
+                Some(match blocking.strip_prefix("refs/heads/") {
+                    Some(branch) => format!("rename the branch: git branch -m {branch} {branch}-old"),
+                    None => format!("if you no longer need it: git update-ref -d {blocking}"),
+                })
+            }
+            Self::Locked { lock } => Some(format!(
+                "another Git process is at it; if none is, one died: rm '{}'",
+                lock.display()
+            )),
+            Self::Program { source, .. }
+                if source.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) =>
+            {
+                Some("install Git, and put it on the PATH".to_owned())
             }
             _ if self.is_full() => Some("the disk is full; nothing that was recorded before is lost".to_owned()),
             _ if self.is_read_only() => Some("the repository cannot be written to; reading it works".to_owned()),
@@ -143,24 +160,46 @@ impl GitError {
         matches!(self, Self::Moved(_))
     }
 
-    fn is_full(&self) -> bool {
-        has_io_kind(self, &[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded])
+    /// Whether there is no room left on the disk, or in the user's share of it.
+    pub fn is_full(&self) -> bool {
+        self.has_io_kind(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded])
+            || self.program_said(&["No space left on device", "Disk quota exceeded"])
     }
 
-    fn is_read_only(&self) -> bool {
-        has_io_kind(self, &[io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied])
+    /// Whether nothing may be written there.
+    pub fn is_read_only(&self) -> bool {
+        self.has_io_kind(&[io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::PermissionDenied])
+            || self.program_said(&["Read-only file system", "Permission denied"])
     }
-}
 
-fn has_io_kind(error: &GitError, kinds: &[io::ErrorKind]) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| kinds.contains(&error.kind())) {
-            return true;
+    /// Whether the operating system gave one of these reasons, however far behind.
+    pub(super) fn has_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
+        let is_one = |error: &io::Error| {
+            kinds.contains(&error.kind())
+                || error.get_ref().is_some_and(|inner| {
+                    inner.downcast_ref::<io::Error>().is_some_and(|inner| kinds.contains(&inner.kind()))
+                })
+        };
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            let found = error.downcast_ref::<io::Error>().is_some_and(is_one)
+                // gix keeps a tree of errors rather than a chain.
+                || error.downcast_ref::<gix::Error>().is_some_and(|tree| {
+                    tree.iter_errors().any(|error| error.downcast_ref::<io::Error>().is_some_and(is_one))
+                });
+            if found {
+                return true;
+            }
+            next = error.source();
         }
-        next = error.source();
+        false
     }
-    false
+
+    fn program_said(&self, words: &[&str]) -> bool {
+        let Self::Program { source, .. } = self else { return false };
+        let said = source.to_string();
+        words.iter().any(|words| said.contains(words))
+    }
 }
 
 /// Gives an I/O error the name of its file.
@@ -170,4 +209,42 @@ pub(super) fn file_error(
 ) -> impl FnOnce(io::Error) -> GitError {
     let path = path.into();
     move |source| GitError::File { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab::Lab;
+    use super::super::{Expected, ObjectKind, RefEdit};
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_read_only_one_are_told_from_the_rest() {
+        let of = |kind: io::ErrorKind| file_error("write", "x")(kind.into());
+        assert!(of(io::ErrorKind::StorageFull).is_full());
+        assert!(of(io::ErrorKind::ReadOnlyFilesystem).is_read_only());
+        assert!(!of(io::ErrorKind::NotFound).is_full() && !of(io::ErrorKind::NotFound).is_read_only());
+        let said = |text: &str| GitError::Program { command: "x".to_owned(), source: text.into() };
+        assert!(said("fatal: write error: No space left on device").is_full());
+        assert!(said("error: Read-only file system").is_read_only());
+        assert!(said("x").hint().is_none());
+    }
+
+    #[test]
+    fn what_the_operating_system_refuses_is_found_behind_the_words_of_gix() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let commit = lab.oid("HEAD");
+        let path = lab.top().join(".git");
+        std::fs::remove_dir_all(path.join("objects")).unwrap();
+        let error = repo.write_object(ObjectKind::Blob, b"x").unwrap_err();
+        assert!(error.has_io_kind(&[io::ErrorKind::NotFound]), "{error:?}");
+        std::fs::remove_dir_all(path.join("refs")).unwrap();
+        std::fs::write(path.join("refs"), "").unwrap();
+        let edit = RefEdit { name: "refs/exp/x".to_owned(), expected: Expected::Any, new: Some(commit) };
+        let error = repo.update_refs(&[edit], "test").unwrap_err();
+        assert!(
+            error.has_io_kind(&[io::ErrorKind::NotADirectory, io::ErrorKind::AlreadyExists]),
+            "{error:?}"
+        );
+    }
 }

@@ -1,9 +1,9 @@
 //! Objects: their names, reading, writing, and their stored forms.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::fs::{File, FileTimes};
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use gix::objs::Write as _;
 
@@ -130,6 +130,9 @@ pub type NewCommit = Commit;
 
 impl Repo {
     /// The name that an object would have.
+    ///
+    /// # Panics
+    /// On bytes that were made to collide with others under SHA-1, as the object store would refuse them.
     pub fn hash_object(&self, kind: ObjectKind, bytes: &[u8]) -> Oid {
         let oid = gix::objs::compute_hash(self.inner.object_hash(), kind.to_gix(), bytes);
         Oid(oid.expect("hashing our own bytes finds no collision"))
@@ -158,11 +161,11 @@ impl Repo {
         gix::odb::loose::Store::at(self.inner.objects.store_ref().path(), self.inner.object_hash())
     }
 
-    /// Sets the times of the loose file of `oid` to now; `false` where there is none.
+    /// Sets the times of the loose file of `oid` to now; `false` where there is none that can be kept.
     fn freshen(&self, oid: Oid) -> bool {
-        let now = SystemTime::now();
-        let times = FileTimes::new().set_modified(now).set_accessed(now);
-        File::open(self.loose_path(oid)).and_then(|file| file.set_times(times)).is_ok()
+        let path = self.loose_path(oid);
+        // A power cut can leave an empty file, which is to be written again.
+        fs::metadata(&path).is_ok_and(|data| data.len() > 0) && touch(&path)
     }
 
     /// Where the loose file of `oid` is, if there is one.
@@ -249,8 +252,7 @@ impl Repo {
     pub fn read_commit(&self, oid: Oid) -> Result<Commit, GitError> {
         let bytes = self.read_kind(oid, gix::objs::Kind::Commit, "commit")?;
         let damaged = |error: gix::Error| GitError::Object { oid, wanted: "commit", source: error.into() };
-        let commit = gix::objs::CommitRef::from_bytes(&bytes, self.inner.object_hash())
-            .map_err(|error| damaged(error.into()))?;
+        let commit = gix::objs::CommitRef::from_bytes(&bytes, self.inner.object_hash()).map_err(damaged)?;
         let signature = |it: gix::actor::SignatureRef<'_>| {
             let time = it.time().unwrap_or_default();
             Signature {
@@ -263,8 +265,8 @@ impl Repo {
         Ok(Commit {
             tree: Oid(commit.tree()),
             parents: commit.parents().map(Oid).collect(),
-            author: signature(commit.author().map_err(|error| damaged(error.into()))?),
-            committer: signature(commit.committer().map_err(|error| damaged(error.into()))?),
+            author: signature(commit.author().map_err(damaged)?),
+            committer: signature(commit.committer().map_err(damaged)?),
             message: commit.message.to_vec(),
         })
     }
@@ -279,7 +281,11 @@ impl Repo {
             }
             key
         };
-        rows.sort_by_key(key);
+        rows.sort_by_cached_key(key);
+        let mut names = HashSet::with_capacity(rows.len());
+        if let Some(twice) = rows.iter().find(|row| !names.insert(&row.name)) {
+            return Err(GitError::Name(String::from_utf8_lossy(&twice.name).into_owned()));
+        }
         let mut bytes = Vec::new();
         for row in rows {
             if !is_tree_name(&row.name) {
@@ -319,22 +325,204 @@ impl Repo {
     }
 }
 
+/// Sets the times of a file to now; `false` where it is not there, or is somebody else's.
+///
+/// By its name, as Git does it: through an open file, one that a prune has just deleted would seem to be there.
+#[cfg(unix)]
+fn touch(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    utimensat(CWD, path, &Timestamps { last_access: now, last_modification: now }, AtFlags::empty()).is_ok()
+}
+
+#[cfg(not(unix))]
+fn touch(path: &Path) -> bool {
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .is_ok_and(|it| it.set_modified(std::time::SystemTime::now()).is_ok())
+}
+
 /// Whether Git's own checks let `name` stand in a tree.
 pub fn is_tree_name(name: &[u8]) -> bool {
     let text = String::from_utf8_lossy(name).to_ascii_lowercase();
     // HFS+ ignores some characters, so that `.g\u{200c}it` is `.git` there.
     let bare: String = text.chars().filter(|c| !is_ignored_by_hfs(*c)).collect();
-    let is_git = bare.trim_end_matches(['.', ' ']) == ".git"
-        || bare.starts_with(".git:")
-        || bare.split(':').next().is_some_and(|name| name.trim_end_matches(['.', ' ']) == "git~1");
+    // On NTFS a backslash parts folders, a colon begins a stream, and dots and spaces at the end do not count.
+    let is_git = |part: &str| {
+        let part = part.split(':').next().unwrap_or(part).trim_end_matches(['.', ' ']);
+        part == ".git" || part == "git~1"
+    };
     !name.is_empty()
         && !name.contains(&b'/')
         && !name.contains(&0)
         && name != b"."
         && name != b".."
-        && !is_git
+        && !bare.split('\\').any(is_git)
+        && !text.split('\\').any(is_git)
 }
 
 fn is_ignored_by_hfs(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::super::lab::{Lab, commit};
+    use super::super::{FILE, FOLDER};
+    use super::*;
+
+    fn age(path: &Path) -> Duration {
+        fs::metadata(path).unwrap().modified().unwrap().elapsed().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_written_git_reads() {
+        for format in ["sha1", "sha256"] {
+            let lab = Lab::with_format(format);
+            let repo = lab.repo();
+            let blob = repo.write_object(ObjectKind::Blob, b"text\n").unwrap();
+            assert_eq!(blob, repo.hash_object(ObjectKind::Blob, b"text\n"));
+            let row = |mode, name: &[u8], oid| TreeEntry { mode, name: name.to_vec(), oid };
+            let inner = repo.encode_tree(vec![row(FILE, b"x", blob)]).unwrap();
+            let inner = repo.write_object(ObjectKind::Tree, &inner).unwrap();
+            // Git sorts the folder `a` after the file `a.b`, and before `a0`.
+            let rows = vec![row(FILE, b"a0", blob), row(FOLDER, b"a", inner), row(FILE, b"a.b", blob)];
+            let tree = repo.write_object(ObjectKind::Tree, &repo.encode_tree(rows).unwrap()).unwrap();
+            let new = commit(tree, None, "a subject\n\nand a body");
+            let oid = repo.write_object(ObjectKind::Commit, &repo.encode_commit(&new)).unwrap();
+            lab.git(["update-ref", "refs/heads/main", &oid.to_hex()]);
+            lab.git(["fsck", "--strict", "--no-dangling"]);
+            assert_eq!(lab.git(["ls-tree", "--name-only", "main"]), "a.b\na\na0");
+            assert_eq!(
+                lab.git(["log", "-1", "--format=%an <%ae> %ad", "--date=raw"]),
+                "Ada <ada@example.com> 1700000000 -0330"
+            );
+            assert_eq!(repo.read_commit(oid).unwrap(), new);
+            assert_eq!(repo.read_tree(tree).unwrap()[1].name, b"a");
+            assert_eq!(repo.read_path(tree, b"a/x").unwrap(), Some(b"text\n".to_vec()));
+            assert_eq!(repo.read_path(tree, b"a/y").unwrap(), None);
+            assert_eq!(repo.read_object(blob).unwrap(), (ObjectKind::Blob, b"text\n".to_vec()));
+            assert_eq!(Oid::from_hex(&oid.to_hex()), Oid::from_bytes(oid.as_bytes()));
+            assert_eq!(repo.hex_length(), oid.to_hex().len());
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_there_is_made_young_again() {
+        let lab = Lab::new();
+        let repo = lab.repo();
+        let oid = repo.write_object(ObjectKind::Blob, b"old").unwrap();
+        let path = repo.loose_path(oid);
+        let long_ago = SystemTime::now() - Duration::from_hours(720);
+        let made =
+            std::process::Command::new("touch").arg("-d").arg("30 days ago").arg(&path).status().unwrap();
+        assert!(
+            made.success()
+                && fs::metadata(&path).unwrap().modified().unwrap() < long_ago + Duration::from_mins(1)
+        );
+        repo.write_object(ObjectKind::Blob, b"old").unwrap();
+        assert!(age(&path) < Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_packed_object_is_written_again_so_that_it_outlives_the_pack() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let blob = lab.oid("HEAD:a");
+        lab.git(["gc", "--quiet"]);
+        assert!(!repo.loose_path(blob).exists() && repo.has_object(blob));
+        assert_eq!(repo.write_object(ObjectKind::Blob, b"one\n").unwrap(), blob);
+        assert!(age(&repo.loose_path(blob)) < Duration::from_mins(1));
+    }
+
+    #[test]
+    fn an_empty_file_that_a_power_cut_left_is_written_again() {
+        let lab = Lab::new();
+        let repo = lab.repo();
+        let oid = repo.hash_object(ObjectKind::Blob, b"text");
+        lab.write(repo.loose_path(oid), "");
+        repo.write_object(ObjectKind::Blob, b"text").unwrap();
+        assert_eq!(lab.git(["cat-file", "blob", &oid.to_hex()]), "text");
+    }
+
+    #[test]
+    fn a_missing_object_is_told_from_a_damaged_one() {
+        let lab = Lab::new();
+        let repo = lab.repo();
+        let oid = repo.hash_object(ObjectKind::Blob, b"nowhere");
+        assert!(repo.read_blob(oid).unwrap_err().is_missing());
+        assert!(repo.read_commit(oid).unwrap_err().is_missing());
+        assert!(!repo.has_object(oid));
+        lab.write(repo.loose_path(oid), "rubbish");
+        assert!(!repo.read_blob(oid).unwrap_err().is_missing());
+        let blob = repo.write_object(ObjectKind::Blob, b"a blob").unwrap();
+        assert!(!repo.read_commit(blob).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn an_object_that_a_partial_clone_lacks_is_missing_and_is_not_fetched() {
+        let lab = Lab::with_commit();
+        lab.git(["config", "uploadpack.allowFilter", "true"]);
+        let url = format!("file://{}", lab.top().display());
+        lab.git(["clone", "--quiet", "--no-checkout", "--filter=blob:none", &url, "partial"]);
+        let repo = Repo::discover(&lab.top().join("partial")).unwrap();
+        let blob = lab.oid("HEAD:a");
+        assert!(repo.read_blob(blob).unwrap_err().is_missing());
+        assert!(!repo.has_object(blob));
+        let head = repo.head().unwrap().commit.unwrap();
+        assert!(repo.diff_files(repo.empty_tree(), head).is_err());
+        assert!(!repo.has_object(blob));
+    }
+
+    #[test]
+    fn replace_refs_and_grafts_are_ignored() {
+        let lab = Lab::with_commit();
+        let first = lab.oid("HEAD");
+        lab.write("a", "two\n");
+        let second = lab.commit_all("second");
+        lab.git(["replace", &second.to_hex(), &first.to_hex()]);
+        assert_eq!(lab.git(["log", "-1", "--format=%s", "main"]), "first");
+        let repo = lab.repo();
+        assert!(repo.read_commit(second).unwrap().message.starts_with(b"second"));
+        assert_eq!(repo.in_worktree(&lab.top()).unwrap().read_commit(second).unwrap().parents, [first]);
+        lab.git(["replace", "-d", &second.to_hex()]);
+        lab.write(".git/info/grafts", format!("{second}\n"));
+        assert_eq!(repo.read_commit(second).unwrap().parents, [first]);
+        assert!(repo.is_ancestor(first, second).unwrap());
+        assert_eq!(repo.walk_first_parent(second).count(), 2);
+    }
+
+    #[test]
+    fn a_tree_holds_no_name_that_git_refuses() {
+        let lab = Lab::new();
+        let repo = lab.repo();
+        let oid = repo.write_object(ObjectKind::Blob, b"").unwrap();
+        let refused: [&[u8]; 12] = [
+            b"",
+            b".",
+            b"..",
+            b".git",
+            b".GIT",
+            b"a/b",
+            b"nul\0",
+            b"git~1",
+            b".git. ",
+            b".git::$INDEX",
+            ".g\u{200c}it".as_bytes(),
+            b"a\\.git",
+        ];
+        for name in refused {
+            assert!(!is_tree_name(name), "{}", name.escape_ascii());
+            let row = TreeEntry { mode: FILE, name: name.to_vec(), oid };
+            assert!(matches!(repo.encode_tree(vec![row]), Err(GitError::Name(_))));
+        }
+        for name in [&b".gitignore"[..], b"git", b"x.git", b"\xff\n", b"a\\b", b"git~10"] {
+            assert!(is_tree_name(name), "{}", name.escape_ascii());
+        }
+        let twice = ["x", "x"].map(|name| TreeEntry { mode: FILE, name: name.into(), oid });
+        assert!(repo.encode_tree(twice.to_vec()).is_err());
+    }
 }

@@ -14,6 +14,17 @@ pub(super) struct Call {
     input: Option<Vec<u8>>,
 }
 
+/// What Git sets for the repository that a hook or an alias runs in.
+const OF_ONE_REPOSITORY: [&str; 7] = [
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_QUARANTINE_PATH",
+];
+
 impl Repo {
     /// A call of `git` in this repository, without its terminal, its pager and its translations.
     pub(super) fn git<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Call {
@@ -28,7 +39,15 @@ impl Repo {
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_NO_LAZY_FETCH", "1")
-            .env_remove("GIT_PREFIX");
+            // As with replace refs: what was recorded is read as it was written.
+            .env("GIT_GRAFT_FILE", "/dev/null")
+            .env_remove("GIT_PREFIX")
+            .env_remove("GIT_NAMESPACE");
+        if !self.is_of_environment {
+            for name in OF_ONE_REPOSITORY {
+                command.env_remove(name);
+            }
+        }
         match self.work_dir() {
             Some(top) => command.env("GIT_WORK_TREE", top).current_dir(top),
             None => command.env_remove("GIT_WORK_TREE").current_dir(self.git_dir()),
@@ -62,6 +81,12 @@ impl Call {
         if status == Some(0) { Ok(out) } else { Err(said) }
     }
 
+    /// Runs the program; `status` counts as having printed what it did, too.
+    pub(super) fn run_or(self, status: i32) -> Result<Vec<u8>, GitError> {
+        let (ended, out, said) = self.run_any()?;
+        if ended == Some(0) || ended == Some(status) { Ok(out) } else { Err(said) }
+    }
+
     /// Runs the program to answer yes (exit status 0) or no (1).
     pub(super) fn answer(self) -> Result<bool, GitError> {
         match self.run_any()? {
@@ -69,6 +94,14 @@ impl Call {
             (Some(1), _, _) => Ok(false),
             (_, _, said) => Err(said),
         }
+    }
+
+    /// Starts the program in the background, out of reach of the terminal's signals; whether it does is not waited for.
+    pub(super) fn start(mut self) {
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        drop(self.command.spawn());
     }
 
     fn run_any(mut self) -> Result<(Option<i32>, Vec<u8>, GitError), GitError> {
@@ -95,9 +128,7 @@ impl Call {
         let said = if said.is_empty() { output.status.to_string() } else { said.to_owned() };
         Ok((output.status.code(), output.stdout, failed(said.into())))
     }
-}
 
-impl Call {
     /// Adds an argument.
     pub(super) fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.words.push(argument.as_ref().to_owned());

@@ -26,7 +26,8 @@ impl Repo {
         self.git(["worktree", "add", "--quiet", "--no-track", "-b", branch])
             .argument(path)
             .argument(&start)
-            .without_variable("GIT_DIR")
+            // A checkout, and so a time at which the user expects a partial clone to fetch.
+            .without_variable("GIT_NO_LAZY_FETCH")
             .without_variable("GIT_WORK_TREE")
             .run()
             .map(drop)
@@ -37,7 +38,8 @@ impl Repo {
         self.git(["worktree", "add", "--quiet"])
             .argument(path)
             .argument(branch)
-            .without_variable("GIT_DIR")
+            // A checkout, and so a time at which the user expects a partial clone to fetch.
+            .without_variable("GIT_NO_LAZY_FETCH")
             .without_variable("GIT_WORK_TREE")
             .run()
             .map(drop)
@@ -86,9 +88,7 @@ impl Repo {
     /// The repository as seen from the worktree at `path`.
     pub fn in_worktree(&self, path: &Path) -> Result<Self, GitError> {
         // Found by the folder alone: the environment may name the worktree that the command was started in.
-        let inner = gix::open(path)
-            .map_err(|error| GitError::Open { path: path.to_path_buf(), source: error.into() })?;
-        Ok(Self { inner })
+        Self::open(path)
     }
 
     /// Adds a pattern to the repository's own list of ignored files, unless it is there.
@@ -115,12 +115,79 @@ impl Repo {
 }
 
 #[cfg(unix)]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lab::Lab;
+    use super::*;
+
+    #[test]
+    fn worktrees_are_made_listed_and_removed() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let start = lab.oid("HEAD");
+        let path = lab.top().join(".worktrees/A 001");
+        repo.add_worktree(&path, "exp/A-001", start).unwrap();
+        lab.git(["worktree", "lock", ".worktrees/A 001"]);
+        let listed = repo.worktrees().unwrap();
+        let row = |path: &Path, branch: &str, is_locked| Worktree {
+            path: path.to_path_buf(),
+            head: Some(start),
+            branch: Some(branch.to_owned()),
+            is_locked,
+        };
+        assert_eq!(
+            listed,
+            [row(&lab.top(), "refs/heads/main", false), row(&path, "refs/heads/exp/A-001", true)]
+        );
+        let linked = repo.in_worktree(&path).unwrap();
+        assert_eq!(linked.head().unwrap().branch.as_deref(), Some("exp/A-001"));
+        assert_eq!(linked.worktrees().unwrap().len(), 2);
+        let error = repo.add_worktree(&path, "exp/A-001", start).unwrap_err();
+        assert!(matches!(error, GitError::Program { .. }), "{error:?}");
+        lab.git(["worktree", "unlock", ".worktrees/A 001"]);
+        std::fs::write(path.join("a"), "changed").unwrap();
+        repo.remove_worktree(&path).unwrap();
+        assert!(!path.exists());
+        repo.add_worktree_of(&path, "exp/A-001").unwrap();
+        // From within one worktree another is made in the same repository.
+        linked.add_worktree(&lab.top().join("third"), "third", start).unwrap();
+        assert_eq!(repo.worktrees().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_worktree_of_a_partial_clone_may_fetch() {
+        let lab = Lab::with_commit();
+        lab.git(["config", "uploadpack.allowFilter", "true"]);
+        let url = format!("file://{}", lab.top().display());
+        lab.git(["clone", "--quiet", "--no-checkout", "--filter=blob:none", &url, "partial"]);
+        let partial = Repo::discover(&lab.top().join("partial")).unwrap();
+        let path = lab.top().join("linked");
+        partial.add_worktree(&path, "exp/A-001", lab.oid("HEAD")).unwrap();
+        assert_eq!(std::fs::read(path.join("a")).unwrap(), b"one\n");
+    }
+
+    #[test]
+    fn a_pattern_is_excluded_once_and_the_users_own_stay() {
+        let lab = Lab::with_commit();
+        lab.write(".git/info/exclude", "mine");
+        let repo = lab.repo();
+        repo.exclude_locally("/.worktrees/").unwrap();
+        repo.exclude_locally("/.worktrees/").unwrap();
+        let text = std::fs::read_to_string(lab.top().join(".git/info/exclude")).unwrap();
+        assert_eq!(text, "mine\n/.worktrees/\n");
+        lab.write(".worktrees/x/y", "");
+        lab.write("mine", "");
+        assert_eq!(repo.ignored_files().unwrap(), [b".worktrees/".to_vec(), b"mine".to_vec()]);
+        assert!(repo.worktree_changes().unwrap().is_clean());
+    }
 }
