@@ -1,4 +1,4 @@
-//! The statistics against SciPy and statsmodels, against simulation, and against what must always hold.
+//! The statistics against scipy and statsmodels, against simulation, and against what must always hold.
 
 #[path = "statistics/calibration.rs"]
 mod calibration;

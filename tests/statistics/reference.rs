@@ -1,4 +1,4 @@
-//! Agreement with SciPy and statsmodels on the cases of `reference.json`, made by `reference.py` beside it.
+//! Agreement with scipy and statsmodels on the cases of `reference.json`, made by `reference.py` beside it.
 //!
 //! Closed forms agree to 1e-9, relative to the larger of the value and, for effects and interval ends, the width of the
 //! interval: where an effect nearly cancels, both sides round. Quantiles are found by iteration here and there and
@@ -99,14 +99,16 @@ struct Power {
 struct Tail {
     degrees: f64,
     t: f64,
-    tail: f64,
+    #[serde(rename = "tail")]
+    probability: f64,
 }
 
 #[derive(Deserialize)]
 struct Quantile {
     degrees: f64,
     probability: f64,
-    quantile: f64,
+    #[serde(rename = "quantile")]
+    t: f64,
 }
 
 fn reference() -> Reference {
@@ -300,7 +302,7 @@ fn powers_agree_with_statsmodels() {
 fn tails_of_students_t_agree_with_scipy() {
     for case in reference().tails {
         let name = format!("t {} with {} degrees of freedom", case.t, case.degrees);
-        agree(&name, 0.5 * student_two_sided(case.t, case.degrees), case.tail, 1e-300, 1e-9);
+        agree(&name, 0.5 * student_two_sided(case.t, case.degrees), case.probability, 1e-300, 1e-9);
     }
 }
 
@@ -308,6 +310,6 @@ fn tails_of_students_t_agree_with_scipy() {
 fn quantiles_of_students_t_agree_with_scipy() {
     for case in reference().quantiles {
         let name = format!("{} with {} degrees of freedom", case.probability, case.degrees);
-        agree(&name, student_upper_quantile(case.probability, case.degrees), case.quantile, 0.0, 1e-9);
+        agree(&name, student_upper_quantile(case.probability, case.degrees), case.t, 0.0, 1e-9);
     }
 }

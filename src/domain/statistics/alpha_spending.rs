@@ -5,6 +5,8 @@
 //! inequality the sum of false alarms stays at the level for every test and every dependence between looks. Boundaries
 //! that use the dependence would spend less, but hold for normal increments only.
 
+#![expect(clippy::doc_markdown, reason = "people are cited by name")]
+
 use super::distribution::{normal_upper_quantile, normal_upper_tail};
 use super::sample::Level;
 

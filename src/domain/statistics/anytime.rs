@@ -1,7 +1,6 @@
 //! Intervals that hold after every trial at once, however often one looks and whenever one stops.
 //!
-//! The e-value of Student's t with a normal prior of variance 1 on the standardised effect and the invariant prior on
-//! the scale: Lai (1976), On confidence sequences, Ann. Statist. 4; Wang and Ramdas (2025), Anytime-valid t-tests and
+//! The e-value of Student's t with a normal prior on the standardised effect and the invariant prior on the scale: Lai (1976), On confidence sequences, Ann. Statist. 4; Wang and Ramdas (2025), Anytime-valid t-tests and
 //! confidence sequences for Gaussian means with unknown variance, Sequential Analysis 44; Pérez-Ortiz, Lardy, de Heide
 //! and Grünwald (2024), E-statistics, group invariance and anytime-valid testing, Ann. Statist. 52. By Ville's inequality
 //! it exceeds 1/level at any time with at most the probability level. Exact for normal differences; for others
@@ -14,6 +13,9 @@ use crate::domain::metric::Scale;
 
 /// With fewer pairs than this there is no interval.
 pub const FEWEST_PAIRS: usize = 5;
+
+/// The variance of the prior on effects in units of their noise: effects of about twice the noise are found soonest.
+const PRIOR_VARIANCE: f64 = 4.0;
 
 /// The interval for the effect over the pairs so far, trial by trial; `None` while there is none yet.
 ///
@@ -57,7 +59,7 @@ pub fn confidence_sequence(differences: &Sample, level: Level) -> Option<Interva
     let size = differences.size() as f64;
     let degrees = size - 1.0;
     // The e-value is sqrt(shrink) ((degrees + t²) / (degrees + shrink t²))^(size / 2); solved for 1 / level.
-    let shrink = 1.0 / (1.0 + size);
+    let shrink = 1.0 / (1.0 + PRIOR_VARIANCE * size);
     let growth = (1.0 / (level.share() * shrink.sqrt())).powf(2.0 / size);
     let left = 1.0 - growth * shrink;
     if left <= 0.0 {

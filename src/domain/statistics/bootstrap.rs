@@ -4,6 +4,8 @@
 //! Assoc. 82; DiCiccio and Efron (1996), Bootstrap confidence intervals, Statist. Sci. 11. Below 30 values a side its
 //! coverage is short (81 % of 95 % at three), so there is none.
 
+#![expect(clippy::doc_markdown, reason = "people are cited by name")]
+
 use super::choose::{Design, Method, Test};
 use super::describe::{quantile, sum};
 use super::distribution::{normal_upper_quantile, normal_upper_tail};
@@ -94,7 +96,9 @@ fn bca(
     let mut again: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             for (to, from) in drawn.iter_mut().zip(&seen) {
-                to.iter_mut().for_each(|value| *value = from[random.below(from.len())]);
+                for value in to.iter_mut() {
+                    *value = from[random.below(from.len())];
+                }
             }
             statistic(&drawn)
         })

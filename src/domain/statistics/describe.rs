@@ -1,7 +1,7 @@
 //! What a sample looks like: centre, spread and quantiles.
 //!
 //! Quantiles interpolate linearly between order statistics: type 7 of Hyndman and Fan (1996), Sample quantiles in
-//! statistical packages, Am. Statist. 50; the default of NumPy and R. The median absolute deviation is not rescaled.
+//! statistical packages, Am. Statist. 50; the default of numpy and R. The median absolute deviation is not rescaled.
 
 use super::sample::Sample;
 

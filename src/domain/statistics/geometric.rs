@@ -42,8 +42,7 @@ pub fn over_cases(trials: &[BTreeMap<String, f64>]) -> Result<Sample, CasesError
         if let Some(case) = trials.iter().flat_map(BTreeMap::keys).find(|case| !cases.contains_key(*case)) {
             return Err(CasesError::Missing { trial, case: case.clone() });
         }
-        // Written so that NaN is refused as well.
-        if let Some((case, value)) = cases.iter().find(|(_, value)| !(**value > 0.0)) {
+        if let Some((case, value)) = cases.iter().find(|(_, value)| value.is_nan() || **value <= 0.0) {
             return Err(CasesError::NotPositive { trial, case: case.clone(), value: *value });
         }
         if cases.is_empty() {

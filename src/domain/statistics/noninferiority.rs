@@ -46,21 +46,21 @@ pub fn not_worse(bounds: Option<Interval>, better: Better, margin: f64) -> Answe
 mod tests {
     use super::*;
 
-    fn bounds(low: f64, high: f64) -> Option<Interval> {
-        Some(Interval { low, high })
+    fn guarded(low: f64, high: f64, better: Better) -> Answer {
+        not_worse(Some(Interval { low, high }), better, 0.002)
     }
 
     #[test]
     fn a_guardrail_that_may_be_broken_is_not_shown() {
-        assert_eq!(not_worse(bounds(-0.01, 0.001), Better::Lower, 0.002), Answer::Holds);
-        assert_eq!(not_worse(bounds(-0.01, 0.003), Better::Lower, 0.002), Answer::Unclear);
-        assert_eq!(not_worse(bounds(0.003, 0.02), Better::Lower, 0.002), Answer::Fails);
+        assert_eq!(guarded(-0.01, 0.001, Better::Lower), Answer::Holds);
+        assert_eq!(guarded(-0.01, 0.003, Better::Lower), Answer::Unclear);
+        assert_eq!(guarded(0.003, 0.02, Better::Lower), Answer::Fails);
     }
 
     #[test]
     fn where_more_is_better_the_margin_lies_below() {
-        assert_eq!(not_worse(bounds(-0.001, 0.01), Better::Higher, 0.002), Answer::Holds);
-        assert_eq!(not_worse(bounds(-0.02, -0.003), Better::Higher, 0.002), Answer::Fails);
+        assert_eq!(guarded(-0.001, 0.01, Better::Higher), Answer::Holds);
+        assert_eq!(guarded(-0.02, -0.003, Better::Higher), Answer::Fails);
     }
 
     #[test]

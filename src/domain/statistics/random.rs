@@ -41,7 +41,8 @@ impl Random {
     pub fn below(&mut self, bound: usize) -> usize {
         // The high half of the product: Lemire (2019), Fast random integer generation in an interval.
         let product = u128::from(self.bits()) * bound as u128;
-        usize::try_from(product >> 64).expect("it is below a bound that is a usize")
+        // Never more than the bound, so the conversion cannot fail.
+        usize::try_from(product >> 64).unwrap_or(0)
     }
 
     /// A number in the open interval from 0 to 1.

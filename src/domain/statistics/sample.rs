@@ -43,8 +43,7 @@ impl Sample {
         if values.is_empty() {
             return Err(SampleError::Empty);
         }
-        // Written so that NaN is refused as well.
-        if let Some(at) = values.iter().position(|value| !(value.abs() <= Self::LARGEST)) {
+        if let Some(at) = values.iter().position(|value| value.is_nan() || value.abs() > Self::LARGEST) {
             return Err(SampleError::OutOfRange { position: at + 1, value: values[at] });
         }
         let mut sorted: Vec<f64> = values.iter().map(|value| value + 0.0).collect();

@@ -1,6 +1,6 @@
 //! Two means with unequal variances.
 //!
-//! Welch (1947), The generalization of `Student's' problem when several different population variances are involved,
+//! Welch (1947), The generalization of Student's problem when several different population variances are involved,
 //! Biometrika 34; degrees of freedom by Satterthwaite (1946), Biometrics Bulletin 2.
 
 use super::describe::Moments;
