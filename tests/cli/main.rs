@@ -5,3 +5,5 @@
 mod lab;
 
 mod help;
+mod repositories;
+mod survival;

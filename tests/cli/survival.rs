@@ -224,10 +224,10 @@ fn with_small_disk(lab: &TestLab, size: &str, script: &str) -> Option<std::proce
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
     let lab = TestLab::with_commit();
-    let script = "git init -q r; cd r; git commit -q --allow-empty -m first; git exp run -- true 2>/dev/null
+    let script = r#"git init -q r; cd r; git commit -q --allow-empty -m first; git exp run -- true 2>/dev/null
         cat /dev/zero > ../fill 2>/dev/null || true
         status=0; said=$(git exp run -- true 2>&1) || status=$?; echo status $status
-        rm ../fill; echo "$said"; git exp fsck; git exp runs --json | wc -l; git fsck --strict --no-dangling";
+        rm ../fill; echo "$said"; git exp fsck; git exp runs --json | wc -l; git fsck --strict --no-dangling"#;
     let Some(output) = with_small_disk(&lab, "4m", script) else { return };
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("status 125"), "{text}");

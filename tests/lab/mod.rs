@@ -6,13 +6,12 @@
 //! by `<lab>` and `<home>`.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use regex::{Captures, Regex};
 use tempfile::TempDir;
@@ -43,8 +42,8 @@ const CONFIGURATION: &str = "\
 pub struct TestLab {
     folder: TempDir,
     repository: PathBuf,
-    now: Cell<&'static str>,
-    ids: RefCell<Vec<String>>,
+    now: Mutex<&'static str>,
+    ids: Mutex<Vec<String>>,
 }
 
 impl TestLab {
@@ -68,7 +67,7 @@ impl TestLab {
         let folder = tempfile::Builder::new().prefix("git-exp-lab-").tempdir().expect("a temporary folder");
         // As the operating system names it, so that it is found in what programs print.
         let root = folder.path().canonicalize().expect("the folder was just made");
-        let lab = Self { repository: root.join("lab"), folder, now: Cell::new(NOW), ids: RefCell::default() };
+        let lab = Self { repository: root.join("lab"), folder, now: Mutex::new(NOW), ids: Mutex::default() };
         fs::create_dir(&lab.repository).expect("the folder is empty");
         fs::create_dir(lab.home()).expect("the folder is empty");
         fs::write(lab.home().join(".gitconfig"), CONFIGURATION).expect("the home folder is ours");
@@ -91,7 +90,7 @@ impl TestLab {
 
     /// Sets the clock, as `2026-11-22T08:30:00Z`.
     pub fn set_clock(&self, now: &'static str) {
-        self.now.set(now);
+        *self.now.lock().expect("no test panics here") = now;
     }
 
     /// Writes a file, and the folders it is in; `path` is relative to the top of the repository.
@@ -131,7 +130,7 @@ impl TestLab {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(beside.to_path_buf()).chain(std::env::split_paths(&path));
         command.env("PATH", std::env::join_paths(folders).expect("no folder has a `:` in its name"));
-        let date = self.now.get();
+        let date = *self.now.lock().expect("no test panics here");
         let fixed = [
             ("GIT_EXP_NOW", date),
             ("GIT_AUTHOR_DATE", date),
@@ -222,7 +221,7 @@ impl TestLab {
         if !is_id {
             return word.to_owned();
         }
-        let mut ids = self.ids.borrow_mut();
+        let mut ids = self.ids.lock().expect("no test panics here");
         let is_same = |known: &String| known.starts_with(word) || word.starts_with(known.as_str());
         let place = ids.iter().position(is_same).unwrap_or_else(|| {
             ids.push(word.to_owned());
