@@ -1,4 +1,8 @@
 //! Git: the only code that names gix or starts the `git` program.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "an adapter: this is where files, the clock and processes are touched"
+)]
 
 mod config;
 mod diff;
