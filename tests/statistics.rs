@@ -1,4 +1,5 @@
 //! The statistics against scipy and statsmodels, against simulation, and against what must always hold.
+#![allow(clippy::disallowed_methods, reason = "a test measures how long a comparison takes")]
 
 #[path = "statistics/calibration.rs"]
 mod calibration;
