@@ -10,6 +10,7 @@ use crate::runner::{Folder, Limits, Redactor, salvage};
 
 /// Records every run that died; says so.
 pub fn recover(context: &mut Context) -> Result<(), Error> {
+    running::sweep(&context.repo, context.log.folders())?;
     for running in running::list(context.log.folders())? {
         if running.is_alive() {
             continue;

@@ -569,7 +569,7 @@ mod tests {
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
         assert_eq!(settings.sections["policy"]["trials"].as_integer(), Some(5));
-        assert_eq!(settings.capture.host, Naming::Name);
+        assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
     }
 

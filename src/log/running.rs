@@ -3,9 +3,9 @@
 //! Each has a folder `.git/exp/running/<nonce>` with a lock that its process holds, and a ref that keeps its code alive.
 //! A folder whose lock can be had belongs to a process that died.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +17,6 @@ use super::wire;
 use crate::domain::id::Nonce;
 use crate::domain::run::Run;
 use crate::git::{Expected, RefEdit, Repo};
-
-/// How long a process may take from making the folder to writing what it is about.
-const BIRTH: Duration = Duration::from_secs(60);
 
 /// A run under way, or one whose process died.
 #[derive(Debug)]
@@ -53,11 +50,19 @@ pub fn folder_of(folders: &Folders, nonce: &Nonce) -> PathBuf {
 /// Makes the folder of a run and its lock, before anything is known of it.
 pub fn claim(folders: &Folders, nonce: Nonce) -> Result<Claim, LogError> {
     let folder = folder_of(folders, &nonce);
-    fs::create_dir_all(&folder).map_err(file_error("create", &folder))?;
     let path = folder.join("lock");
-    let lock = File::create(&path).map_err(file_error("create", &path))?;
-    lock.lock().map_err(file_error("lock", &path))?;
-    Ok(Claim { nonce, folder, lock })
+    loop {
+        fs::create_dir_all(&folder).map_err(file_error("create", &folder))?;
+        let lock = match File::create(&path) {
+            // Swept away between the two, as the rest of a process that died would be.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            created => created.map_err(file_error("create", &path))?,
+        };
+        lock.lock().map_err(file_error("lock", &path))?;
+        if path.exists() {
+            return Ok(Claim { nonce, folder, lock });
+        }
+    }
 }
 
 /// The folder of a run that is about to begin.
@@ -100,8 +105,7 @@ impl Running {
 
     /// Forgets the run, whose entry is in the log by now.
     pub fn finish(self, repo: &Repo) -> Result<(), LogError> {
-        let edit = RefEdit { name: layout::running_ref(&self.nonce), expected: Expected::Any, new: None };
-        repo.update_refs(&[edit], "git exp run")?;
+        remove_ref(repo, &layout::running_ref(&self.nonce))?;
         // The description goes first: a folder without one is nobody's run.
         let path = description(&self.folder);
         fs::remove_file(&path).map_err(file_error("remove", &path))?;
@@ -114,39 +118,74 @@ impl Running {
     }
 }
 
-/// All runs that have a folder; those whose process died come locked, for the caller to recover.
+/// All runs that have a folder and are known; those whose process died come locked, for the caller to recover.
 pub fn list(folders: &Folders) -> Result<Vec<Running>, LogError> {
-    let root = folders.running();
-    let listing = match fs::read_dir(&root) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listing => listing.map_err(file_error("list", &root))?,
-    };
     let mut runs = Vec::new();
-    for found in listing.filter_map(Result::ok) {
-        let folder = found.path();
-        let Some(nonce) = found.file_name().to_str().and_then(|name| name.parse::<Nonce>().ok()) else {
-            continue;
-        };
-        let lock = File::open(folder.join("lock")).ok().and_then(|lock| lock.try_lock().ok().map(|()| lock));
-        match read(&folder) {
-            Some((process, run)) => runs.push(Running { nonce, run, folder, process, lock }),
-            // Its process died before it knew what to run, or is about to write it down.
-            None if lock.is_some() && is_older_than(&folder, BIRTH) => {
-                let _ = fs::remove_dir_all(&folder);
-            }
-            None => {}
+    for (nonce, folder) in found(folders)? {
+        let lock = lock_of_dead(&folder);
+        if let Some((process, run)) = read(&folder) {
+            runs.push(Running { nonce, run, folder, process, lock });
         }
     }
     runs.sort_by(|a, b| (a.run.started, a.nonce).cmp(&(b.run.started, b.nonce)));
     Ok(runs)
 }
 
+/// Takes away what is left of processes that died before they knew what to run, or after their run was in the log.
+pub fn sweep(repo: &Repo, folders: &Folders) -> Result<(), LogError> {
+    let mut known: HashSet<String> = HashSet::new();
+    for (nonce, folder) in found(folders)? {
+        let name = layout::running_ref(&nonce);
+        if !folder.join("lock").exists() {
+            let _ = File::create(folder.join("lock"));
+        }
+        match lock_of_dead(&folder) {
+            Some(_lock) if read(&folder).is_none() => {
+                remove_ref(repo, &name)?;
+                let _ = fs::remove_dir_all(&folder);
+            }
+            _ => drop(known.insert(name)),
+        }
+    }
+    for (name, _) in repo.list_refs(layout::RUNNING)? {
+        // A claim makes its folder first, so one that was made since the folders were listed has one now.
+        let nonce = name[layout::RUNNING.len()..].parse::<Nonce>();
+        let has_folder = nonce.is_ok_and(|nonce| folder_of(folders, &nonce).exists());
+        if !known.contains(&name) && !has_folder {
+            remove_ref(repo, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_ref(repo: &Repo, name: &str) -> Result<(), LogError> {
+    if repo.read_ref(name)?.is_some() {
+        let edit = RefEdit { name: name.to_owned(), expected: Expected::Any, new: None };
+        repo.update_refs(&[edit], "git exp run")?;
+    }
+    Ok(())
+}
+
+/// The folders of runs.
+fn found(folders: &Folders) -> Result<Vec<(Nonce, PathBuf)>, LogError> {
+    let root = folders.running();
+    let listing = match fs::read_dir(&root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(file_error("list", &root))?,
+    };
+    Ok(listing
+        .filter_map(Result::ok)
+        .filter_map(|found| Some((found.file_name().to_str()?.parse().ok()?, found.path())))
+        .collect())
+}
+
+/// The lock of a run whose process died.
+fn lock_of_dead(folder: &Path) -> Option<File> {
+    let lock = File::open(folder.join("lock")).ok()?;
+    lock.try_lock().ok().map(|()| lock)
+}
+
 fn read(folder: &Path) -> Option<(u32, Run)> {
     let stored: Stored = serde_json::from_slice(&fs::read(description(folder)).ok()?).ok()?;
     Some((stored.process, decode_run(stored.run).ok()?))
-}
-
-fn is_older_than(path: &Path, age: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|data| data.modified());
-    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > age))
 }

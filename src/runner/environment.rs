@@ -201,7 +201,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let environment: Vec<(OsString, OsString)> =
             environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let variables: Vec<String> = variables.iter().map(|&name| name.to_owned()).collect();
+        let listed = crate::domain::capture::DEFAULT_VARIABLES.iter().chain(variables);
+        let variables: Vec<String> = listed.map(|&name| name.to_owned()).collect();
         Environment::capture(&EnvironmentOptions {
             argv: &["true".into()],
             directory: place.path(),
