@@ -124,7 +124,7 @@ say 'Runs can be picked by metric, parameter, status, label, experiment and time
 run "git exp runs --filter 'experiment ~ WINE and val_loss < 1.06' --sort val_loss"
 
 say 'What differs between the two: configuration, code, inputs, environment and metrics.'
-run 'git exp diff WINE-001 WINE-002'
+run 'git exp diff -p WINE-001 WINE-002'
 
 say 'One experiment in full.'
 run 'git exp show WINE-002'

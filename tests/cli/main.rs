@@ -4,6 +4,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod documents;
 mod help;
 mod repositories;
 mod survival;

@@ -1,0 +1,86 @@
+//! The documents: what they show must work.
+
+use std::fs;
+use std::path::Path;
+
+use git_exp::domain::filter::{Expression, Moment};
+
+use crate::lab::TestLab;
+
+fn document(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read `{}`: {error}", path.display()))
+}
+
+/// The text of each block that is fenced as `language`.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<String> = None;
+    for line in document.lines() {
+        match &mut open {
+            Some(_) if line == "```" => blocks.extend(open.take()),
+            Some(block) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            None if line == format!("```{language}") => open = Some(String::new()),
+            None => {}
+        }
+    }
+    assert!(!blocks.is_empty(), "there is no block of {language}");
+    blocks
+}
+
+#[test]
+fn every_command_of_the_tutorial_works() {
+    let lab = TestLab::without_repository();
+    let script = blocks(&document("docs/tutorial.md"), "sh").concat();
+    let output = lab.command(["sh", "-eux", "-c", &script]).output().expect("there is a shell");
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{told}\n{said}");
+    for expected in ["it exited with 3", "refused", "LINE-002", "all is well"] {
+        assert!(told.contains(expected), "`{expected}` is missing from:\n{told}\n{said}");
+    }
+}
+
+#[test]
+fn the_reference_of_the_configuration_is_a_configuration() {
+    for block in blocks(&document("docs/reference/exp.toml.md"), "toml") {
+        if let Err(error) = git_exp::config::parse(&block, "docs/reference/exp.toml.md") {
+            panic!("{error}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn every_filter_of_the_reference_can_be_read() {
+    let moment = Moment { now: "2026-11-21T12:00:00Z".parse().unwrap(), zone: jiff::tz::TimeZone::UTC };
+    for line in blocks(&document("docs/reference/filters.md"), "text").concat().lines() {
+        if let Err(error) = Expression::parse(line, &moment) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let link = regex::Regex::new(r"\]\(([^)#: ]+)(?:#[^)]*)?\)").unwrap();
+    let mut documents = vec![root.to_path_buf(), root.join("docs")];
+    documents.extend(["docs/design", "docs/reference"].map(|folder| root.join(folder)));
+    let mut broken = Vec::new();
+    for folder in documents {
+        for item in fs::read_dir(&folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            for found in link.captures_iter(&fs::read_to_string(&path).unwrap()) {
+                if !folder.join(&found[1]).exists() {
+                    broken.push(format!("{}: {}", path.display(), &found[1]));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
