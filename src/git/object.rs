@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gix::objs::Write as _;
 
@@ -92,6 +93,13 @@ pub struct TreeEntry {
     pub oid: Oid,
 }
 
+/// How often an object is written again whose folder a prune took away.
+const WRITE_TRIES: u64 = 40;
+
+fn is_not_found(error: &gix::Error) -> bool {
+    format!("{error:#} {error:?}").contains("No such file or directory")
+}
+
 /// The mode of a folder.
 pub const FOLDER: u32 = 0o040_000;
 /// The mode of a file.
@@ -151,10 +159,18 @@ impl Repo {
         }
         // Past the look-up that gix makes first: it may know the object from a pack that is about to go.
         let store = self.loose_store();
-        store
-            .write_buf_with_known_id(kind.to_gix(), bytes, oid.0)
-            .map(Oid)
-            .map_err(|error| GitError::Write(error.into()))
+        let mut tries = 0;
+        loop {
+            match store.write_buf_with_known_id(kind.to_gix(), bytes, oid.0) {
+                Ok(oid) => return Ok(Oid(oid)),
+                // A prune takes empty folders away, also the one that the file is about to be moved into.
+                Err(error) if tries < WRITE_TRIES && is_not_found(&error) => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(tries));
+                }
+                Err(error) => return Err(GitError::Write(error.into())),
+            }
+        }
     }
 
     fn loose_store(&self) -> gix::odb::loose::Store {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::entry::{Draft, encode};
 use super::error::{LogError, file_error};
-use super::journal::{self, NewObject};
+use super::journal::{self, Durability, NewObject};
 use super::layout::{self, Folders};
 use super::message;
 use crate::domain::bytes::OsBytes;
@@ -192,7 +192,7 @@ fn try_append(
     let commit = stamp.commit(repo, objects, tree, vec![begin], chains.log, message::of(entry))?;
     edit(layout::log_ref(writer), chains.log, commit);
 
-    let journal = journal::write(&folders.journal(), &entry.id, objects)?;
+    let journal = journal::write(&folders.journal(), &entry.id.to_hex(), objects, Durability::Synced)?;
     let moved = objects
         .iter()
         .try_for_each(|object| repo.write_object(object.kind, &object.bytes).map(drop))

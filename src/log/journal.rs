@@ -16,17 +16,16 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::error::{LogError, file_error};
-use crate::domain::id::EntryId;
 use crate::git::{ObjectKind, Oid, Repo};
 
 /// How long a process that looks at refs and then deletes objects may take.
 const SETTLING: Duration = Duration::from_secs(15 * 60);
 /// How many files there may be before those that have settled are taken away.
-const CROWDED: usize = 64;
+const CROWDED: usize = 128;
 /// How many files there may be at all.
 const FULL: usize = 2048;
-/// How many of the newest entries are looked after on every append.
-const LOOKED_AFTER: usize = 8;
+/// How many of the newest files are looked after on every append.
+const LOOKED_AFTER: usize = 16;
 
 /// An object that is to be written.
 #[derive(Clone, Debug)]
@@ -41,9 +40,23 @@ struct Header {
     objects: Vec<(String, String, usize)>,
 }
 
-/// Writes the file that makes `objects` durable.
-pub(super) fn write(folder: &Path, entry: &EntryId, objects: &[NewObject]) -> Result<PathBuf, LogError> {
-    let path = folder.join(entry.to_hex());
+/// Whether a journal file has to survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// It has: an entry is reported as recorded because of it.
+    Synced,
+    /// It has not: what it holds can be made again from the log.
+    Unsynced,
+}
+
+/// Writes a file that holds `objects`, under a name of its own.
+pub(super) fn write(
+    folder: &Path,
+    name: &str,
+    objects: &[NewObject],
+    durability: Durability,
+) -> Result<PathBuf, LogError> {
+    let path = folder.join(name);
     let header = Header {
         objects: objects
             .iter()
@@ -66,6 +79,9 @@ pub(super) fn write(folder: &Path, entry: &EntryId, objects: &[NewObject]) -> Re
             created => created?,
         };
         file.write_all(&bytes)?;
+        if durability == Durability::Unsynced {
+            return Ok(());
+        }
         file.sync_all()?;
         // The name of a new file is only safe once its folder is.
         File::open(folder)?.sync_all()

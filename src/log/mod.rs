@@ -32,6 +32,9 @@ use crate::git::{Oid, Repo};
 /// The configuration key that names this clone's writer.
 const WRITER_KEY: &str = "exp.writer";
 
+/// How often the journal is asked for objects that a prune took, before an append gives up.
+const HEALINGS: u32 = 10;
+
 /// The log of one repository: all writers' entries, and the views of them.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -81,8 +84,20 @@ impl Log {
     /// The notes view follows; where it cannot be written the entry stands all the same, and `fsck` tells.
     pub fn append(&self, writer: &Writer, request: Request) -> Result<Appended, LogError> {
         let lock = Lock::take(&self.folders)?;
-        let appended = append::append(&self.repo, &self.folders, &lock, writer, request)?;
-        let _ = notes::add(&self.repo, &lock, &appended.entry);
+        let mut tries = 0;
+        let appended = loop {
+            match append::append(&self.repo, &self.folders, &lock, writer, request.clone()) {
+                // A prune that looked at the refs before they last moved took what the new entry stands on.
+                Err(LogError::Git(error)) if error.is_missing() && tries < HEALINGS => {
+                    self.heal()?;
+                    tries += 1;
+                }
+                result => break result?,
+            }
+        };
+        if notes::add(&self.repo, &self.folders, &lock, &appended.entry).is_err() && self.heal().is_ok() {
+            let _ = notes::add(&self.repo, &self.folders, &lock, &appended.entry);
+        }
         let _ = journal::tend(&self.repo, &self.folders.journal());
         Ok(appended)
     }
@@ -242,12 +257,13 @@ impl Log {
     /// Renders the notes on every commit anew where they are not what the log says; says how many there were.
     pub fn repair_notes(&self, index: &mut Index) -> Result<usize, LogError> {
         let lock = Lock::take(&self.folders)?;
+        notes::forget_torn(&self.repo, &lock)?;
         let rows = self.rows_of(index, |kind| kind == "run")?;
         let entries = self.entries(index, &rows)?;
         let wanted = notes::fold(entries.iter().filter(|entry| matches!(entry.body, Body::Run(_))));
         let stale = notes::stale(&self.repo, &wanted)?;
         if let (Some(latest), false) = (entries.last(), stale.is_empty()) {
-            notes::rewrite(&self.repo, &lock, latest, &wanted, &stale)?;
+            notes::rewrite(&self.repo, &self.folders, &lock, latest, &wanted, &stale)?;
         }
         Ok(stale.len())
     }

@@ -8,13 +8,14 @@ use std::fmt::Write as _;
 
 use super::append::{Lock, oid};
 use super::error::LogError;
-use super::layout::NOTES;
+use super::journal::{self, Durability, NewObject};
+use super::layout::{Folders, NOTES};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::ObjectName;
 use crate::domain::metric::{BUILT_IN, Value};
 use crate::domain::number::significant;
 use crate::domain::run::{Run, Status};
-use crate::git::{Expected, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
+use crate::git::{Expected, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
 
 /// How many runs of one experiment have a line each on one commit.
 const LINES: usize = 50;
@@ -148,10 +149,10 @@ fn short(value: &Value) -> Option<String> {
 }
 
 /// Takes the run of `entry` into the notes, with the lock held.
-pub(super) fn add(repo: &Repo, _lock: &Lock, entry: &Entry) -> Result<(), LogError> {
+pub(super) fn add(repo: &Repo, folders: &Folders, _lock: &Lock, entry: &Entry) -> Result<(), LogError> {
     let Body::Run(run) = &entry.body else { return Ok(()) };
     let commit = oid(commit_of(run));
-    change(repo, entry, |tip| {
+    change(repo, folders, entry, |tip| {
         let mut note = match note_on(repo, tip, commit)? {
             Some(text) => Note::parse(&text).unwrap_or_default(),
             None => Note::default(),
@@ -200,6 +201,7 @@ type Texts = Vec<(Oid, Option<String>)>;
 /// Replaces the notes on the commits that `texts` names, from whatever the notes are when the ref is moved.
 fn change(
     repo: &Repo,
+    folders: &Folders,
     because: &Entry,
     texts: impl Fn(Option<Oid>) -> Result<Texts, LogError>,
 ) -> Result<(), LogError> {
@@ -210,6 +212,7 @@ fn change(
             None => None,
         };
         let mut edits: Vec<(Vec<u8>, Option<(u32, Oid)>)> = Vec::new();
+        let mut objects = Vec::new();
         for (commit, text) in texts(tip)? {
             let known = match root {
                 Some(root) => find(repo, root, &commit.to_hex(), &mut Vec::new())?,
@@ -217,7 +220,11 @@ fn change(
             };
             let path = known.map_or_else(|| place(commit), |(_, path)| path);
             let blob = match text {
-                Some(text) => Some((0o100_644, repo.write_object(ObjectKind::Blob, text.as_bytes())?)),
+                Some(text) => {
+                    let oid = repo.write_object(ObjectKind::Blob, text.as_bytes())?;
+                    objects.push(NewObject { kind: ObjectKind::Blob, oid, bytes: text.into_bytes() });
+                    Some((0o100_644, oid))
+                }
                 None => None,
             };
             edits.push((path, blob));
@@ -239,7 +246,15 @@ fn change(
             committer: signature,
             message: b"results of git exp\n".to_vec(),
         });
-        let commit = repo.write_object(ObjectKind::Commit, &commit)?;
+        let bytes = commit;
+        let commit = repo.write_object(ObjectKind::Commit, &bytes)?;
+        objects.push(NewObject { kind: ObjectKind::Commit, oid: commit, bytes });
+        for (path, _) in &edits {
+            add_trees(repo, tree, path, &mut objects)?;
+        }
+        // Against a prune that looked at the refs before this one moves, and deletes after.
+        let name = format!("notes-{}", because.id.to_hex());
+        journal::write(&folders.journal(), &name, &objects, Durability::Unsynced)?;
         let edit = RefEdit {
             name: NOTES.to_owned(),
             expected: tip.map_or(Expected::Absent, Expected::Is),
@@ -251,6 +266,23 @@ fn change(
         }
     }
     Err(LogError::Contended(NOTES.to_owned()))
+}
+
+/// Adds the trees on the way from `tree` to the file at `path`.
+fn add_trees(repo: &Repo, tree: Oid, path: &[u8], objects: &mut Vec<NewObject>) -> Result<(), LogError> {
+    let mut at = tree;
+    let mut parts = path.split(|&byte| byte == b'/');
+    loop {
+        if !objects.iter().any(|object| object.oid == at) {
+            let (kind, bytes) = repo.read_object(at)?;
+            objects.push(NewObject { kind, oid: at, bytes });
+        }
+        let Some(part) = parts.next() else { return Ok(()) };
+        match repo.read_tree(at)?.into_iter().find(|row| row.name == part && row.mode == FOLDER) {
+            Some(row) => at = row.oid,
+            None => return Ok(()),
+        }
+    }
 }
 
 /// The notes that `entries` come to, by commit.
@@ -269,22 +301,58 @@ pub fn stale(repo: &Repo, wanted: &BTreeMap<ObjectName, Note>) -> Result<Vec<Obj
     let tip = repo.read_ref(NOTES)?;
     let mut stale = Vec::new();
     for (commit, note) in wanted {
-        if note_on(repo, tip, oid(commit))?.as_deref() != Some(note.render().as_str()) {
+        let is_kept = match note_on(repo, tip, oid(commit)) {
+            Ok(text) => text.as_deref() == Some(note.render().as_str()),
+            // Taken by a prune: as good as not there.
+            Err(LogError::Git(error)) if error.is_missing() => false,
+            Err(error) => return Err(error),
+        };
+        if !is_kept {
             stale.push(commit.clone());
         }
     }
     Ok(stale)
 }
 
+/// Whether everything that the notes ref holds is there.
+fn is_whole(repo: &Repo) -> Result<bool, LogError> {
+    fn has(repo: &Repo, tree: Oid) -> bool {
+        repo.read_tree(tree).is_ok_and(|rows| {
+            rows.iter()
+                .all(|row| if row.mode == FOLDER { has(repo, row.oid) } else { repo.has_object(row.oid) })
+        })
+    }
+    let mut at = repo.read_ref(NOTES)?;
+    while let Some(commit) = at {
+        match repo.read_commit(commit) {
+            Ok(commit) if has(repo, commit.tree) => at = commit.parents.first().copied(),
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Forgets notes of which something is missing, so that they can be written anew; with the lock held.
+pub(super) fn forget_torn(repo: &Repo, _lock: &Lock) -> Result<(), LogError> {
+    if !is_whole(repo)? {
+        repo.update_refs(
+            &[RefEdit { name: NOTES.to_owned(), expected: Expected::Any, new: None }],
+            "git exp fsck",
+        )?;
+    }
+    Ok(())
+}
+
 /// Writes the notes on `commits` anew, with the lock held; `because` signs the change.
 pub(super) fn rewrite(
     repo: &Repo,
+    folders: &Folders,
     _lock: &Lock,
     because: &Entry,
     wanted: &BTreeMap<ObjectName, Note>,
     commits: &[ObjectName],
 ) -> Result<(), LogError> {
-    change(repo, because, |_| {
+    change(repo, folders, because, |_| {
         Ok(commits.iter().map(|commit| (oid(commit), wanted.get(commit).map(Note::render))).collect())
     })
 }

@@ -109,7 +109,11 @@ impl Running {
         // The description goes first: a folder without one is nobody's run.
         let path = description(&self.folder);
         fs::remove_file(&path).map_err(file_error("remove", &path))?;
-        fs::remove_dir_all(&self.folder).map_err(file_error("remove", &self.folder))
+        match fs::remove_dir_all(&self.folder) {
+            // Another process swept it away.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(file_error("remove", &self.folder)),
+        }
     }
 
     /// Whether its process is still there.
@@ -137,7 +141,8 @@ pub fn sweep(repo: &Repo, folders: &Folders) -> Result<(), LogError> {
     for (nonce, folder) in found(folders)? {
         let name = layout::running_ref(&nonce);
         if !folder.join("lock").exists() {
-            let _ = File::create(folder.join("lock"));
+            // Only an empty one goes: its process died, or makes it again before it goes on.
+            let _ = fs::remove_dir(&folder);
         }
         match lock_of_dead(&folder) {
             Some(_lock) if read(&folder).is_none() => {

@@ -35,6 +35,12 @@ fn noted(lab: &TestLab) -> u64 {
 
 #[track_caller]
 fn assert_sound(lab: &TestLab) {
+    // Git's own maintenance may have been started; what it packs is found missing by a check that began before.
+    wait_for("Git's maintenance to end", || {
+        ["gc.pid", "gc.pid.lock", "objects/maintenance.lock"]
+            .iter()
+            .all(|lock| !lab.path().join(".git").join(lock).exists())
+    });
     let complaints = lab.git(["fsck", "--strict", "--no-dangling", "--no-progress"]);
     assert_eq!(complaints, "");
     let report = lab.exp_json(["fsck"]);
@@ -83,19 +89,23 @@ fn sixteen_processes_lose_no_run() {
 #[test]
 fn sixteen_processes_lose_no_run_while_git_prunes_all_the_while() {
     let lab = TestLab::with_commit();
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let reported = thread::scope(|scope| {
-        let pruner = scope.spawn(|| {
+        let lab = &lab;
+        let pruner = scope.spawn(move || {
             let mut rounds = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            // Until the other end is dropped, by the end of the test or by its failure.
+            while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
                 // It may find objects missing that were pruned a moment before; the journal has them.
                 let _ = lab.command(["git", "gc", "--quiet", "--prune=now"]).output();
                 rounds += 1;
             }
             rounds
         });
-        let reported = record_at_once(&lab);
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        let reported = {
+            let _stop = stop;
+            record_at_once(lab)
+        };
         assert!(pruner.join().expect("the pruner ends") > 0);
         reported
     });
@@ -229,7 +239,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
         status=0; said=$(git exp run -- true 2>&1) || status=$?; echo status $status
         rm ../fill; echo "$said"; git exp fsck; git exp runs --json | wc -l; git fsck --strict --no-dangling"#;
     let Some(output) = with_small_disk(&lab, "4m", script) else { return };
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("status 125"), "{text}");
     assert!(text.contains("No space left") || text.contains("disk is full"), "{text}");
     assert!(text.contains("all is well"), "{text}");
@@ -243,7 +254,8 @@ fn a_read_only_repository_is_read_and_nothing_else() {
         git exp runs --json | wc -l
         status=0; git exp note 20261121-scratch hello || status=$?; echo status $status";
     let Some(output) = with_small_disk(&lab, "8m", script) else { return };
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("status 3"), "{text}");
     assert!(text.contains("Read-only") || text.contains("read-only"), "{text}");
     assert!(text.starts_with('1'), "{text}");
