@@ -2,6 +2,7 @@
 //!
 //! `make bench` prints the table that `docs/benchmarks.md` keeps. The two sides of a row run in turn, so that a machine
 //! whose speed drifts slows both; the ratio is that of the medians.
+#![expect(clippy::disallowed_methods, reason = "a benchmark starts programs and looks at the clock")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

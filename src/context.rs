@@ -1,4 +1,8 @@
 //! All that a command knows of the world: the repository and its log, the configuration, the clock, the output.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an adapter: what commands know of the world comes through it"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -1,4 +1,5 @@
 //! `git exp archive`
+#![expect(clippy::disallowed_methods, reason = "tells where paths really lead")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! `git exp brief`
+#![expect(clippy::disallowed_methods, reason = "starts the editor and reads what it wrote")]
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
 //! Services that a run needs, checked before it starts.
+#![expect(clippy::disallowed_methods, reason = "starts the check of a needed service")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

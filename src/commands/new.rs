@@ -1,4 +1,5 @@
 //! `git exp new`
+#![expect(clippy::disallowed_methods, reason = "links and copies files into a worktree")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -175,14 +176,13 @@ fn reserve(
         return Err(Error::request("`scratch` is the name of a day's runs without a brief")
             .hint("choose another name"));
     }
-    let mut number = prefix.map_or(1, |prefix| state.next_number(prefix));
-    for _ in 0..10_000 {
+    let first = prefix.map_or(1, |prefix| state.next_number(prefix));
+    for number in (first..).take(10_000) {
         let id = match prefix {
             Some(prefix) => prefix.numbered(number),
             None if number == 1 => dated.clone(),
             None => format!("{dated}-{number}").parse()?,
         };
-        number += 1;
         if !state.find(id.as_str()).is_empty() || is_taken(context, &id)? {
             continue;
         }

@@ -1,4 +1,5 @@
 //! `git exp run`
+#![expect(clippy::disallowed_methods, reason = "writes what a command is given into its folder")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;

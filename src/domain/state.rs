@@ -42,10 +42,13 @@ pub struct ExperimentState {
     /// What its runs came to.
     pub runs: Tally,
     /// The notes about it, oldest first.
-    pub notes: Vec<(EntryId, Timestamp, Note)>,
+    pub notes: Vec<NoteOf>,
     /// Whether another experiment has the same alias, so that this one is told apart by its writer.
     pub shares_alias: bool,
 }
+
+/// A note, with its entry and its time.
+pub type NoteOf = (EntryId, Timestamp, Note);
 
 /// What was registered of an experiment.
 #[derive(Clone, Debug)]
@@ -156,7 +159,7 @@ impl State {
             known.current_time = entry.time;
         }
 
-        let mut notes: HashMap<(String, Option<EntryId>), Vec<(EntryId, Timestamp, Note)>> = HashMap::new();
+        let mut notes: HashMap<(String, Option<EntryId>), Vec<NoteOf>> = HashMap::new();
         for entry in entries {
             if let Body::Note(note) = &entry.body
                 && let Some(experiment) = &note.experiment

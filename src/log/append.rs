@@ -355,9 +355,9 @@ fn kept_commits(
             _ => None,
         };
         if earlier.is_none() {
-            kept.extend(first.map(|oid| oid.to_hex()));
+            kept.extend(first.map(Oid::to_hex));
         }
-        kept.extend(parents.map(|oid| oid.to_hex()));
+        kept.extend(parents.map(Oid::to_hex));
         at = earlier;
     }
     let mut text: String = kept.iter().map(|commit| format!("{commit}\n")).collect();

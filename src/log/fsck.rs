@@ -115,7 +115,7 @@ fn check_log(
             }
             _ => {}
         }
-        check_files(repo, &it.entry, trees.as_ref(), report)?;
+        check_files(repo, &it.entry, trees.as_ref(), report);
         if let Body::Run(run) = &it.entry.body {
             let commit = Oid::from_hex(run.code.commit.as_str());
             let is_kept = commit.is_some_and(|commit| {
@@ -159,22 +159,17 @@ fn code_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
     Ok(Some(commits))
 }
 
-fn check_files(
-    repo: &Repo,
-    entry: &Entry,
-    trees: Option<&HashSet<Oid>>,
-    report: &mut Report,
-) -> Result<(), LogError> {
-    let Some(list) = &entry.files else { return Ok(()) };
+fn check_files(repo: &Repo, entry: &Entry, trees: Option<&HashSet<Oid>>, report: &mut Report) {
+    let Some(list) = &entry.files else { return };
     let id = entry.id.to_hex();
     let Some(tree) = Oid::from_hex(list.tree.as_str()) else {
         report.add(id, format!("`{}` names no tree of this repository", list.tree), false);
-        return Ok(());
+        return;
     };
     match trees {
         None => {
             report.absent_files += list.files.len() as u64;
-            return Ok(());
+            return;
         }
         Some(trees) if !trees.contains(&tree) => {
             report.add(id.clone(), format!("its files {tree} are not in the data chain"), false);
@@ -194,11 +189,10 @@ fn check_files(
             Ok(Some(_)) => report.files += 1,
             Ok(None) => report.add(id.clone(), format!("its file `{}` is not in its tree", file.name), false),
             Err(error) => {
-                report.add(id.clone(), format!("its file `{}` cannot be read: {error}", file.name), false)
+                report.add(id.clone(), format!("its file `{}` cannot be read: {error}", file.name), false);
             }
         }
     }
-    Ok(())
 }
 
 fn check_index(log: &Log, seen: &HashMap<EntryId, Entry>, report: &mut Report) -> Result<(), LogError> {

@@ -19,7 +19,7 @@ use super::error::{LogError, file_error};
 use crate::git::{ObjectKind, Oid, Repo};
 
 /// How long a process that looks at refs and then deletes objects may take.
-const SETTLING: Duration = Duration::from_secs(15 * 60);
+const SETTLING: Duration = Duration::from_mins(15);
 /// How many files there may be before those that have settled are taken away.
 const CROWDED: usize = 128;
 /// How many files there may be at all.

@@ -79,10 +79,10 @@ fn subject(entry: &Entry) -> String {
 /// `text` on one line of at most `limit` characters, without anything that a terminal would act on.
 fn one_line(text: &str, limit: usize) -> String {
     let mut line = String::new();
-    let mut length = 0;
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for character in words.chars() {
-        if length == limit - 1 && words.chars().count() > limit {
+    let is_long = words.chars().count() > limit;
+    for (length, character) in words.chars().enumerate() {
+        if is_long && length == limit - 1 {
             line.push('…');
             break;
         }
@@ -91,7 +91,6 @@ fn one_line(text: &str, limit: usize) -> String {
         } else {
             character
         });
-        length += 1;
     }
     line
 }

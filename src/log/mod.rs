@@ -1,4 +1,5 @@
 //! The log: entries to bytes to commits and back, and every view that is folded from them.
+#![expect(clippy::disallowed_methods, reason = "an adapter: it keeps the files below `.git/exp`")]
 
 mod append;
 pub mod entry;

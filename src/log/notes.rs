@@ -15,7 +15,7 @@ use crate::domain::id::ObjectName;
 use crate::domain::metric::{BUILT_IN, Value};
 use crate::domain::number::significant;
 use crate::domain::run::{Run, Status};
-use crate::git::{Expected, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
+use crate::git::{Expected, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEdit};
 
 /// How many runs of one experiment have a line each on one commit.
 const LINES: usize = 50;
@@ -211,7 +211,7 @@ fn change(
             Some(tip) => Some(repo.read_commit(tip)?.tree),
             None => None,
         };
-        let mut edits: Vec<(Vec<u8>, Option<(u32, Oid)>)> = Vec::new();
+        let mut edits: Vec<TreeEdit> = Vec::new();
         let mut objects = Vec::new();
         for (commit, text) in texts(tip)? {
             let known = match root {

@@ -131,7 +131,7 @@ pub fn list(folders: &Folders) -> Result<Vec<Running>, LogError> {
             runs.push(Running { nonce, run, folder, process, lock });
         }
     }
-    runs.sort_by(|a, b| (a.run.started, a.nonce).cmp(&(b.run.started, b.nonce)));
+    runs.sort_by_key(|run| (run.run.started, run.nonce));
     Ok(runs)
 }
 

@@ -164,6 +164,7 @@ impl<'de> Deserialize<'de> for Whole {
 }
 
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "a topic names itself in `topic`")]
 pub struct Topic {
     pub topic: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

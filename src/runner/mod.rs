@@ -11,6 +11,7 @@
 //! | `environment`, `hardware`, `accelerator`, `language` | what it ran on and with |
 //! | `artifacts` | the files it left |
 //! | `redact`, `secret_name` | what is secret, and how it is kept out |
+#![expect(clippy::disallowed_methods, reason = "an adapter: it starts processes and reads the machine")]
 
 mod accelerator;
 mod artifacts;

@@ -8,6 +8,7 @@ pub mod query;
 pub mod rows;
 pub mod segment;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
@@ -185,10 +186,11 @@ impl Index {
         let mut columns: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         rows.iter()
             .map(|row| {
-                if !columns.contains_key(&row.segment) {
-                    columns.insert(row.segment, self.segments[row.segment].blobs()?);
-                }
-                object_at(&columns[&row.segment], row.row, self.object_length)
+                let column = match columns.entry(row.segment) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(self.segments[row.segment].blobs()?),
+                };
+                object_at(column, row.row, self.object_length)
             })
             .collect()
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::{MISSING, Numbers, Rows, Texts};
 
 const MAGIC: &[u8; 8] = b"gitexpi1";
-const PREAMBLE: u64 = 8 + 8 + 32;
+const PREAMBLE: usize = 8 + 8 + 32;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
@@ -87,7 +87,7 @@ impl Segment {
     /// Opens a file of rows.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        let mut preamble = [0; PREAMBLE as usize];
+        let mut preamble = [0; PREAMBLE];
         file.read_exact(&mut preamble)?;
         let length = u64::from_le_bytes(preamble[8..16].try_into().expect("eight bytes"));
         if &preamble[..8] != MAGIC || length > file.metadata()?.len() {
@@ -100,7 +100,7 @@ impl Segment {
         }
         let header: Header =
             serde_json::from_slice(&header).map_err(|_| damaged("its header cannot be read"))?;
-        Ok(Self::Stored(Stored { file, header, body: PREAMBLE + length }))
+        Ok(Self::Stored(Stored { file, header, body: PREAMBLE as u64 + length }))
     }
 
     /// How many rows there are.
