@@ -4,7 +4,10 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod bad_input;
 mod documents;
 mod help;
 mod repositories;
+mod run;
+mod secrets;
 mod survival;

@@ -1,0 +1,238 @@
+//! Stored formats: what was written once is read for ever, and written the same way by every later version.
+//!
+//! The files under `data/` are never changed. A new version of a format gets a file of its own beside them.
+#![allow(clippy::disallowed_methods, reason = "tests look at files")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use git_exp::domain::brief::{Brief, Budget};
+use git_exp::domain::bytes::OsBytes;
+use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
+use git_exp::domain::id::{EntryId, Nonce, Writer};
+use git_exp::domain::metric::{Better, Kind, Value};
+use git_exp::domain::run::{
+    Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated,
+};
+use git_exp::domain::topic::Topic;
+use git_exp::log::entry::{Draft, decode, encode};
+use git_exp::log::message;
+
+fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "formats", "data", name].iter().collect()
+}
+
+fn draft(body: Body) -> (Draft, Option<FileList>) {
+    let draft = Draft {
+        writer: "00c0ffee00c0".parse().expect("a writer"),
+        nonce: Nonce([7; 16]),
+        time: "2026-11-21T12:00:00.123456Z".parse().expect("a time"),
+        by: Identity { name: "Ada Lovelace".to_owned(), email: "ada@example.org".to_owned() },
+        replaces: vec![EntryId([1; 32])],
+        answers: Some(EntryId([2; 32])),
+        body,
+    };
+    let files = FileList {
+        tree: "0123456789012345678901234567890123456789".parse().expect("a tree"),
+        files: vec![FileEntry { name: OsBytes(b"out/caf\xe9".to_vec()), bytes: 12, blake3: "ab".repeat(32) }],
+    };
+    (draft, Some(files))
+}
+
+fn run() -> Run {
+    let object = |digit: char| digit.to_string().repeat(40).parse().expect("an object");
+    let value = |value: f64| Value { value: Some(value), points: 1, ..Value::default() };
+    Run {
+        membership: Membership {
+            experiment: "MOE-HC-001".parse().expect("an ID"),
+            registration: Some(EntryId([3; 32])),
+            brief: Some(EntryId([4; 32])),
+        },
+        status: Status::Diverged,
+        exit: Exit::Code(0),
+        reason: Some("a metric is not finite".to_owned()),
+        argv: vec!["python".into(), OsBytes(vec![0xff, 0x00, 0x41])],
+        directory: "sub".into(),
+        code: Code {
+            commit: object('a'),
+            tree: object('b'),
+            base: Some(object('c')),
+            branch: Some("exp/MOE-HC-001".to_owned()),
+            inexact: vec!["`.env` was left out: its name is that of a secret".to_owned()],
+            others: BTreeMap::from([("library".to_owned(), "d".repeat(40))]),
+        },
+        group: Nonce([8; 16]),
+        trial: 2,
+        trials: 5,
+        seed: Some(u64::MAX),
+        params: BTreeMap::from([("lr".to_owned(), "3e-4".to_owned())]),
+        changed_params: BTreeMap::from([("lr".to_owned(), "1e-4".to_owned())]),
+        label: Some("warm".to_owned()),
+        started: "2026-11-21T11:58:00Z".parse().expect("a time"),
+        wall_seconds: 119.5,
+        metrics: BTreeMap::from([
+            ("nan".to_owned(), value(f64::NAN)),
+            ("infinite".to_owned(), value(f64::NEG_INFINITY)),
+            ("tiny".to_owned(), value(5e-324)),
+            ("whole".to_owned(), value(3.0)),
+            (
+                "step_time".to_owned(),
+                Value {
+                    value: None,
+                    cases: BTreeMap::from([("b8s4096".to_owned(), 12.25)]),
+                    unit: Some("ms".to_owned()),
+                    better: Some(Better::Lower),
+                    kind: Some(Kind::Measured),
+                    points: 40,
+                    definition: Some("0123456789ab".to_owned()),
+                },
+            ),
+        ]),
+        inputs: vec![Input {
+            name: "x".to_owned(),
+            shape: Some("8x1024".to_owned()),
+            dtype: Some("bf16".to_owned()),
+            device: Some("cuda:0".to_owned()),
+            more: BTreeMap::from([("layout".to_owned(), "nhwc".to_owned())]),
+        }],
+        malformed: Malformed { count: 2, examples: vec!["`METRIC` without a value".to_owned()] },
+        hardware: "0123456789abcdef".to_owned(),
+        boot: Some("fedcba9876543210".to_owned()),
+        load: Load { load_average: Some(0.5), accelerator_processes: vec!["python3".to_owned()] },
+        truncated: vec![Truncated { stream: "stdout".to_owned(), bytes: 1 << 30, blake3: "cd".repeat(32) }],
+        large: vec![LargeFile { path: "model.pt".into(), bytes: 1 << 40, blake3: "ef".repeat(32) }],
+        remarks: vec!["renamed".to_owned()],
+    }
+}
+
+fn brief() -> Registration {
+    let criterion = |text: &str| text.parse().expect("a criterion");
+    Registration {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: None,
+        topic: Some("moe".parse().expect("a topic")),
+        from: Some(EntryId([5; 32])),
+        start: Some("e".repeat(40).parse().expect("a commit")),
+        brief: Brief {
+            hypothesis: Some("the loader is the bottleneck".to_owned()),
+            change: Some("prefetch 4 batches".to_owned()),
+            baseline: Some("main".to_owned()),
+            accept: vec![criterion("step_time <= -8%"), criterion("acc >= base - 0.002")],
+            guard: vec![criterion("val_loss <= +0.2%"), criterion("peak <= 3.5")],
+            no_guard: None,
+            trials: Some(5),
+            budget: Budget { wall_seconds: Some(7200.0), accelerator_seconds: None, runs: Some(40) },
+            owner: Some("Ada Lovelace".to_owned()),
+            notes: Some("first of three".to_owned()),
+            dataset: Some("wine 1.0".to_owned()),
+            paths: vec!["src/loader.py".to_owned()],
+        },
+    }
+}
+
+fn topic() -> Topic {
+    let brief = brief().brief;
+    Topic {
+        name: "moe".parse().expect("a topic"),
+        prefix: Some("MOE-HC".parse().expect("a prefix")),
+        goal: Some("halve the step time".to_owned()),
+        accept: brief.accept,
+        guard: brief.guard,
+        budget: brief.budget,
+        baselines: BTreeMap::from([("default".to_owned(), "main".to_owned())]),
+        stop: vec!["3 experiments without improvement".to_owned()],
+        scope: BTreeMap::from([("seeds".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+        links: BTreeMap::from([("paper".to_owned(), "https://example.org/p".to_owned())]),
+    }
+}
+
+fn note() -> Note {
+    Note {
+        experiment: Some("MOE-HC-001".parse().expect("an ID")),
+        registration: Some(EntryId([3; 32])),
+        topic: None,
+        sort: Some(NoteSort::Claim),
+        source: Some("a paper".to_owned()),
+        text: "warm restarts need a longer cycle".to_owned(),
+    }
+}
+
+/// Holds one kind of entry to the file that keeps its bytes.
+#[track_caller]
+fn hold(name: &str, body: Body) {
+    let kept = std::fs::read(path(name)).unwrap_or_default();
+    let (draft, files) = draft(body);
+    let (bytes, entry) = encode(draft, files);
+    // The tool's version stands in every entry, and is the one thing that may differ.
+    let neutral = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).expect("entries are text");
+        text.replace(&format!("\"tool\":\"{}\"", env!("CARGO_PKG_VERSION")), "\"tool\":\"0.1.0\"")
+    };
+    assert_eq!(neutral(&bytes), String::from_utf8_lossy(&kept).trim_end_matches('\n'), "{name}");
+    let writer: Writer = "00000000".parse().expect("a writer");
+    let read = decode(neutral(&bytes).as_bytes(), &writer);
+    assert!(!matches!(read.body, Body::Unreadable { .. }), "{read:?}");
+    // NaN is not itself, so that what was read is compared by what it is written as.
+    let shown = |entry: &Entry| format!("{:?}", (&entry.body, &entry.files, &entry.replaces, &entry.answers));
+    assert_eq!(shown(&read), shown(&entry));
+}
+
+#[test]
+fn a_run_is_stored_as_it_was_in_version_1() {
+    hold("run-1.json", Body::Run(Box::new(run())));
+}
+
+#[test]
+fn a_brief_is_stored_as_it_was_in_version_1() {
+    hold("brief-1.json", Body::Brief(brief()));
+}
+
+#[test]
+fn a_topic_is_stored_as_it_was_in_version_1() {
+    hold("topic-1.json", Body::Topic(topic()));
+}
+
+#[test]
+fn a_note_is_stored_as_it_was_in_version_1() {
+    hold("note-1.json", Body::Note(note()));
+}
+
+#[test]
+fn the_id_of_an_entry_is_the_blake3_of_its_bytes() {
+    let (draft, files) = draft(Body::Note(note()));
+    let (bytes, entry) = encode(draft, files);
+    assert_eq!(entry.id.0, *blake3::hash(&bytes).as_bytes());
+}
+
+#[test]
+fn the_message_of_a_commit_stays_as_it_was() {
+    let kept = std::fs::read(path("run-1.json")).expect("the file is kept");
+    let writer: Writer = "00000000".parse().expect("a writer");
+    let bytes = kept.strip_suffix(b"\n").unwrap_or(&kept);
+    let entry = decode(bytes, &writer);
+    let (id, commit) = (entry.id.to_hex(), "a".repeat(40));
+    let (replaced, answered) = ("01".repeat(32), "02".repeat(32));
+    assert_eq!(
+        message::of(&entry),
+        format!(
+            "run MOE-HC-001 diverged: python \u{fffd}\u{fffd}A\n\nExperiment: MOE-HC-001\nRun: {id}\nStatus: diverged\n\
+             Commit: {commit}\nReplaces: {replaced}\nAnswers: {answered}\n"
+        )
+    );
+}
+
+#[test]
+fn what_this_version_cannot_read_is_told_and_kept() {
+    let writer: Writer = "00c0ffee00c0".parse().expect("a writer");
+    for bytes in [
+        &b"{}"[..],
+        b"",
+        b"\xff\xfe",
+        b"[1,2",
+        br#"{"schema":"git-exp/entry/9","kind":"dream","writer":"00c0ffee00c0","nonce":"07070707070707070707070707070707","time":"2026-11-21T12:00:00Z","by":{"name":"a","email":"b"},"tool":"9","body":{}}"#,
+    ] {
+        let entry = decode(bytes, &writer);
+        assert!(matches!(entry.body, Body::Unreadable { .. }), "{entry:?}");
+        assert_eq!(entry.id.0, *blake3::hash(bytes).as_bytes());
+    }
+}
