@@ -96,7 +96,11 @@ fn shallow_and_partial_clones_work() {
         let directory = lab.path().join(place);
         for words in [&["run", "--", "true"][..], &["runs"], &["fsck"]] {
             let output = lab.exp_command(words).current_dir(&directory).output().expect("git-exp starts");
-            assert!(output.status.success(), "{place} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{place} {words:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
     }
 }
@@ -104,7 +108,8 @@ fn shallow_and_partial_clones_work() {
 /// Everything in the worktree and the index, byte by byte.
 fn everything(lab: &TestLab) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     fn walk(folder: &Path, found: &mut Vec<(std::path::PathBuf, Vec<u8>)>) {
-        let mut items: Vec<_> = fs::read_dir(folder).expect("a folder").map(|item| item.expect("an item").path()).collect();
+        let mut items: Vec<_> =
+            fs::read_dir(folder).expect("a folder").map(|item| item.expect("an item").path()).collect();
         items.sort();
         for path in items {
             if path.ends_with(".git") || path.ends_with(".worktrees") {
@@ -138,7 +143,9 @@ fn staged_changes_index_and_files_stay_byte_for_byte() {
     lab.exp_ok(["run", "--", "true"]);
     lab.exp_ok(["new", "thing", "--hypothesis", "h"]);
     lab.exp_ok(["note", "20261121-thing", "hello"]);
-    for words in [&["runs"][..], &["list"], &["status"], &["log"], &["fsck"], &["show", "20261121-thing"], &["init"]] {
+    for words in
+        [&["runs"][..], &["list"], &["status"], &["log"], &["fsck"], &["show", "20261121-thing"], &["init"]]
+    {
         lab.exp_ok(words);
     }
     lab.exp_ok(["archive", "20261121-thing"]);
@@ -152,7 +159,8 @@ fn staged_changes_index_and_files_stay_byte_for_byte() {
 fn names_that_are_not_text_are_kept() {
     let lab = TestLab::with_commit();
     for name in [&b"caf\xe9.txt"[..], b"two words", b"line\nbreak", b"\"quoted\"", b"tab\there"] {
-        fs::write(lab.path().join(std::ffi::OsStr::from_bytes(name)), name).expect("the file system takes it");
+        fs::write(lab.path().join(std::ffi::OsStr::from_bytes(name)), name)
+            .expect("the file system takes it");
     }
     lab.exp_ok(["run", "--", "true"]);
     let commit = only_run(&lab)["commit"].as_str().expect("a commit").to_owned();
@@ -173,7 +181,12 @@ fn assume_unchanged_filters_and_secrets_make_a_run_inexact_and_are_told() {
     lab.write("lines.txt", "one\r\ntwo\r\n");
     lab.write(".env", "KEY=value\n");
     let said = lab.exp(["run", "--", "true"]);
-    for words in ["`hidden` is marked as unchanged", "`word.up` is stored as a filter", "`lines.txt` is stored", "`.env` was left out"] {
+    for words in [
+        "`hidden` is marked as unchanged",
+        "`word.up` is stored as a filter",
+        "`lines.txt` is stored",
+        "`.env` was left out",
+    ] {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     let run = only_run(&lab);
@@ -216,7 +229,13 @@ fn replace_refs_change_nothing_of_what_was_recorded() {
 #[test]
 fn a_repository_among_the_artifacts_is_kept_under_another_name() {
     let lab = TestLab::with_commit();
-    lab.exp_ok(["run", "--", "sh", "-c", "cd \"$GIT_EXP_OUT\" && mkdir -p model/.git && echo x > model/.git/config && echo y > 'a b'"]);
+    lab.exp_ok([
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "cd \"$GIT_EXP_OUT\" && mkdir -p model/.git && echo x > model/.git/config && echo y > 'a b'",
+    ]);
     let run = only_run(&lab);
     let id = run["run"].as_str().expect("an ID");
     let files = lab.exp_ok(["show", id, "--files"]);

@@ -229,7 +229,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
         status=0; said=$(git exp run -- true 2>&1) || status=$?; echo status $status
         rm ../fill; echo "$said"; git exp fsck; git exp runs --json | wc -l; git fsck --strict --no-dangling"#;
     let Some(output) = with_small_disk(&lab, "4m", script) else { return };
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("status 125"), "{text}");
     assert!(text.contains("No space left") || text.contains("disk is full"), "{text}");
     assert!(text.contains("all is well"), "{text}");
@@ -243,7 +244,8 @@ fn a_read_only_repository_is_read_and_nothing_else() {
         git exp runs --json | wc -l
         status=0; git exp note 20261121-scratch hello || status=$?; echo status $status";
     let Some(output) = with_small_disk(&lab, "8m", script) else { return };
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("status 3"), "{text}");
     assert!(text.contains("Read-only") || text.contains("read-only"), "{text}");
     assert!(text.starts_with('1'), "{text}");
