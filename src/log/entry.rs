@@ -474,3 +474,33 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
         remarks: run.remarks,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::difference::tests::a_run;
+
+    fn stored(run: &Run) -> String {
+        serde_json::to_string(&encode_run(run)).expect("a run holds nothing that JSON cannot")
+    }
+
+    #[test]
+    fn the_pair_of_a_run_survives() {
+        let pair = Pair { number: 3, side: PairSide::Candidate, first: true };
+        let run = Run { pair: Some(pair), ..a_run() };
+        let text = stored(&run);
+        assert!(text.ends_with(r#""pair":{"number":3,"side":"candidate","first":true}}"#), "{text}");
+        let read =
+            decode_run(serde_json::from_str(&text).expect("it was just written")).expect("it is a run");
+        assert_eq!(read, run);
+    }
+
+    #[test]
+    fn a_run_outside_of_pairs_is_stored_as_before_there_were_any() {
+        let text = stored(&a_run());
+        assert!(!text.contains("pair"), "{text}");
+        let read =
+            decode_run(serde_json::from_str(&text).expect("it was just written")).expect("it is a run");
+        assert_eq!(read.pair, None);
+    }
+}

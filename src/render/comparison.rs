@@ -182,15 +182,29 @@ pub fn markdown(comparison: &Comparison<'_>) -> String {
     text
 }
 
-/// Text in which nothing is taken for Markdown or HTML.
+/// Text in which nothing but code between backticks is taken for Markdown or HTML.
 fn escaped(text: &str) -> String {
+    let text = harmless(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    // A backtick without its like would turn the rest into code.
+    if parts.len().is_multiple_of(2) {
+        return escaped_plain(&text);
+    }
+    let shown = parts.iter().enumerate().map(|(place, part)| match place % 2 {
+        0 => escaped_plain(part),
+        _ => format!("`{}`", part.replace('|', "\\|")),
+    });
+    shown.collect()
+}
+
+fn escaped_plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for c in harmless(text).chars() {
+    for c in text.chars() {
         match c {
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
             '&' => shown.push_str("&amp;"),
-            '|' | '*' | '_' | '[' | ']' | '#' | '\\' | '~' => {
+            '|' | '*' | '_' | '[' | ']' | '#' | '\\' | '~' | '`' => {
                 shown.push('\\');
                 shown.push(c);
             }
@@ -714,5 +728,181 @@ impl<'a> From<&'a Comparison<'_>> for ComparisonJson<'a> {
                 .map(|(hardware, outcome)| (hardware.as_str(), outcome.word()))
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::cell::Trial;
+    use crate::domain::comparison::{Side, Terms, compare, matchups};
+    use crate::domain::criterion::Criterion;
+    use crate::domain::difference::Difference;
+    use crate::domain::id::EntryId;
+    use crate::domain::metric::{Definition, Kind, Value};
+    use crate::domain::run::Run;
+    use crate::render::run::tests::{a_run, canvas};
+
+    fn runs(side: u8, losses: &[f64], times: &[f64]) -> Vec<(EntryId, Run)> {
+        (1_u8..)
+            .zip(losses.iter().zip(times))
+            .map(|(trial, (loss, time))| {
+                let mut run = a_run();
+                run.code.tree = format!("{side:040x}").parse().expect("the name is right");
+                run.code.commit = format!("{side:02x}").repeat(20).parse().expect("the name is right");
+                run.seed = Some(u64::from(trial));
+                run.trial = u32::from(trial);
+                run.started += jiff::SignedDuration::from_mins(i64::from(trial) * 10 + i64::from(side));
+                let value = |value: f64, unit: Option<&str>, kind| Value {
+                    value: Some(value),
+                    unit: unit.map(str::to_owned),
+                    better: Some(Better::Lower),
+                    kind: Some(kind),
+                    points: 1,
+                    ..Value::default()
+                };
+                run.metrics = BTreeMap::from([
+                    ("val_loss".to_owned(), value(*loss, None, Kind::Quality)),
+                    ("step_time".to_owned(), value(*time, Some("ms"), Kind::Measured)),
+                ]);
+                (EntryId([side * 16 + trial; 32]), run)
+            })
+            .collect()
+    }
+
+    fn with_comparison(look: impl FnOnce(&Comparison<'_>)) {
+        let (from, to) = (
+            runs(1, &[2.31, 2.33, 2.29, 2.32, 2.30], &[12.1, 12.3, 11.9, 12.2, 12.0]),
+            runs(2, &[2.30, 2.34, 2.28, 2.33, 2.29], &[10.1, 10.4, 10.0, 10.3, 9.9]),
+        );
+        let side = |name: &str, runs: &'static [(EntryId, Run)]| Side {
+            name: name.to_owned(),
+            trials: runs.iter().map(|(id, run)| Trial { id: *id, run }).collect(),
+        };
+        let definitions = BTreeMap::from([
+            ("val_loss".to_owned(), Definition { kind: Some(Kind::Quality), ..Definition::default() }),
+            ("step_time".to_owned(), Definition { kind: Some(Kind::Measured), ..Definition::default() }),
+        ]);
+        let criteria = |text: &str| vec![text.parse::<Criterion>().expect("the criterion is right")];
+        let (accept, guard) = (criteria("step_time <= -8%"), criteria("val_loss <= +0.2%"));
+        let nothing = (BTreeMap::new(), BTreeMap::new());
+        let terms = Terms {
+            definitions: &definitions,
+            known_definitions: &nothing.0,
+            accept: &accept,
+            guard: &guard,
+            planned: Some(5),
+            is_scratch: false,
+            promised_baseline: None,
+            amended: None,
+            unconfirmed_best_of: None,
+            scope: &nothing.1,
+            family: 1,
+        };
+        // The sides borrow their runs for as long as the test lasts.
+        let (baseline, candidate) = (side("A-001", from.leak()), side("A_002|", to.leak()));
+        let found = matchups(&baseline, &candidate, Some(5)).expect("both have runs");
+        let main = found.into_iter().next().expect("there is one");
+        look(&compare(vec![(main, Difference::default(), &terms)])[0]);
+    }
+
+    #[test]
+    fn a_comparison_says_what_came_out_and_what_to_make_of_it() {
+        with_comparison(|comparison| {
+            assert_snapshot!(page(comparison, Detail::Usual, &canvas()), @"
+            A_002| against A-001: primary met, guardrail not shown
+              because      `step_time <= -8%` holds
+                           the guardrail `val_loss <= +0.2%` is not shown to hold
+              confidence   replicated: 5 trials a side, as planned, none failed; the topic declares no scope to hold over
+              compared     5 runs of 02020202 against 5 runs of 01010101, unpaired
+              differ in    nothing but repetition
+
+            metrics
+              name                baseline           candidate  n     change    95 % interval  says
+              step_time  12.1 ms ± 0.16 ms  10.14 ms ± 0.21 ms  5    −16.2 %    −18.3 … −14 %  better
+              val_loss       2.310 ± 0.016         2.31 ± 0.03  5  −0.0897 %  −0.676 … +0.5 %  unclear
+
+            criteria
+              criterion          for        answer   one-sided 95 % bounds
+              step_time <= -8%   primary    holds    −17.9 … −14.5 %
+              val_loss <= +0.2%  guardrail  unclear  −0.54 … +0.363 %       about 18 trials a side would show it, if the effect is what it seems
+
+            methods
+              Welch's t on logs (ratio of geometric means): step_time
+              paired t on log ratios (geometric mean of the pairs' ratios): val_loss
+            ");
+        });
+    }
+
+    #[test]
+    fn a_comparison_can_be_posted() {
+        with_comparison(|comparison| {
+            assert_snapshot!(markdown(comparison), @r#"
+            ### A\_002\| against A-001: **primary met, guardrail not shown**
+
+            - `step_time <= -8%` holds
+            - the guardrail `val_loss <= +0.2%` is not shown to hold
+            - confidence: **replicated**: 5 trials a side, as planned, none failed; the topic declares no scope to hold over
+            - 5 runs of 02020202 against 5 runs of 01010101, unpaired
+            - differ in nothing but repetition
+
+            | metric | baseline | candidate | n | change | 95 % interval | says |
+            | --- | ---: | ---: | ---: | ---: | ---: | --- |
+            | step\_time | 12.1 ms ± 0.16 ms | 10.14 ms ± 0.21 ms | 5 | −16.2 % | −18.3 … −14 % | better |
+            | val\_loss | 2.310 ± 0.016 | 2.31 ± 0.03 | 5 | −0.0897 % | −0.676 … +0.5 % | unclear |
+
+            | criterion | for | answer |
+            | --- | --- | --- |
+            | step\_time &lt;= -8% | primary | **holds** |
+            | val\_loss &lt;= +0.2% | guardrail | **unclear** |
+
+            <details><summary>Methods, remarks and what was left out</summary>
+
+            - Welch's t on logs (ratio of geometric means): step\_time
+            - paired t on log ratios (geometric mean of the pairs' ratios): val\_loss
+
+            </details>
+            "#);
+        });
+    }
+
+    #[test]
+    fn a_script_gets_the_promised_fields_in_their_order() {
+        with_comparison(|comparison| {
+            let json =
+                serde_json::to_string(&ComparisonJson::from(comparison)).expect("a view can be written");
+            let order = ["schema", "baseline", "candidate", "verdict", "metrics", "warnings"];
+            let places: Vec<usize> =
+                order.iter().map(|field| json.find(&format!("\"{field}\":")).expect("it is there")).collect();
+            assert!(places.is_sorted(), "{json}");
+            let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+            let fields = |value: &serde_json::Value| -> String {
+                let fields = value.as_object().expect("it is an object").keys().cloned();
+                fields.collect::<Vec<_>>().join(" ")
+            };
+            assert_snapshot!(fields(&value), @"
+            axes axes_differing baseline candidate confidence confidence_reason criteria design family interim left_out like_with_like metrics outcome planned reasons runs schema strata verdict warnings
+            ");
+            assert_snapshot!(fields(&value["metrics"][0]), @"
+            answer anytime_interval baseline better bounds candidate case criterion delta estimand exploratory interval kind method name negligible p_adjusted p_value promising remarks scale smallest_effect tests unit verdict
+            ");
+            assert_snapshot!(fields(&value["metrics"][0]["baseline"]), @"
+            failed mad max mean median min n p95 quartiles std
+            ");
+            assert_eq!(value["verdict"], "unclear");
+            assert_eq!(value["outcome"], "primary met, guardrail not shown");
+            assert_eq!(value["metrics"][0]["criterion"], "step_time <= -8%");
+        });
+    }
+
+    #[test]
+    fn nothing_that_somebody_wrote_is_taken_for_markdown() {
+        assert_eq!(
+            escaped("a_b <i> | @me `x <= 1|2` `"),
+            "a\\_b &lt;i&gt; \\| @\u{2060}me \\`x &lt;= 1\\|2\\` \\`"
+        );
+        assert_eq!(escaped("`a_b | c` holds"), "`a_b \\| c` holds");
     }
 }

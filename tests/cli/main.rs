@@ -4,6 +4,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod compare;
 mod documents;
 mod help;
 mod repositories;

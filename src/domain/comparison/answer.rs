@@ -81,7 +81,7 @@ pub(super) fn answered(criterion: &Criterion, role: Role, rows: &[Judged]) -> An
             answered.answer = by_bounds(criterion, Some(bounds));
         }
     }
-    if answered.answer == Answer::Unclear {
+    if answered.bounds.is_some() && answered.answer == Answer::Unclear {
         answered.trials_needed =
             whole.data.as_ref().and_then(|data| trials_needed(criterion, whole.row.kind, data));
     }

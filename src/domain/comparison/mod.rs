@@ -323,7 +323,8 @@ fn held_in_family(prepared: &[Prepared<'_, '_>], family: usize) -> Vec<bool> {
 
 fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) -> Comparison<'a> {
     let Prepared { matchup, difference, terms, judged, answers, interim, failures } = prepared;
-    let warnings = warnings(&matchup, &difference, &judged);
+    let asked: Vec<&str> = answers.iter().map(|it| it.criterion.metric.as_str()).collect();
+    let warnings = warnings(&matchup, &difference, &judged, &asked);
     let failure_row = failure_row(failures.0, failures.1, &answers);
     let primary = answers.first().filter(|it| it.role == Role::Primary);
     let primary_row =
@@ -427,7 +428,8 @@ fn ground(
     let ended = |cell: &Cell<'_>| cell.count(TrialOutcome::Ended);
     let trials = ended(&matchup.baseline).min(ended(&matchup.candidate));
     if trials < 3 {
-        weaknesses.push(format!("{trials} trials are too few for an interval"));
+        let trials = if trials == 1 { "1 trial is".to_owned() } else { format!("{trials} trials are") };
+        weaknesses.push(format!("{trials} too few for an interval"));
     }
     let is_exact = |cell: &Cell<'_>| cell.trials().iter().all(|trial| trial.run.code.is_exact());
     if !is_exact(&matchup.baseline) || !is_exact(&matchup.candidate) {

@@ -500,7 +500,7 @@ fn judged(
         row.remarks.push("all values are equal, so there is no spread to judge by".to_owned());
     } else if estimate.interval.is_none() {
         row.remarks.push(format!(
-            "{} against {} trials give an estimate only; an interval needs 3 on each side",
+            "{} and {} trials give an estimate only; an interval needs 3 on each side",
             row.baseline.n, row.candidate.n
         ));
     }

@@ -1,3 +1,5 @@
+//! Comparisons of runs that are made up: what is accepted, what is refused, and what never matters.
+
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
@@ -398,22 +400,24 @@ fn a_criterion_on_an_unknown_or_undeclared_metric_is_unclear() {
 
 #[test]
 fn two_trials_give_an_estimate_and_equal_values_no_verdict() {
-    let few = Brief::declares(&["val_loss"]).judge_owned(
-        Made::new(1).values("val_loss", &[2.3, 2.4]),
-        Made::new(2).values("val_loss", &[2.1, 2.0]),
+    let few = Brief::declares(&["val_loss"]).row_and_check(
+        &Made::new(1).values("val_loss", &[2.3, 2.4]),
+        &Made::new(2).values("val_loss", &[2.1, 2.0]),
     );
     assert!(few.0.delta.is_some() && few.0.interval.is_none());
     assert_eq!(few.0.verdict, Some(Verdict::Unclear));
     assert_eq!(few.1, Check::Unknown);
-    let flat = Brief::declares(&["val_loss"])
-        .judge_owned(Made::new(1).values("val_loss", &[2.3; 5]), Made::new(2).values("val_loss", &[2.1; 5]));
+    let flat = Brief::declares(&["val_loss"]).row_and_check(
+        &Made::new(1).values("val_loss", &[2.3; 5]),
+        &Made::new(2).values("val_loss", &[2.1; 5]),
+    );
     assert_eq!(flat.0.verdict, Some(Verdict::Unclear));
     assert!(remark(&flat.0).contains("all values are equal"), "{}", remark(&flat.0));
 }
 
 impl Brief {
-    fn judge_owned(&self, baseline: Made, candidate: Made) -> (Row, Check) {
-        let comparison = self.judge(&baseline, &candidate);
+    fn row_and_check(&self, baseline: &Made, candidate: &Made) -> (Row, Check) {
+        let comparison = self.judge(baseline, candidate);
         (comparison.rows[0].clone(), comparison.is_not_worse())
     }
 }

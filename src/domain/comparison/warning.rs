@@ -20,7 +20,14 @@ pub fn gap_seconds(baseline: &Cell<'_>, candidate: &Cell<'_>) -> f64 {
 }
 
 /// The warnings about two cells, each a clause.
-pub(super) fn warnings(matchup: &Matchup<'_>, difference: &Difference, rows: &[Judged]) -> Vec<String> {
+///
+/// Drift is looked for in the `asked` metrics only, or in all where none is asked for: among many, some seem to drift.
+pub(super) fn warnings(
+    matchup: &Matchup<'_>,
+    difference: &Difference,
+    rows: &[Judged],
+    asked: &[&str],
+) -> Vec<String> {
     let mut warnings = Vec::new();
     if !matchup.is_one_hardware() {
         warnings.push(format!(
@@ -49,7 +56,7 @@ pub(super) fn warnings(matchup: &Matchup<'_>, difference: &Difference, rows: &[J
     let is_measured = rows.iter().any(|judged| judged.row.kind == Kind::Measured);
     if is_measured && matchup.design == Design::Unpaired {
         warnings.extend(apart(matchup));
-        warnings.extend(drifts(rows));
+        warnings.extend(drifts(rows, asked));
     }
     warnings.extend(contention(matchup));
     for (side, cell) in sides(matchup) {
@@ -93,10 +100,13 @@ fn apart(matchup: &Matchup<'_>) -> Vec<String> {
     warnings
 }
 
-fn drifts(rows: &[Judged]) -> Vec<String> {
+fn drifts(rows: &[Judged], asked: &[&str]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for judged in rows.iter().filter(|judged| judged.row.kind == Kind::Measured && judged.row.case.is_none())
-    {
+    let is_asked = |name: &str| asked.is_empty() || asked.contains(&name);
+    for judged in rows.iter().filter(|it| it.row.kind == Kind::Measured && it.row.case.is_none()) {
+        if !is_asked(&judged.row.name) {
+            continue;
+        }
         let Some(data) = &judged.data else { continue };
         for (side, sample) in [("baseline", &data.baseline), ("candidate", &data.candidate)] {
             let on_scale = match judged.row.scale {
@@ -153,6 +163,7 @@ fn span_words(seconds: f64) -> String {
         seconds if seconds >= 2.0 * 86_400.0 => format!("{:.0} days", seconds / 86_400.0),
         seconds if seconds >= 2.0 * 3_600.0 => format!("{:.0} hours", seconds / 3_600.0),
         seconds if seconds >= 120.0 => format!("{:.0} minutes", seconds / 60.0),
-        seconds => format!("{seconds:.0} s"),
+        seconds if seconds >= 1.0 => format!("{seconds:.0} s"),
+        _ => "less than a second".to_owned(),
     }
 }
