@@ -222,6 +222,7 @@ fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec
         truncated: Vec::new(),
         large: Vec::new(),
         remarks: Vec::new(),
+        pair: None,
     };
     let draft = Draft {
         writer: writer.clone(),

@@ -157,7 +157,7 @@ fn compared(context: &mut Context, index: &mut Index, state: &State, word: &str)
 }
 
 /// The configuration files of a run: path, then hash.
-fn config_files(entry: &Entry) -> BTreeMap<String, String> {
+pub fn config_files(entry: &Entry) -> BTreeMap<String, String> {
     let files = entry.files.iter().flat_map(|list| &list.files);
     files
         .filter_map(|file| {
@@ -168,7 +168,7 @@ fn config_files(entry: &Entry) -> BTreeMap<String, String> {
 }
 
 /// The datasets of a run as they were stored: name, then version and hash.
-fn versions(datasets: &Json) -> BTreeMap<String, String> {
+pub fn versions(datasets: &Json) -> BTreeMap<String, String> {
     let Some(datasets) = datasets.as_object() else { return BTreeMap::new() };
     let text = |dataset: &Json| match dataset {
         Json::Object(fields) => {

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod brief;
+pub mod compare;
 pub mod diff;
 pub mod fsck;
 pub mod init;
@@ -33,6 +34,8 @@ pub enum Answer {
     Yes,
     /// No: a regression, something not verified, a gate closed.
     No,
+    /// It cannot be told.
+    Unknown,
     /// The status of the command that was run.
     Command(u8),
 }
@@ -43,6 +46,7 @@ impl Answer {
         match self {
             Self::Yes => 0,
             Self::No => 1,
+            Self::Unknown => 4,
             Self::Command(status) => status,
         }
     }

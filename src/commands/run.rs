@@ -312,6 +312,7 @@ fn run_trial(
         group: plan.group,
         trial,
         trials,
+        pair: None,
         seed,
         params: redacted_params(plan, &plan.params),
         changed_params: redacted_params(plan, &plan.changed_params),

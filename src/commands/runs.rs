@@ -119,7 +119,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     Ok(Answer::Yes)
 }
 
-fn expression(context: &Context, text: &str) -> Result<Expression, Error> {
+/// The filter that `text` spells.
+pub fn expression(context: &Context, text: &str) -> Result<Expression, Error> {
     let moment = Moment { now: context.now(), zone: context.zone.clone() };
     Expression::parse(text, &moment).map_err(|error| refuse("filter", text, &error))
 }

@@ -422,6 +422,7 @@ pub(crate) mod tests {
             group: Nonce([9; 16]),
             trial: 2,
             trials: 5,
+            pair: None,
             seed: Some(7),
             params: BTreeMap::from([
                 ("lr".to_owned(), "3e-4".to_owned()),

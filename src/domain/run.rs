@@ -128,6 +128,30 @@ pub struct Truncated {
     pub blake3: String,
 }
 
+/// The side of a comparison that a run of a pair was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PairSide {
+    /// What the other is compared with.
+    Baseline,
+    /// What is compared.
+    Candidate,
+}
+
+words!(PairSide { Baseline = "baseline", Candidate = "candidate" });
+
+/// The place of a run in a series of pairs: baseline and candidate, one right after the other.
+///
+/// Both runs of a pair share their [`Run::group`] and the pair's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Which pair of the series, from 1; 0 is a warm-up, which is never compared.
+    pub number: u32,
+    /// The side it was made for.
+    pub side: PairSide,
+    /// Whether it ran before the other run of its pair.
+    pub first: bool,
+}
+
 /// One execution of one command at one exact code state, with what was captured.
 ///
 /// From its start it is named by the nonce of its entry, whose ID is known only at its end.
@@ -153,6 +177,8 @@ pub struct Run {
     pub trial: u32,
     /// How many trials that invocation asked for.
     pub trials: u32,
+    /// Its place in a series of pairs, where it was run as one of two.
+    pub pair: Option<Pair>,
     /// The seed it was given.
     pub seed: Option<u64>,
     /// Its parameters, values as they were written.

@@ -12,7 +12,9 @@ use crate::domain::criterion::Criterion;
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use crate::domain::id::{EntryId, Nonce, Writer};
 use crate::domain::metric::{Better, Kind, Value};
-use crate::domain::run::{Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated};
+use crate::domain::run::{
+    Code, Exit, Input, LargeFile, Load, Malformed, Membership, Pair, PairSide, Run, Status, Truncated,
+};
 use crate::domain::topic::Topic;
 
 /// An entry that has no identity yet.
@@ -363,6 +365,11 @@ pub(super) fn encode_run(run: &Run) -> wire::Run {
             })
             .collect(),
         remarks: run.remarks.clone(),
+        pair: run.pair.map(|pair| wire::Pair {
+            number: pair.number,
+            side: pair.side.word().to_owned(),
+            first: pair.first,
+        }),
     }
 }
 
@@ -388,6 +395,11 @@ fn decode_value(value: wire::Metric) -> Result<Value, String> {
         points: value.n,
         definition: value.definition,
     })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what an option is mapped by")]
+fn decode_pair(pair: wire::Pair) -> Result<Pair, String> {
+    Ok(Pair { number: pair.number, side: word(PairSide::from_word, &pair.side)?, first: pair.first })
 }
 
 /// The run whose stored form is `run`.
@@ -426,6 +438,7 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
         group: parse(&run.group)?,
         trial: run.trial,
         trials: run.trials,
+        pair: run.pair.map(decode_pair).transpose()?,
         seed: run.seed.map(|seed| seed.0),
         params: run.params,
         changed_params: run.changed_params,
@@ -460,4 +473,34 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
             .collect(),
         remarks: run.remarks,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::difference::tests::a_run;
+
+    fn stored(run: &Run) -> String {
+        serde_json::to_string(&encode_run(run)).expect("a run holds nothing that JSON cannot")
+    }
+
+    #[test]
+    fn the_pair_of_a_run_survives() {
+        let pair = Pair { number: 3, side: PairSide::Candidate, first: true };
+        let run = Run { pair: Some(pair), ..a_run() };
+        let text = stored(&run);
+        assert!(text.ends_with(r#""pair":{"number":3,"side":"candidate","first":true}}"#), "{text}");
+        let read =
+            decode_run(serde_json::from_str(&text).expect("it was just written")).expect("it is a run");
+        assert_eq!(read, run);
+    }
+
+    #[test]
+    fn a_run_outside_of_pairs_is_stored_as_before_there_were_any() {
+        let text = stored(&a_run());
+        assert!(!text.contains("pair"), "{text}");
+        let read =
+            decode_run(serde_json::from_str(&text).expect("it was just written")).expect("it is a run");
+        assert_eq!(read.pair, None);
+    }
 }

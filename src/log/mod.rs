@@ -138,7 +138,7 @@ impl Log {
         let blobs = index.blobs(rows).map_err(file_error("read", self.folders.index()))?;
         // Whoever wrote an entry stands in it; this name is for one too damaged to say.
         let unknown: Writer = "00000000".parse().expect("eight zeros name a writer");
-        blobs.into_iter().map(|blob| read::entry(&self.repo, &unknown, blob)).collect()
+        read::entries(&self.repo, &unknown, &blobs)
     }
 
     /// The rows of entries of the given kinds, oldest first.

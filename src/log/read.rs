@@ -90,9 +90,33 @@ fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Loca
     Ok(Located { entry, commit, blob: row.oid })
 }
 
-/// The entry in `blob`.
-pub fn entry(repo: &Repo, writer: &Writer, blob: Oid) -> Result<Entry, LogError> {
-    Ok(decode(&repo.read_blob(blob)?, writer))
+/// Fewer blobs than this are not worth a thread.
+const WORTH_A_THREAD: usize = 256;
+
+/// The entries in `blobs`, in their order.
+pub fn entries(repo: &Repo, writer: &Writer, blobs: &[Oid]) -> Result<Vec<Entry>, LogError> {
+    let part = blobs.len().div_ceil(2).max(WORTH_A_THREAD);
+    let read = |repo: &Repo, blobs: &[Oid]| -> Result<Vec<Entry>, LogError> {
+        blobs.iter().map(|blob| Ok(decode(&repo.read_blob(*blob)?, writer))).collect()
+    };
+    if blobs.len() <= part {
+        return read(repo, blobs);
+    }
+    let parts: Vec<Result<Vec<Entry>, LogError>> = thread::scope(|scope| {
+        let workers: Vec<_> = blobs
+            .chunks(part)
+            .map(|part| {
+                let repo = repo.clone();
+                scope.spawn(move || read(&repo, part))
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("reading does not panic")).collect()
+    });
+    let mut entries = Vec::with_capacity(blobs.len());
+    for part in parts {
+        entries.extend(part?);
+    }
+    Ok(entries)
 }
 
 /// What stands for a commit that holds no entry; its ID is made from the commit's name, so that it can be spoken of.

@@ -305,6 +305,15 @@ pub struct Run {
     pub large: Vec<LargeFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<Pair>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Pair {
+    pub number: u32,
+    pub side: String,
+    pub first: bool,
 }
 
 #[derive(Serialize, Deserialize)]

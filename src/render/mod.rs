@@ -1,5 +1,6 @@
 //! Views as text for people and as JSON for scripts; everything here returns strings.
 
+pub mod comparison;
 pub mod difference;
 pub mod entry;
 pub mod experiment;

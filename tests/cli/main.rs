@@ -5,6 +5,7 @@
 mod lab;
 
 mod bad_input;
+mod compare;
 mod documents;
 mod help;
 mod repositories;

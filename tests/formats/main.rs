@@ -102,6 +102,7 @@ fn run() -> Run {
         truncated: vec![Truncated { stream: "stdout".to_owned(), bytes: 1 << 30, blake3: "cd".repeat(32) }],
         large: vec![LargeFile { path: "model.pt".into(), bytes: 1 << 40, blake3: "ef".repeat(32) }],
         remarks: vec!["renamed".to_owned()],
+        pair: None,
     }
 }
 

@@ -60,12 +60,16 @@ impl Noise {
         if trials < FEWEST_FOR_AN_INTERVAL {
             return None;
         }
-        // Of 3 trials at a level of one in a thousand, the noncentrality wanted is below 100.
-        let (mut low, mut high) = (0.0, 1e4);
-        if self.power_at(trials, high) < wanted_power {
-            return None;
+        // Found from below, for the sums grow with the noncentrality; of 3 trials at a level of one in a thousand the one
+        // that is wanted is below 100.
+        let (mut low, mut high) = (0.0, 4.0);
+        while self.power_at(trials, high) < wanted_power {
+            if high > 1e4 {
+                return None;
+            }
+            (low, high) = (high, 4.0 * high);
         }
-        for _ in 0..80 {
+        for _ in 0..44 {
             let middle = f64::midpoint(low, high);
             if self.power_at(trials, middle) < wanted_power {
                 low = middle;

@@ -7,6 +7,7 @@
 pub mod query;
 pub mod rows;
 pub mod segment;
+pub mod sides;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};

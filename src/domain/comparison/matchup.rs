@@ -1,0 +1,276 @@
+//! Which cell of one side is compared with which of the other, and which runs are left out and why.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::ComparisonError;
+use crate::domain::cell::{Cell, Outcome, Trial, cells, is_repetition};
+use crate::domain::id::{EntryId, Nonce};
+use crate::domain::run::PairSide;
+use crate::domain::statistics::Design;
+
+/// One side of a comparison, before a cell of it is chosen.
+#[derive(Clone, Debug)]
+pub struct Side<'a> {
+    /// What it is called.
+    pub name: String,
+    /// Its runs, in any order.
+    pub trials: Vec<Trial<'a>>,
+}
+
+/// Runs that are not compared, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The side they are of.
+    pub side: PairSide,
+    /// How many there are.
+    pub trials: usize,
+    /// The one that began last.
+    pub newest: EntryId,
+    /// Why, in a clause: `it ran on another machine`.
+    pub why: String,
+}
+
+/// Why a trial beyond the plan is left out.
+const BEYOND: &str = "it ran beyond the plan; amend the brief and run fresh trials to judge more";
+
+/// A pair's name: the call of `run` that made it, and its number.
+pub(super) type PairName = (Nonce, u32);
+
+/// Two cells that are compared.
+#[derive(Clone, Debug)]
+pub struct Matchup<'a> {
+    /// What the sides are called: the baseline, the candidate.
+    pub names: (String, String),
+    /// The baseline's cell.
+    pub baseline: Cell<'a>,
+    /// The candidate's cell.
+    pub candidate: Cell<'a>,
+    /// How their runs belong together.
+    pub design: Design,
+    /// What is not compared.
+    pub left_out: Vec<LeftOut>,
+    /// How many trials were planned for each side.
+    pub planned: Option<u32>,
+    /// How many trials each side must have before it is judged, where that was fixed.
+    pub wanted: Option<usize>,
+    /// How many cells the candidate has that could have been judged: each was a try.
+    pub tries: usize,
+    /// All the baseline's trials of that cell, whether or not they are compared: what its noise is known from.
+    pub(super) floor: Cell<'a>,
+}
+
+/// The pairs of cells that can be compared, one for each hardware that both sides ran on; the newest first.
+///
+/// Where no hardware is shared, the newest cells are put side by side all the same, and the comparison says so.
+pub fn matchups<'a>(
+    baseline: &Side<'a>,
+    candidate: &Side<'a>,
+    planned: Option<u32>,
+) -> Result<Vec<Matchup<'a>>, ComparisonError> {
+    for side in [baseline, candidate] {
+        if side.trials.is_empty() {
+            return Err(ComparisonError::Empty(side.name.clone()));
+        }
+    }
+    let own: HashSet<EntryId> = candidate.trials.iter().map(|trial| trial.id).collect();
+    // A revision's runs may hold those of the experiment that began there.
+    let others: Vec<Trial<'a>> =
+        baseline.trials.iter().filter(|trial| !own.contains(&trial.id)).copied().collect();
+    if others.is_empty() {
+        return Err(ComparisonError::Same(candidate.name.clone()));
+    }
+    let (from, to) = (cells(&others), cells(&candidate.trials));
+    let tries = to.iter().filter(|cell| cell.is_complete(planned)).count().max(1);
+    let hardware = |cells: &[Cell<'a>]| -> BTreeSet<&'a str> { cells.iter().map(Cell::hardware).collect() };
+    let (known_from, known_to) = (hardware(&from), hardware(&to));
+    let shared: BTreeSet<&str> = known_from.intersection(&known_to).copied().collect();
+    let names = (baseline.name.clone(), candidate.name.clone());
+    let strata: Vec<Option<&str>> =
+        if shared.is_empty() { vec![None] } else { shared.into_iter().map(Some).collect() };
+    let mut found: Vec<Matchup<'a>> = strata
+        .into_iter()
+        .map(|stratum| Matchup::choose(names.clone(), &from, &to, stratum, planned, tries))
+        .collect();
+    found.sort_by_key(|matchup| {
+        let newest = matchup.candidate.newest();
+        std::cmp::Reverse((matchup.candidate.is_complete(planned), newest.run.started, newest.id))
+    });
+    Ok(found)
+}
+
+impl<'a> Matchup<'a> {
+    fn choose(
+        names: (String, String),
+        from: &[Cell<'a>],
+        to: &[Cell<'a>],
+        stratum: Option<&str>,
+        planned: Option<u32>,
+        tries: usize,
+    ) -> Self {
+        let is_here = |cell: &&Cell<'a>| stratum.is_none_or(|hardware| cell.hardware() == hardware);
+        let candidate =
+            newest_complete(to.iter().filter(is_here), planned).expect("the hardware is the candidate's");
+        let like: Vec<&Cell<'a>> = from.iter().filter(is_here).collect();
+        let baseline = counterpart(&like, candidate, planned).expect("the hardware is the baseline's");
+        let mut left_out = Vec::new();
+        for (side, cells, chosen) in
+            [(PairSide::Baseline, from, baseline), (PairSide::Candidate, to, candidate)]
+        {
+            left_out.extend(
+                cells
+                    .iter()
+                    .filter(|cell| cell.newest().id != chosen.newest().id)
+                    .map(|cell| LeftOut::of(side, cell.trials(), &why_not(cell, chosen, planned))),
+            );
+        }
+        let mut matchup = Self {
+            names,
+            floor: baseline.clone(),
+            baseline: baseline.clone(),
+            candidate: candidate.clone(),
+            design: Design::Unpaired,
+            left_out,
+            planned,
+            wanted: None,
+            tries,
+        };
+        matchup.keep_pairs();
+        matchup.keep_plan();
+        matchup.drop_cut_short();
+        matchup
+    }
+
+    /// The pairs of which both runs ended well.
+    pub(super) fn pairs(&self) -> HashSet<PairName> {
+        let names = |cell: &Cell<'a>| -> HashSet<PairName> {
+            cell.with(Outcome::Ended).filter_map(|trial| pair_name(&trial)).collect()
+        };
+        names(&self.baseline).intersection(&names(&self.candidate)).copied().collect()
+    }
+
+    /// Where there are pairs enough, runs that were not made as pairs of these two sides are left out.
+    fn keep_pairs(&mut self) {
+        let pairs = self.pairs();
+        let enough = self.planned.unwrap_or(1) as usize;
+        let ended = self.baseline.count(Outcome::Ended).min(self.candidate.count(Outcome::Ended));
+        if pairs.is_empty() || (pairs.len() < enough && ended >= enough) {
+            self.drop_where(|trial| trial.run.pair.is_some_and(|pair| pair.number == 0), "it was a warm-up");
+            return;
+        }
+        self.design = Design::Paired;
+        // A pair of which one run failed stays: the failure counts.
+        let calls: HashSet<Nonce> = pairs.iter().map(|(call, _)| *call).collect();
+        self.drop_where(
+            |trial| pair_name(trial).is_none_or(|(call, _)| !calls.contains(&call)),
+            "it was not run as one of these pairs",
+        );
+    }
+
+    /// Trials beyond the plan are left out, on the candidate's side and, in pairs, on both.
+    fn keep_plan(&mut self) {
+        let Some(planned) = self.planned else { return };
+        let (kept, beyond, wanted) = self.candidate.up_to(planned);
+        self.wanted = Some(wanted);
+        if beyond.is_empty() {
+            return;
+        }
+        self.left_out.push(LeftOut::of(PairSide::Candidate, &beyond, BEYOND));
+        self.candidate = kept;
+        if self.design == Design::Paired {
+            let calls: HashSet<Nonce> = self.candidate.trials().iter().map(|trial| trial.run.group).collect();
+            self.drop_where(|trial| !calls.contains(&trial.run.group), BEYOND);
+        }
+    }
+
+    fn drop_cut_short(&mut self) {
+        self.drop_where(|trial| trial.outcome() == Outcome::CutShort, "it was cut short");
+    }
+
+    /// Leaves out the trials that `unfit` names, unless nothing would be left of a side.
+    fn drop_where(&mut self, unfit: impl Fn(&Trial<'a>) -> bool, why: &str) {
+        for (side, cell) in
+            [(PairSide::Baseline, &mut self.baseline), (PairSide::Candidate, &mut self.candidate)]
+        {
+            let dropped: Vec<Trial<'a>> =
+                cell.trials().iter().filter(|trial| unfit(trial)).copied().collect();
+            if let (false, Some(kept)) = (dropped.is_empty(), cell.only(|trial| !unfit(trial))) {
+                self.left_out.push(LeftOut::of(side, &dropped, why));
+                *cell = kept;
+            }
+        }
+    }
+
+    /// Whether both sides ran on the same hardware.
+    pub fn is_one_hardware(&self) -> bool {
+        self.baseline.hardware() == self.candidate.hardware()
+    }
+
+    /// The entries that stand for the two cells: their newest trials.
+    pub fn representatives(&self) -> (Trial<'a>, Trial<'a>) {
+        (self.baseline.newest(), self.candidate.newest())
+    }
+}
+
+impl LeftOut {
+    fn of(side: PairSide, trials: &[Trial<'_>], why: &str) -> Self {
+        let newest = trials.iter().max_by_key(|trial| (trial.run.started, trial.id)).expect("there is one");
+        Self { side, trials: trials.len(), newest: newest.id, why: why.to_owned() }
+    }
+}
+
+/// The name of the pair that a trial belongs to; a warm-up belongs to none.
+pub(super) fn pair_name(trial: &Trial<'_>) -> Option<PairName> {
+    trial.run.pair.filter(|pair| pair.number > 0).map(|pair| (trial.run.group, pair.number))
+}
+
+/// The newest complete cell, else the newest; `cells` come newest first.
+fn newest_complete<'c, 'a: 'c>(
+    mut cells: impl Iterator<Item = &'c Cell<'a>> + Clone,
+    planned: Option<u32>,
+) -> Option<&'c Cell<'a>> {
+    let newest = cells.clone().next();
+    cells.find(|cell| cell.is_complete(planned)).or(newest)
+}
+
+/// The baseline's cell that belongs beside `candidate`: the one it ran in pairs with, else one with the same command and
+/// parameters, else any; of several the newest complete one.
+fn counterpart<'c, 'a>(
+    cells: &[&'c Cell<'a>],
+    candidate: &Cell<'a>,
+    planned: Option<u32>,
+) -> Option<&'c Cell<'a>> {
+    let own: HashSet<PairName> = candidate.trials().iter().filter_map(pair_name).collect();
+    let mut partners: HashMap<usize, usize> = HashMap::new();
+    for (place, cell) in cells.iter().enumerate() {
+        let common = cell.trials().iter().filter_map(pair_name).filter(|pair| own.contains(pair)).count();
+        if common > 0 {
+            partners.insert(place, common);
+        }
+    }
+    if let Some((place, _)) =
+        partners.iter().max_by_key(|(place, common)| (**common, std::cmp::Reverse(**place)))
+    {
+        return Some(cells[*place]);
+    }
+    let is_like = |cell: &&Cell<'a>| {
+        let (one, other) = (cell.newest().run, candidate.newest().run);
+        one.directory == other.directory && is_repetition(one, other)
+    };
+    let like: Vec<&'c Cell<'a>> = cells.iter().filter(|cell| is_like(cell)).copied().collect();
+    newest_complete(like.iter().copied(), planned).or_else(|| newest_complete(cells.iter().copied(), planned))
+}
+
+fn why_not(cell: &Cell<'_>, chosen: &Cell<'_>, planned: Option<u32>) -> String {
+    let (one, other) = (cell.newest().run, chosen.newest().run);
+    if cell.hardware() != chosen.hardware() {
+        "it ran on other hardware, which is judged by itself".to_owned()
+    } else if !cell.is_complete(planned) {
+        let ended = cell.trials().len() - cell.count(Outcome::CutShort);
+        let asked = cell.trials().iter().map(|trial| trial.run.trials).max().unwrap_or(1);
+        format!("it is not complete: {ended} of {} trials", planned.unwrap_or(asked))
+    } else if one.code.tree != other.code.tree {
+        "it ran other code".to_owned()
+    } else {
+        "it ran with another command or other parameters".to_owned()
+    }
+}

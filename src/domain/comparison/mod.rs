@@ -1,0 +1,521 @@
+//! Comparisons: two cells side by side, metric by metric, and what that says of a brief.
+//!
+//! Everything here is a pure function of what was recorded. [`matchups`] finds the cells, [`compare`] judges them: several
+//! candidates at once, because what one of them shows depends on how many were tried.
+
+mod answer;
+mod matchup;
+mod row;
+#[cfg(test)]
+mod tests;
+mod warning;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use self::answer::{Answered, Role, answer_word};
+use self::answer::{answered, answered_for_failures, holds_at};
+pub use self::matchup::{LeftOut, Matchup, Side, matchups};
+use self::row::{Judged, SmallestEffects, rows};
+pub use self::row::{Numbers, Row};
+pub use self::warning::gap_seconds;
+use self::warning::warnings;
+use super::cell::{Cell, Outcome as TrialOutcome};
+use super::confidence::{Confidence, Ground};
+use super::criterion::Criterion;
+use super::difference::Difference;
+use super::failure_rate::{self, FAILURE_RATE, Failures};
+use super::metric::{Better, Definition, Kind, Scale};
+use super::statistics::holm::holm;
+use super::statistics::noninferiority::Answer;
+use super::statistics::{Design, Level, Spread};
+use super::verdict::{Effect, Evidence, Outcome, Verdict, judge};
+
+/// Why two sides cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComparisonError {
+    /// A side has no runs.
+    #[error("`{0}` has no runs")]
+    Empty(String),
+    /// Both sides are the same runs.
+    #[error("`{0}` is its own baseline")]
+    Same(String),
+}
+
+/// What a comparison is judged by.
+#[derive(Clone, Debug)]
+pub struct Terms<'a> {
+    /// The metrics as they are declared, by name.
+    pub definitions: &'a BTreeMap<String, Definition>,
+    /// Definitions that runs were recorded under, by fingerprint, as far as they are known.
+    pub known_definitions: &'a BTreeMap<String, Definition>,
+    /// The acceptance criteria; the first is the primary one.
+    pub accept: &'a [Criterion],
+    /// The guardrails.
+    pub guard: &'a [Criterion],
+    /// How many trials were planned for each side.
+    pub planned: Option<u32>,
+    /// Whether the candidate has no brief, so that it can be compared and never accepted.
+    pub is_scratch: bool,
+    /// The baseline that the brief promises, where it is not the one compared with.
+    pub promised_baseline: Option<String>,
+    /// What was amended after the first run, in words.
+    pub amended: Option<String>,
+    /// The number of candidates that this one was picked from and not yet confirmed since.
+    pub unconfirmed_best_of: Option<usize>,
+    /// The variants that the topic's results must hold over.
+    pub scope: &'a BTreeMap<String, Vec<String>>,
+    /// How many candidates were ever compared with this baseline, this one included.
+    pub family: usize,
+}
+
+/// Two cells side by side, and what they say.
+#[derive(Clone, Debug)]
+pub struct Comparison<'a> {
+    /// The cells, and what was left out.
+    pub matchup: Matchup<'a>,
+    /// What the newest runs of the two cells differ in.
+    pub difference: Difference,
+    /// The metrics, each as a whole and then case by case.
+    pub rows: Vec<Row>,
+    /// The criteria and guardrails with their answers, the primary one first.
+    pub answers: Vec<Answered>,
+    /// What the numbers say of the brief.
+    pub outcome: Outcome,
+    /// Why, each a clause.
+    pub reasons: Vec<String>,
+    /// How strong the evidence is.
+    pub confidence: Confidence,
+    /// Why it is not stronger.
+    pub confidence_reason: String,
+    /// Trials or pairs so far and how many are planned, where this is a look before the plan is fulfilled.
+    pub interim: Option<(usize, usize)>,
+    /// How many candidates were ever compared with this baseline.
+    pub family: usize,
+    /// What makes it weaker than the numbers look, each a clause.
+    pub warnings: Vec<String>,
+    /// Other hardware on which both sides ran, with what the comparison says there.
+    pub strata: Vec<(String, Outcome)>,
+    /// What the confidence was computed from.
+    ground: Ground,
+}
+
+/// What `--check` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Comparison<'_> {
+    /// Whether it is to be accepted.
+    pub fn is_accepted(&self) -> Check {
+        match self.outcome {
+            Outcome::Accept => Check::Yes,
+            Outcome::Reject => Check::No,
+            Outcome::GuardrailNotShown | Outcome::Unclear => Check::Unknown,
+        }
+    }
+
+    /// Whether nothing is shown to be worse: no metric of the brief, or without a brief none that has a direction.
+    ///
+    /// An effect that is shown to be smaller than any that matters is not held against it.
+    pub fn is_not_worse(&self) -> Check {
+        let named: BTreeSet<&str> =
+            self.answers.iter().map(|answer| answer.criterion.metric.as_str()).collect();
+        let asked: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| row.verdict.is_some() && (named.is_empty() || named.contains(row.name.as_str())))
+            .collect();
+        let is_worse = |row: &&Row| row.verdict == Some(Verdict::Worse) && !row.is_negligible;
+        let fails = |answer: &Answered| answer.role == Role::Guard && answer.answer == Answer::Fails;
+        let failing = self.rows.iter().filter(|row| row.name == FAILURE_RATE);
+        if asked.iter().copied().chain(failing).any(|row| is_worse(&row)) || self.answers.iter().any(fails) {
+            Check::No
+        } else if asked.is_empty() || asked.iter().any(|row| row.case.is_none() && row.interval.is_none()) {
+            Check::Unknown
+        } else {
+            Check::Yes
+        }
+    }
+
+    /// Takes in what the same two sides came to on other hardware, which is never pooled.
+    pub fn add_strata(&mut self, others: &[Self]) {
+        for other in others {
+            self.strata.push((other.matchup.candidate.hardware().to_owned(), other.outcome));
+            // What is weak elsewhere shows nothing there.
+            if other.ground.weaknesses.is_empty() {
+                let held = other.ground.held.get("hardware").into_iter().flatten().cloned();
+                self.ground.held.entry("hardware".to_owned()).or_default().extend(held);
+            }
+        }
+        (self.confidence, self.confidence_reason) = self.ground.confidence();
+    }
+
+    /// Whether both sides ran under the same conditions: hardware, inputs, dataset, environment.
+    pub fn is_like_with_like(&self) -> bool {
+        use super::difference::Axis;
+        let unlike = [Axis::Inputs, Axis::Dataset, Axis::Environment, Axis::Hardware];
+        !self.difference.axes().iter().any(|axis| unlike.contains(axis))
+    }
+}
+
+/// A comparison whose verdict is not yet known.
+struct Prepared<'a, 't> {
+    matchup: Matchup<'a>,
+    difference: Difference,
+    terms: &'t Terms<'t>,
+    judged: Vec<Judged>,
+    answers: Vec<Answered>,
+    interim: Option<(usize, usize)>,
+    failures: (Failures, Failures),
+}
+
+/// Judges candidates that are compared with one baseline: each with what it differs in and what it is judged by.
+pub fn compare<'a>(candidates: Vec<(Matchup<'a>, Difference, &Terms<'_>)>) -> Vec<Comparison<'a>> {
+    let mut smallest_effects = SmallestEffects::default();
+    let mut prepared: Vec<Prepared<'a, '_>> = candidates
+        .into_iter()
+        .map(|(matchup, difference, terms)| prepare(matchup, difference, terms, &mut smallest_effects))
+        .collect();
+    let family = prepared.iter().map(|it| it.terms.family).max().unwrap_or(1).max(prepared.len()).max(1);
+    adjust(&mut prepared, family);
+    let held = held_in_family(&prepared, family);
+    prepared.into_iter().zip(held).map(|(prepared, held)| finish(prepared, held, family)).collect()
+}
+
+fn prepare<'a, 't>(
+    matchup: Matchup<'a>,
+    difference: Difference,
+    terms: &'t Terms<'t>,
+    smallest_effects: &mut SmallestEffects,
+) -> Prepared<'a, 't> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for cell in [&matchup.baseline, &matchup.candidate] {
+        for trial in cell.with(TrialOutcome::Ended) {
+            names.extend(trial.run.metrics.keys().map(String::as_str));
+        }
+    }
+    let criteria: Vec<(&Criterion, Role)> = terms
+        .accept
+        .iter()
+        .enumerate()
+        .map(|(place, criterion)| (criterion, if place == 0 { Role::Primary } else { Role::Further }))
+        .chain(terms.guard.iter().map(|criterion| (criterion, Role::Guard)))
+        .collect();
+    // What the brief is about comes first, then the rest by name.
+    let mut order: Vec<&str> = Vec::new();
+    for name in criteria.iter().map(|(criterion, _)| criterion.metric.as_str()).chain(names) {
+        if !order.contains(&name) {
+            order.push(name);
+        }
+    }
+    let interim = interim(&matchup);
+    let failures = (failures(&matchup.baseline), failures(&matchup.candidate));
+    let mut judged: Vec<Judged> = Vec::new();
+    for name in order.iter().filter(|name| **name != FAILURE_RATE) {
+        judged.extend(rows(name, &matchup, terms));
+    }
+    let asked: BTreeSet<&str> = criteria.iter().map(|(criterion, _)| criterion.metric.as_str()).collect();
+    for it in &mut judged {
+        if asked.contains(it.row.name.as_str()) {
+            it.add_plan_numbers(interim.is_some(), smallest_effects);
+        }
+    }
+    let answers = criteria
+        .into_iter()
+        .map(|(criterion, role)| {
+            if criterion.metric == FAILURE_RATE {
+                return answered_for_failures(criterion, role, failures.0, failures.1);
+            }
+            let own: Vec<Judged> = judged.iter().filter(|it| it.row.name == criterion.metric).cloned().collect();
+            let mut answered = answered(criterion, role, &own);
+            let is_reported = own.iter().any(|it| it.data.is_some());
+            if is_reported && !is_declared(criterion, &own, terms) {
+                answered.answer = Answer::Unclear;
+                answered.reason = Some(format!(
+                    "`{0}` is not declared: say in `exp.toml` under `[metrics.{0}]` whether it is measured or a quality",
+                    criterion.metric
+                ));
+            }
+            answered
+        })
+        .collect();
+    Prepared { matchup, difference, terms, judged, answers, interim, failures }
+}
+
+/// Whether it is known what a criterion's metric depends on, without which nobody knows how to judge it.
+fn is_declared(criterion: &Criterion, own: &[Judged], terms: &Terms<'_>) -> bool {
+    super::metric::built_in(&criterion.metric).is_some()
+        || terms.definitions.contains_key(&criterion.metric)
+        || own.iter().any(|it| it.row.kind == Kind::Measured)
+}
+
+/// How far the plan is fulfilled, where it is not.
+fn interim(matchup: &Matchup<'_>) -> Option<(usize, usize)> {
+    let planned = matchup.planned? as usize;
+    let ended = |cell: &Cell<'_>| cell.count(TrialOutcome::Ended) + cell.count(TrialOutcome::Failed);
+    let (from, to) = (ended(&matchup.baseline), ended(&matchup.candidate));
+    let wanted = matchup.wanted.unwrap_or(planned);
+    if from < planned {
+        return Some((from.min(to), planned));
+    }
+    (to < wanted).then_some((to, wanted))
+}
+
+fn failures(cell: &Cell<'_>) -> Failures {
+    let failed = cell.count(TrialOutcome::Failed);
+    Failures { failed, trials: failed + cell.count(TrialOutcome::Ended) }
+}
+
+/// Puts Holm's p-values into the rows: over the candidates shown and those that were compared before.
+fn adjust(prepared: &mut [Prepared<'_, '_>], family: usize) {
+    // Which candidate, which of its rows, and the p-value.
+    type Places = Vec<(usize, usize, f64)>;
+    let mut places: BTreeMap<(String, Option<String>), Places> = BTreeMap::new();
+    for (which, it) in prepared.iter().enumerate() {
+        for (place, judged) in it.judged.iter().enumerate() {
+            if let Some(p_value) = judged.row.p_value {
+                let name = (judged.row.name.clone(), judged.row.case.clone());
+                places.entry(name).or_default().push((which, place, p_value));
+            }
+        }
+    }
+    for places in places.into_values() {
+        let p_values: Vec<f64> = places.iter().map(|(_, _, p_value)| *p_value).collect();
+        for ((which, place, _), adjusted) in places.into_iter().zip(holm(&p_values, family)) {
+            prepared[which].judged[place].row.p_adjusted = Some(adjusted);
+        }
+    }
+}
+
+/// Which primary criteria hold even when the error is shared by the whole family.
+///
+/// Holm's step-down, by bounds instead of p-values: with each one that holds, one fewer shares the error.
+fn held_in_family(prepared: &[Prepared<'_, '_>], family: usize) -> Vec<bool> {
+    let primary: Vec<Option<(&Criterion, &Judged)>> = prepared
+        .iter()
+        .map(|it| {
+            let answer =
+                it.answers.first().filter(|it| it.role == Role::Primary && it.answer == Answer::Holds)?;
+            let judged = it.judged.iter().find(|judged| judged.row.name == answer.criterion.metric)?;
+            Some((&answer.criterion, judged))
+        })
+        .collect();
+    let mut held = vec![false; prepared.len()];
+    loop {
+        let before = held.iter().filter(|held| **held).count();
+        let share = Level::FIVE_PERCENT.share() / (family - before.min(family - 1)) as f64;
+        let level = Level::new(share).expect("a share of five percent is a level");
+        for (held, primary) in held.iter_mut().zip(&primary) {
+            *held |= primary
+                .is_some_and(|(criterion, judged)| holds_at(criterion, judged, level) == Answer::Holds);
+        }
+        if held.iter().filter(|held| **held).count() == before {
+            return held;
+        }
+    }
+}
+
+fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) -> Comparison<'a> {
+    let Prepared { matchup, difference, terms, judged, answers, interim, failures } = prepared;
+    let asked: Vec<&str> = answers.iter().map(|it| it.criterion.metric.as_str()).collect();
+    let warnings = warnings(&matchup, &difference, &judged, &asked);
+    let failure_row = failure_row(failures.0, failures.1, &answers);
+    let primary = answers.first().filter(|it| it.role == Role::Primary);
+    let primary_row =
+        primary.and_then(|it| judged.iter().find(|judged| judged.row.name == it.criterion.metric));
+    let holds = (primary.is_some_and(|it| it.answer == Answer::Holds), holds_in_family);
+    let obstacles = obstacles(&matchup, terms, interim, failures, primary_row, holds, family);
+    let text = |it: &Answered| (it.criterion.to_string(), it.answer);
+    let evidence = Evidence {
+        primary: primary.map(text),
+        guards: answers.iter().filter(|it| it.role == Role::Guard).map(text).collect(),
+        fails_more_often: failure_row.as_ref().is_some_and(|row| row.verdict == Some(Verdict::Worse)),
+        obstacles: obstacles.clone(),
+    };
+    let (outcome, mut reasons) = judge(&evidence);
+    reasons.extend(answers.iter().filter_map(|it| {
+        let reason = it.reason.as_ref()?;
+        Some(format!("`{}`: {reason}", it.criterion))
+    }));
+    let ground = self::ground(&matchup, terms, &judged, primary, obstacles);
+    let (confidence, confidence_reason) = ground.confidence();
+    let mut rows: Vec<Row> = judged.into_iter().map(|judged| judged.row).collect();
+    rows.extend(failure_row);
+    Comparison {
+        matchup,
+        difference,
+        rows,
+        answers,
+        outcome,
+        reasons,
+        confidence,
+        confidence_reason,
+        interim,
+        family,
+        warnings,
+        strata: Vec::new(),
+        ground,
+    }
+}
+
+/// What stands against accepting, however good the numbers.
+fn obstacles(
+    matchup: &Matchup<'_>,
+    terms: &Terms<'_>,
+    interim: Option<(usize, usize)>,
+    failures: (Failures, Failures),
+    primary: Option<&Judged>,
+    (primary_holds, holds_in_family): (bool, bool),
+    family: usize,
+) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if terms.is_scratch {
+        obstacles.push("it has no brief: it can be compared, never accepted".to_owned());
+    }
+    if let Some((so_far, planned)) = interim {
+        obstacles.push(format!("this is an interim look: {so_far} of {planned} planned trials"));
+    }
+    for (side, failures) in [("baseline", failures.0), ("candidate", failures.1)] {
+        if failures.failed > 0 {
+            obstacles.push(format!("{} of {} trials of the {side} failed", failures.failed, failures.trials));
+        }
+    }
+    if !matchup.is_one_hardware() {
+        obstacles.push("the sides ran on different hardware".to_owned());
+    } else if primary.is_some_and(|judged| judged.row.is_exploratory) {
+        obstacles.push(
+            "the sides ran at different times and no noise floor covers the gap: run them in pairs with `--against`"
+                .to_owned(),
+        );
+    }
+    if let Some(promised) = &terms.promised_baseline {
+        obstacles.push(format!("the brief promises a comparison with `{promised}`"));
+    }
+    if let Some(candidates) = terms.unconfirmed_best_of {
+        obstacles.push(format!(
+            "it is the best of {candidates} and unconfirmed: repeat it with `git exp run --confirm`"
+        ));
+    }
+    if family > 1 && primary_holds && !holds_in_family {
+        obstacles.push(format!(
+            "it does not hold once the error is shared by the {family} candidates compared so far"
+        ));
+    }
+    obstacles
+}
+
+/// What the strength of the evidence is computed from.
+fn ground(
+    matchup: &Matchup<'_>,
+    terms: &Terms<'_>,
+    judged: &[Judged],
+    primary: Option<&Answered>,
+    obstacles: Vec<String>,
+) -> Ground {
+    let mut weaknesses = obstacles;
+    if primary.is_none() && !terms.is_scratch {
+        weaknesses.push("there is no acceptance criterion".to_owned());
+    }
+    if let Some(amended) = &terms.amended {
+        weaknesses.push(amended.clone());
+    }
+    let ended = |cell: &Cell<'_>| cell.count(TrialOutcome::Ended);
+    let trials = ended(&matchup.baseline).min(ended(&matchup.candidate));
+    if trials < 3 {
+        let trials = if trials == 1 { "1 trial is".to_owned() } else { format!("{trials} trials are") };
+        weaknesses.push(format!("{trials} too few for an interval"));
+    }
+    let is_exact = |cell: &Cell<'_>| cell.trials().iter().all(|trial| trial.run.code.is_exact());
+    if !is_exact(&matchup.baseline) || !is_exact(&matchup.candidate) {
+        weaknesses.push("the recorded code is not exactly what ran".to_owned());
+    }
+    let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if let Some(primary) = primary.filter(|it| it.answer == Answer::Holds) {
+        let mut hold = |name: &str, value: String| {
+            held.entry(name.to_owned()).or_default().insert(value);
+        };
+        for trial in matchup.candidate.with(TrialOutcome::Ended) {
+            trial.run.seed.into_iter().for_each(|seed| hold("seeds", seed.to_string()));
+        }
+        hold("hardware", matchup.candidate.hardware().to_owned());
+        for case in judged.iter().filter(|it| it.row.name == primary.criterion.metric) {
+            if let Some(name) = &case.row.case
+                && holds_at(&primary.criterion, case, Level::FIVE_PERCENT) == Answer::Holds
+            {
+                hold("cases", name.clone());
+            }
+        }
+    }
+    Ground { weaknesses, trials, scope: terms.scope.clone(), held }
+}
+
+/// The failure rate as a metric of its own, where a trial failed or a criterion asks for it.
+fn failure_row(baseline: Failures, candidate: Failures, answers: &[Answered]) -> Option<Row> {
+    let is_asked = answers.iter().any(|it| it.criterion.metric == FAILURE_RATE);
+    if baseline.failed + candidate.failed == 0 && !is_asked {
+        return None;
+    }
+    let half = Level::new(Level::FIVE_PERCENT.share() / 2.0).expect("half of five percent is a level");
+    let effect = failure_rate::difference(baseline, candidate, half);
+    let bounds = failure_rate::difference(baseline, candidate, Level::FIVE_PERCENT).map(|(_, bounds)| bounds);
+    let interval = effect.map(|(_, interval)| interval);
+    let judged = Effect {
+        better: Better::Lower,
+        scale: Scale::Difference,
+        interval,
+        bounds,
+        spread: Spread::Seen,
+        min_effect: None,
+    };
+    let numbers = |failures: Failures| {
+        let values: Vec<f64> =
+            (0..failures.trials).map(|at| f64::from(u8::from(at < failures.failed))).collect();
+        let sample = super::statistics::Sample::new(values).ok();
+        Numbers {
+            n: failures.trials,
+            failed: failures.failed,
+            description: sample.map(|sample| super::statistics::describe::Description::of(&sample)),
+        }
+    };
+    Some(Row {
+        name: FAILURE_RATE.to_owned(),
+        case: None,
+        cases: Vec::new(),
+        unit: None,
+        kind: Kind::Quality,
+        better: Some(Better::Lower),
+        scale: Scale::Difference,
+        baseline: numbers(baseline),
+        candidate: numbers(candidate),
+        estimand: Some(failure_rate::ESTIMAND),
+        method: Some(failure_rate::METHOD),
+        delta: effect.map(|(delta, _)| delta),
+        interval,
+        bounds,
+        p_value: None,
+        p_adjusted: None,
+        welch: None,
+        mann_whitney: None,
+        anytime: None,
+        smallest_effect: None,
+        verdict: Some(judged.verdict()),
+        is_negligible: false,
+        is_exploratory: false,
+        is_promising: false,
+        remarks: Vec::new(),
+    })
+}
+
+/// The design in words.
+pub fn design_word(design: Design) -> &'static str {
+    match design {
+        Design::Unpaired => "unpaired",
+        Design::Paired => "paired",
+    }
+}
