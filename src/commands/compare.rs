@@ -76,7 +76,7 @@ pub struct Arguments {
     check: Option<Question>,
 
     /// Print Markdown, for an issue or a pull request
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     markdown: bool,
 
     /// Show spread and tests of every metric, and every candidate in full

@@ -1,5 +1,6 @@
 //! Reading entries from the chain of commits that holds them.
 
+use std::sync::mpsc;
 use std::thread;
 
 use super::entry::decode;
@@ -22,15 +23,21 @@ pub struct Located {
     pub blob: Oid,
 }
 
-/// The entries of the log that ends at `tip`, oldest first, without those up to the commit `after`.
+/// How many entries are read in one go, so that no more than a few thousand are in memory at once.
+const PART: usize = 1024;
+/// How many threads read.
+const WORKERS: usize = 2;
+
+/// Hands the entries of the log that ends at `tip` to `take`, oldest first, without those up to the commit `after`.
 ///
-/// `None` when `after` is not in this log, so that it must have been rewound or replaced.
+/// `false`, and none, when `after` is not in this log, so that it must have been rewound or replaced.
 pub fn log(
     repo: &Repo,
     writer: &Writer,
     tip: Oid,
     after: Option<Oid>,
-) -> Result<Option<Vec<Located>>, LogError> {
+    mut take: impl FnMut(Located),
+) -> Result<bool, LogError> {
     let mut commits = Vec::new();
     let mut met = after.is_none();
     for step in repo.walk_first_parent(tip) {
@@ -42,25 +49,37 @@ pub fn log(
         commits.push((commit, lite.tree));
     }
     if !met {
-        return Ok(None);
+        return Ok(false);
     }
     commits.reverse();
-    let half = commits.len().div_ceil(2).max(512);
-    let parts: Vec<Result<Vec<Located>, LogError>> = thread::scope(|scope| {
-        let workers: Vec<_> = commits
-            .chunks(half)
-            .map(|part| {
+    if commits.len() <= PART {
+        read_part(repo, writer, &commits)?.into_iter().for_each(take);
+        return Ok(true);
+    }
+    let parts: Vec<&[(Oid, Oid)]> = commits.chunks(PART).collect();
+    let parts = &parts;
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
                 let repo = repo.clone();
-                scope.spawn(move || read_part(&repo, writer, part))
+                let (send, receive) = mpsc::sync_channel(1);
+                scope.spawn(move || {
+                    for part in parts.iter().skip(worker).step_by(WORKERS) {
+                        // Nobody listens any more once a part could not be read.
+                        if send.send(read_part(&repo, writer, part)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receive
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().expect("reading does not panic")).collect()
-    });
-    let mut entries = Vec::with_capacity(commits.len());
-    for part in parts {
-        entries.extend(part?);
-    }
-    Ok(Some(entries))
+        for number in 0..parts.len() {
+            let part = workers[number % WORKERS].recv().expect("a worker sends every part of its own");
+            part?.into_iter().for_each(&mut take);
+        }
+        Ok(true)
+    })
 }
 
 fn read_part(repo: &Repo, writer: &Writer, commits: &[(Oid, Oid)]) -> Result<Vec<Located>, LogError> {

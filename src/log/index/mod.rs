@@ -71,13 +71,12 @@ impl Index {
         let mut known = HashSet::new();
         let mut latest = f64::NEG_INFINITY;
         for (writer, tip) in tips {
-            let entries = read::log(repo, writer, *tip, None)?.expect("a whole log has no end to miss");
-            for located in entries {
+            read::log(repo, writer, *tip, None, |located| {
                 latest = latest.max(located.entry.time.as_microsecond() as f64);
                 if known.insert(located.entry.id) {
                     push(&mut rows, &located);
                 }
-            }
+            })?;
         }
         let mut index = Self { segments: Vec::new(), object_length: repo.empty_tree().as_bytes().len() };
         let manifest = Manifest { version: VERSION, latest, ..Manifest::default() };
@@ -99,7 +98,10 @@ impl Index {
             if reached == Some(*tip) {
                 continue;
             }
-            let Some(entries) = read::log(repo, writer, *tip, reached)? else { return Ok(None) };
+            let mut entries = Vec::new();
+            if !read::log(repo, writer, *tip, reached, |located| entries.push(located))? {
+                return Ok(None);
+            }
             for located in entries {
                 let time = located.entry.time.as_microsecond() as f64;
                 if time <= manifest.latest {

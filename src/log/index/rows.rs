@@ -33,11 +33,15 @@ pub(super) struct Texts {
 
 impl Texts {
     fn push(&mut self, row: u32, text: &str) {
-        let next = u32::try_from(self.strings.len()).expect("fewer texts than rows");
-        let value = *self.known.entry(text.to_owned()).or_insert_with(|| {
-            self.strings.push(text.to_owned());
-            next
-        });
+        let value = match self.known.get(text) {
+            Some(&known) => known,
+            None => {
+                let next = u32::try_from(self.strings.len()).expect("fewer texts than rows");
+                self.strings.push(text.to_owned());
+                self.known.insert(text.to_owned(), next);
+                next
+            }
+        };
         self.rows.push(row);
         self.values.push(value);
     }
