@@ -121,6 +121,9 @@ struct Promise {
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    if arguments.markdown && context.output.json {
+        return Err(Error::request("cannot print both JSON and Markdown").hint("leave one of them out"));
+    }
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let (baseline, candidates) = sides(context, &mut index, &state, &arguments.sides)?;
