@@ -150,7 +150,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         let planned = (!promise.is_scratch).then(|| promise.brief.planned_trials());
         let strata = matchups(&baseline_side, side, planned).map_err(|error| refuse(&error))?;
         // Each complete cell of an experiment was a try of its own.
-        promise.family += strata[0].tries - 1;
+        if !promise.is_scratch {
+            promise.family += strata[0].tries - 1;
+        }
         found.push(strata);
     }
     let known = known_definitions(context, &promises, &found)?;
