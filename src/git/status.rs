@@ -12,6 +12,9 @@ use super::error::GitError;
 use super::object::Oid;
 use super::{PathBytes, Repo};
 
+/// How many files make it worth to look at them with several threads.
+const WORTH_THREADS: usize = 2000;
+
 /// How the worktree differs from `HEAD`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -70,9 +73,12 @@ impl Repo {
 
     fn changes_in_process(&self) -> Result<Changes, gix::Error> {
         let mut changes = Changes::default();
+        // Threads cost more than they bring where there is little to look at.
+        let is_small = self.inner.index_or_empty()?.entries().len() < WORTH_THREADS;
         let platform = self
             .inner
             .status(gix::progress::Discard)?
+            .index_worktree_options_mut(|options| options.thread_limit = is_small.then_some(1))
             .untracked_files(UntrackedFiles::Files)
             .index_worktree_rewrites(None)
             .tree_index_track_renames(gix::status::tree_index::TrackRenames::Disabled)

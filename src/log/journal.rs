@@ -25,7 +25,7 @@ const CROWDED: usize = 128;
 /// How many files there may be at all.
 const FULL: usize = 2048;
 /// How many of the newest files are looked after on every append.
-const LOOKED_AFTER: usize = 16;
+const LOOKED_AFTER: usize = 4;
 
 /// An object that is to be written.
 #[derive(Clone, Debug)]
