@@ -89,7 +89,7 @@ fn check_log(
     let trees = trees_of(repo, &layout::data_ref(writer))?;
     let code = code_of(repo, &layout::code_ref(writer))?;
     let mut located = Vec::new();
-    if let Err(error) = read::log(repo, writer, tip, None, |it| located.push(it)) {
+    if let Err(error) = read::log(repo, writer, tip, None, |part| part, |part| located.extend(part)) {
         report.add(name, format!("it cannot be read to its end: {error}"), false);
         return Ok(());
     }

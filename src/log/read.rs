@@ -30,13 +30,15 @@ const WORKERS: usize = 2;
 
 /// Hands the entries of the log that ends at `tip` to `take`, oldest first, without those up to the commit `after`.
 ///
+/// They come in parts, each as `digest` makes it of its entries on the thread that read them.
 /// `false`, and none, when `after` is not in this log, so that it must have been rewound or replaced.
-pub fn log(
+pub fn log<T: Send>(
     repo: &Repo,
     writer: &Writer,
     tip: Oid,
     after: Option<Oid>,
-    mut take: impl FnMut(Located),
+    digest: impl Fn(Vec<Located>) -> T + Sync,
+    mut take: impl FnMut(T),
 ) -> Result<bool, LogError> {
     let mut commits = Vec::new();
     let mut met = after.is_none();
@@ -53,11 +55,11 @@ pub fn log(
     }
     commits.reverse();
     if commits.len() <= PART {
-        read_part(repo, writer, &commits)?.into_iter().for_each(take);
+        take(digest(read_part(repo, writer, &commits)?));
         return Ok(true);
     }
     let parts: Vec<&[(Oid, Oid)]> = commits.chunks(PART).collect();
-    let parts = &parts;
+    let (parts, digest) = (&parts, &digest);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
@@ -66,7 +68,7 @@ pub fn log(
                 scope.spawn(move || {
                     for part in parts.iter().skip(worker).step_by(WORKERS) {
                         // Nobody listens any more once a part could not be read.
-                        if send.send(read_part(&repo, writer, part)).is_err() {
+                        if send.send(read_part(&repo, writer, part).map(digest)).is_err() {
                             return;
                         }
                     }
@@ -76,7 +78,7 @@ pub fn log(
             .collect();
         for number in 0..parts.len() {
             let part = workers[number % WORKERS].recv().expect("a worker sends every part of its own");
-            part?.into_iter().for_each(&mut take);
+            take(part?);
         }
         Ok(true)
     })

@@ -71,11 +71,10 @@ impl Index {
         let mut known = HashSet::new();
         let mut latest = f64::NEG_INFINITY;
         for (writer, tip) in tips {
-            read::log(repo, writer, *tip, None, |located| {
-                latest = latest.max(located.entry.time.as_microsecond() as f64);
-                if known.insert(located.entry.id) {
-                    push(&mut rows, &located);
-                }
+            read::log(repo, writer, *tip, None, rows_of, |part| {
+                let is_new: Vec<bool> = part.entries.iter().map(|id| known.insert(*id)).collect();
+                latest = latest.max(part.latest());
+                rows.append(&part, &is_new);
             })?;
         }
         let mut index = Self { segments: Vec::new(), object_length: repo.empty_tree().as_bytes().len() };
@@ -99,7 +98,7 @@ impl Index {
                 continue;
             }
             let mut entries = Vec::new();
-            if !read::log(repo, writer, *tip, reached, |located| entries.push(located))? {
+            if !read::log(repo, writer, *tip, reached, |part| part, |part| entries.extend(part))? {
                 return Ok(None);
             }
             for located in entries {
@@ -296,6 +295,15 @@ fn object_at(column: &[u8], row: usize, length: usize) -> io::Result<Oid> {
         .get(row * length..(row + 1) * length)
         .and_then(Oid::from_bytes)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
+}
+
+/// The rows of `entries`.
+fn rows_of(entries: Vec<Located>) -> Rows {
+    let mut rows = Rows::default();
+    for located in &entries {
+        push(&mut rows, located);
+    }
+    rows
 }
 
 fn push(rows: &mut Rows, located: &Located) {

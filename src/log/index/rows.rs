@@ -33,17 +33,20 @@ pub(super) struct Texts {
 
 impl Texts {
     fn push(&mut self, row: u32, text: &str) {
-        let value = match self.known.get(text) {
-            Some(&known) => known,
-            None => {
-                let next = u32::try_from(self.strings.len()).expect("fewer texts than rows");
-                self.strings.push(text.to_owned());
-                self.known.insert(text.to_owned(), next);
-                next
-            }
-        };
+        let value = self.value_of(text);
         self.rows.push(row);
         self.values.push(value);
+    }
+
+    /// The place of `text` among the strings.
+    fn value_of(&mut self, text: &str) -> u32 {
+        if let Some(&known) = self.known.get(text) {
+            return known;
+        }
+        let next = u32::try_from(self.strings.len()).expect("fewer texts than rows");
+        self.strings.push(text.to_owned());
+        self.known.insert(text.to_owned(), next);
+        next
     }
 }
 
@@ -92,6 +95,54 @@ impl Rows {
         }
         if let Body::Run(run) = &entry.body {
             self.push_run(row, run);
+        }
+    }
+
+    /// The latest time of an entry, in microseconds.
+    pub(super) fn latest(&self) -> f64 {
+        let times = self.numbers.get("time").map_or(&[][..], |column| &column.values);
+        times.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Adds those rows of `other` that `keeps` says.
+    pub(super) fn append(&mut self, other: &Self, keeps: &[bool]) {
+        let mut next = u32::try_from(self.len()).expect("fewer than four thousand million entries");
+        let places: Vec<Option<u32>> = keeps
+            .iter()
+            .map(|keeps| {
+                keeps.then(|| {
+                    next += 1;
+                    next - 1
+                })
+            })
+            .collect();
+        let place = |row: u32| places[row as usize];
+        let length = other.commits.len().checked_div(other.len()).unwrap_or_default();
+        for (row, _) in keeps.iter().enumerate().filter(|(_, keeps)| **keeps) {
+            self.entries.push(other.entries[row]);
+            self.nonces.push(other.nonces[row]);
+            self.commits.extend_from_slice(&other.commits[row * length..(row + 1) * length]);
+            self.blobs.extend_from_slice(&other.blobs[row * length..(row + 1) * length]);
+        }
+        for (name, from) in &other.numbers {
+            let column = self.numbers.entry(name.clone()).or_default();
+            for (row, value) in from.rows.iter().zip(&from.values) {
+                if let Some(row) = place(*row) {
+                    column.rows.push(row);
+                    column.values.push(*value);
+                }
+            }
+        }
+        for (name, from) in &other.texts {
+            let column = self.texts.entry(name.clone()).or_default();
+            // Each distinct text is looked up once, however many rows have it.
+            let values: Vec<u32> = from.strings.iter().map(|text| column.value_of(text)).collect();
+            for (row, value) in from.rows.iter().zip(&from.values) {
+                if let Some(row) = place(*row) {
+                    column.rows.push(row);
+                    column.values.push(values[*value as usize]);
+                }
+            }
         }
     }
 
