@@ -73,12 +73,19 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with `arguments`; gives its exit status.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.collect();
+    let asks_to_run =
+        arguments.iter().skip(1).find(|word| *word != "--json").is_some_and(|word| word == "run");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // A reader that went away is no reason to fail.
             let _ = error.print();
-            return if error.use_stderr() { 2 } else { 0 };
+            return match error.use_stderr() {
+                true if asks_to_run => 125,
+                true => 2,
+                false => 0,
+            };
         }
     };
     let is_run = matches!(cli.command, Command::Run(_));
@@ -95,6 +102,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
 fn dispatch(cli: Cli) -> Result<Answer, Error> {
     let output = Output::new(cli.json, cli.color);
     let mut context = Context::open(output)?;
+    if !matches!(cli.command, Command::Run(_) | Command::Init(_)) {
+        // A repository that cannot be written to is read all the same; `run` says what stands in the way.
+        let _ = commands::recovery::recover(&mut context);
+    }
     let answer = match cli.command {
         Command::Init(arguments) => commands::init::run(&mut context, arguments),
         Command::Topic(arguments) => commands::topic::run(&mut context, arguments),

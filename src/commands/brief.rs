@@ -7,7 +7,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::options::{BriefOptions, budget, criteria};
-use super::{Answer, selection};
+use super::{Answer, redaction, selection};
 use crate::context::{Context, variable};
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
@@ -68,6 +68,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if arguments.edit {
         brief = edit(context, &brief)?;
     }
+    redaction::brief(context, &mut brief)?;
+    let topic = registered.current.topic.as_ref().and_then(|name| state.topics.get(name));
+    selection::check_baseline(context, &state, topic.map(|it| &it.topic), &brief)?;
     if brief == *before {
         context.output.say("the brief says this already; nothing was recorded");
         return Ok(Answer::Yes);

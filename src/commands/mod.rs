@@ -23,7 +23,8 @@ mod options;
 mod place;
 mod progress;
 mod recording;
-mod recovery;
+pub(crate) mod recovery;
+mod redaction;
 mod selection;
 mod surroundings;
 

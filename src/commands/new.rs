@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::options::BriefOptions;
-use super::{Answer, init, recording, selection};
+use super::{Answer, init, recording, redaction, selection};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::brief::Brief;
@@ -61,6 +61,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let (start, from) = start(context, &mut index, &state, arguments.from.as_deref())?;
     let mut brief = topic.map(inherited).unwrap_or_default();
     arguments.brief.apply(&mut brief)?;
+    redaction::brief(context, &mut brief)?;
+    selection::check_baseline(context, &state, topic.map(|it| &it.topic), &brief)?;
     if brief.owner.is_none() {
         brief.owner = Some(context.identity().name);
     }
@@ -170,6 +172,8 @@ fn reserve(
     let prefix = topic.and_then(|it| it.topic.prefix.as_ref());
     let date = context.now().to_zoned(context.zone.clone()).date();
     let dated = format!("{:04}{:02}{:02}-{short_name}", date.year(), date.month(), date.day());
+    // Checked alone too: what stands behind a date may begin with anything.
+    short_name.parse::<ExperimentId>()?;
     // Checked even where the ID is a number, so that a name that could never be typed is not kept.
     let dated: ExperimentId = dated.parse()?;
     if dated.is_scratch() {
@@ -219,14 +223,19 @@ pub fn make_worktree(
     let path = top.join(layout::worktree_folder(id));
     context.repo.add_worktree_of(&path, &layout::experiment_branch(id))?;
     let settings = context.settings_for(topic, &context.repo.clone())?;
-    for problem in bring_along(&settings, top, &path)? {
+    for problem in bring_along(context, &settings, top, &path)? {
         context.output.say(&problem);
     }
     Ok(path)
 }
 
 /// Links and copies the ignored files that `exp.toml` says a worktree needs; gives what could not be.
-fn bring_along(settings: &Settings, top: &Path, worktree: &Path) -> Result<Vec<String>, Error> {
+fn bring_along(
+    context: &Context,
+    settings: &Settings,
+    top: &Path,
+    worktree: &Path,
+) -> Result<Vec<String>, Error> {
     let mut problems = Vec::new();
     let copies = settings.worktree.copy.iter().map(|pattern| (pattern, false));
     for (pattern, is_link) in settings.worktree.link.iter().map(|pattern| (pattern, true)).chain(copies) {
@@ -234,6 +243,10 @@ fn bring_along(settings: &Settings, top: &Path, worktree: &Path) -> Result<Vec<S
             let (from, to) = (top.join(&path), worktree.join(&path));
             if fs::symlink_metadata(&to).is_ok() || path.starts_with(".worktrees") {
                 continue;
+            }
+            if is_link && let Some(path) = path.to_str() {
+                // A pattern for a folder, as `venv/`, does not match a link to one.
+                context.repo.exclude_locally(&format!("/{path}"))?;
             }
             let made = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| match is_link {
                 true => link(&from, &to),

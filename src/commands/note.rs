@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Answer, selection};
+use super::{Answer, redaction, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Note, NoteSort};
 use crate::domain::id::{EntryId, TopicName};
@@ -59,6 +59,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         source: arguments.claim,
         text: arguments.text,
     };
+    redaction::note(context, &mut note)?;
     let answers = address(context, &mut index, &state, &arguments.about, &mut note)?;
     let appended = context.append_answer(Body::Note(note), answers)?;
     if context.output.json {

@@ -108,6 +108,10 @@ fn elsewhere(context: &Context, top: &Path, experiment: &ExperimentState) -> Res
     let id = &experiment.id;
     let Some(worktree) = selection::worktree_of(context, id)? else {
         let branch = layout::experiment_branch(id);
+        if context.repo.read_ref(&layout::archive_ref(id))?.is_some() {
+            return Err(Error::request(format!("`{id}` is archived"))
+                .hint(format!("`git exp archive --restore {id}` brings it back")));
+        }
         return Err(Error::request(format!("the branch `{branch}` is checked out nowhere"))
             .hint(format!("git worktree add {} {branch}", layout::worktree_folder(id))));
     };

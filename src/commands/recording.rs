@@ -9,7 +9,7 @@ use super::place::Place;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::bytes::OsBytes;
-use crate::domain::entry::Body;
+use crate::domain::entry::{Body, Entry};
 use crate::domain::metric::{BUILT_IN, Definition, Value};
 use crate::domain::run::{LargeFile, Load, Run, Status, Truncated};
 use crate::error::Error;
@@ -88,6 +88,10 @@ impl Captured {
 
 /// What came of recording one run.
 pub struct Recorded {
+    /// Its entry.
+    pub entry: Entry,
+    /// The run.
+    pub run: Run,
     /// The first digits of its entry's ID.
     pub short: String,
     /// A line about it.
@@ -153,7 +157,9 @@ pub fn record(
     running.finish(&context.repo)?;
     let short = appended.entry.id.short();
     Ok(Recorded {
+        entry: appended.entry,
         line: line(&short, &run),
+        run,
         short,
         shell_status: outcome.shell_status(),
         malformed,
@@ -276,7 +282,14 @@ fn config_files(
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut files = Vec::new();
     for pattern in &settings.config_files {
-        for path in matching(top, pattern)? {
+        let paths = matching(top, pattern)?;
+        if paths.is_empty() {
+            return Err(Error::request(format!(
+                "no file is at `{pattern}`, which `[config]` in `exp.toml` names"
+            ))
+            .hint("mend the path, or take it out"));
+        }
+        for path in paths {
             let bytes = std::fs::read(top.join(&path))
                 .map_err(|error| Error::outside(format!("cannot read `{path}`")).because(error))?;
             files.push((path, redactor.redact_bytes(&bytes).into_owned()));
@@ -289,6 +302,30 @@ fn config_files(
 pub fn matching(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
     let paths = entries_matching(top, pattern)?.into_iter().filter(|path| top.join(path).is_file());
     Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
+}
+
+/// The files that `pattern` names, and those in the folders that it names.
+fn files_below(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
+    let mut open = entries_matching(top, pattern)?;
+    let mut files = Vec::new();
+    while let Some(path) = open.pop() {
+        let whole = top.join(&path);
+        if !whole.is_dir() {
+            files.push(path.to_string_lossy().into_owned());
+            continue;
+        }
+        let listing = std::fs::read_dir(&whole)
+            .map_err(|error| Error::outside(format!("cannot read `{}`", whole.display())).because(error))?;
+        open.extend(listing.filter_map(Result::ok).map(|item| path.join(item.file_name())));
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::request(format!(
+            "no file is at `{pattern}`, which a dataset in `exp.toml` names"
+        ))
+        .hint("get the data, or mend the path"));
+    }
+    Ok(files)
 }
 
 /// The files and folders below `top` that `pattern` names.
@@ -319,7 +356,7 @@ fn with_datasets(
         let mut hasher = blake3::Hasher::new();
         let mut count = 0;
         for pattern in &dataset.paths {
-            for path in matching(top, pattern)? {
+            for path in files_below(top, pattern)? {
                 hasher.update(path.as_bytes());
                 hasher.update(&[0]);
                 hasher.update(super::file_hash::of(context, &top.join(&path))?.as_bytes());

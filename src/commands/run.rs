@@ -26,6 +26,8 @@ use crate::error::Error;
 use crate::git::PathBytes;
 use crate::log::index::query::{self, Query};
 use crate::log::running;
+use crate::render::json::RunJson;
+use crate::render::run::RunView;
 use crate::runner::{Interruptions, Job, Limits, Patterns, Redactor, Show, execute};
 
 /// How long a command has to end by itself once it was asked to.
@@ -52,6 +54,8 @@ Examples:
   git exp run -- python train.py
   git exp run -n 5 --param lr=3e-4 -- python train.py
   git exp run -e A-001 --label warm --timeout 30m -- make bench
+
+With --json the command's output is recorded but not shown, and each trial prints its run as JSON.
 
 Exit status: the command's own; 125 when git exp itself failed.")]
 pub struct Arguments {
@@ -147,6 +151,12 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 }
 
 fn plan(context: &mut Context, arguments: &Arguments) -> Result<Plan, Error> {
+    let program =
+        arguments.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    if program.starts_with('-') || program.is_empty() {
+        return Err(Error::request(format!("`{program}` is no option of `git exp run`, and no command"))
+            .hint("options stand before the command: git exp run -n 3 -- python train.py; `git exp run -h` lists them"));
+    }
     if arguments.trials == 0 {
         return Err(Error::request("cannot run 0 trials").hint("leave `-n` out for one trial"));
     }
@@ -172,6 +182,10 @@ fn plan(context: &mut Context, arguments: &Arguments) -> Result<Plan, Error> {
         })?),
         None => settings.timeout,
     };
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Err(Error::request("a time limit of 0 s leaves no time to run")
+            .hint("say `--timeout 30m`, or leave it out"));
+    }
     let redactor = recording::redactor(&settings)?;
     let patterns = settings
         .metrics
@@ -346,7 +360,8 @@ fn run_trial(
         patterns: plan.patterns.clone(),
         redactor: Arc::clone(&plan.redactor),
         limits,
-        show: Show::Passed,
+        // With JSON, standard output is for the answer; what the command wrote is in the log.
+        show: if context.output.json { Show::Hidden } else { Show::Passed },
     };
     context.output.flush()?;
     let mut watch = Watch::new(context.output.talks_to_terminal, trial, trials);
@@ -436,6 +451,13 @@ fn parameters_json(params: &BTreeMap<String, String>) -> String {
 
 /// One line about what was recorded.
 fn report(context: &mut Context, recorded: &Recorded) -> Result<(), Error> {
+    if context.output.json {
+        let view = RunView {
+            files: super::runs::files_of(&recorded.entry),
+            ..RunView::new(recorded.entry.id.to_hex(), recorded.short.clone(), &recorded.run)
+        };
+        context.output.object(&RunJson::from(&view))?;
+    }
     context.output.flush()?;
     context.output.say(&recorded.line);
     if recorded.malformed > 0 {

@@ -1,10 +1,12 @@
 //! Which entry, run or experiment a word on the command line means.
 
 use crate::context::Context;
+use crate::domain::brief::Brief;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, ExperimentId};
 use crate::domain::run::Run;
 use crate::domain::state::{ExperimentState, State};
+use crate::domain::topic::Topic;
 use crate::error::Error;
 use crate::log::index::Index;
 use crate::log::{LogError, layout};
@@ -102,6 +104,25 @@ pub fn current<'a>(context: &Context, state: &'a State) -> Result<&'a Experiment
 /// The experiment whose branch is checked out, if it is one.
 pub fn experiment_of_branch(branch: Option<&str>) -> Option<ExperimentId> {
     branch?.strip_prefix("exp/")?.parse().ok()
+}
+
+/// Refuses a baseline that is neither an experiment, a named baseline of the topic, a revision nor a label.
+pub fn check_baseline(
+    context: &Context,
+    state: &State,
+    topic: Option<&Topic>,
+    brief: &Brief,
+) -> Result<(), Error> {
+    let Some(baseline) = &brief.baseline else { return Ok(()) };
+    let is_known = baseline.contains(':')
+        || !state.find(baseline).is_empty()
+        || topic.is_some_and(|topic| topic.baselines.contains_key(baseline))
+        || context.repo.rev_parse(baseline)?.is_some();
+    if is_known {
+        return Ok(());
+    }
+    Err(Error::request(format!("there is no baseline `{baseline}`"))
+        .hint("name an experiment, a named baseline of the topic, or a revision as `main`"))
 }
 
 /// The folder that `git exp new` makes for an experiment, from the top of the main worktree.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 
-use super::Answer;
 use super::options::{assignment, budget, criteria};
+use super::{Answer, redaction};
 use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
@@ -113,7 +113,7 @@ fn open(context: &mut Context, state: &State, new: New) -> Result<Answer, Error>
         texts.iter().map(pair).collect()
     };
     let scope = pairs("--scope", &new.scope)?;
-    let topic = Topic {
+    let mut topic = Topic {
         prefix: new.prefix.as_deref().map(str::parse).transpose()?,
         goal: new.goal,
         accept: criteria(&new.accept)?,
@@ -128,6 +128,7 @@ fn open(context: &mut Context, state: &State, new: New) -> Result<Answer, Error>
         links: pairs("--link", &new.link)?,
         name: name.clone(),
     };
+    redaction::topic(context, &mut topic)?;
     if let Some(prefix) = &topic.prefix
         && let Some(other) = state.topics.values().find(|it| {
             it.topic.prefix.as_ref().is_some_and(|known| known.as_str().eq_ignore_ascii_case(prefix.as_str()))

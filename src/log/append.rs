@@ -4,6 +4,7 @@
 //! transaction, in this order, each from the value that was read; then those refs are synced and every object is looked
 //! for. Whatever dies in between leaves the log as it was, or with the whole entry.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -210,6 +211,82 @@ fn try_append(
     Ok(commit)
 }
 
+/// Makes the data and code chains of `writer` hold again what the entries of its log need, as far as it is still there.
+pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oid) -> Result<(), LogError> {
+    let mut entries = Vec::new();
+    super::read::log(repo, writer, tip, None, |part| part, |part| entries.extend(part))?;
+    let mut objects = Vec::new();
+    let mut edits = Vec::new();
+    let chain = |name: &str| repo.read_ref(name);
+
+    let name = layout::data_ref(writer);
+    let old = chain(&name)?;
+    let mut held = HashSet::new();
+    for step in old.into_iter().flat_map(|tip| repo.walk_first_parent(tip)) {
+        held.insert(step?.1.tree);
+    }
+    let mut data = old;
+    for it in &entries {
+        let Some(tree) = it.entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str())) else {
+            continue;
+        };
+        if repo.has_object(tree) && held.insert(tree) {
+            let text =
+                format!("data of {} {}\n\nEntry: {}\n", it.entry.kind(), it.entry.id.short(), it.entry.id);
+            let stamp = Stamp::of(&it.entry, 0);
+            data = Some(stamp.commit(repo, &mut objects, tree, data.into_iter().collect(), None, text)?);
+            write_all(repo, &mut objects)?;
+        }
+    }
+    if let (Some(new), true) = (data, data != old) {
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        edits.push(RefEdit { name, expected, new: Some(new) });
+    }
+
+    let name = layout::code_ref(writer);
+    let old = chain(&name)?;
+    let mut held = HashSet::new();
+    let mut at = old;
+    while let Some(commit) = at {
+        let parents = repo.read_commit(commit)?.parents;
+        held.extend(parents.iter().copied());
+        let is_chain = |oid: &Oid| {
+            repo.read_commit(*oid).is_ok_and(|commit| commit.message.starts_with(b"keep the code of "))
+        };
+        at = parents.first().copied().filter(is_chain);
+    }
+    let mut lacking: Vec<Oid> = Vec::new();
+    for commit in
+        entries.iter().flat_map(|it| it.entry.commits()).filter_map(|name| Oid::from_hex(name.as_str()))
+    {
+        if repo.has_object(commit) && held.insert(commit) {
+            lacking.push(commit);
+        }
+    }
+    if let (Some(last), false) = (entries.last(), lacking.is_empty()) {
+        let tree = add(repo, &mut objects, ObjectKind::Tree, Vec::new());
+        let parents = old.into_iter().chain(lacking).collect();
+        let text = "keep the code of runs again\n".to_owned();
+        let new = Stamp::of(&last.entry, 0).commit(repo, &mut objects, tree, parents, None, text)?;
+        write_all(repo, &mut objects)?;
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        edits.push(RefEdit { name, expected, new: Some(new) });
+    }
+    if !edits.is_empty() {
+        repo.update_refs(&edits, "git exp fsck")?;
+        let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+        repo.sync_refs(&names)?;
+    }
+    Ok(())
+}
+
+fn write_all(repo: &Repo, objects: &mut Vec<NewObject>) -> Result<(), LogError> {
+    for object in objects.drain(..) {
+        repo.write_object(object.kind, &object.bytes)?;
+    }
+    Ok(())
+}
+
 /// Writes again what is missing of `objects`; says how many there were.
 fn restore(repo: &Repo, objects: &[NewObject]) -> Result<usize, LogError> {
     let mut missing = 0;
@@ -336,15 +413,15 @@ fn kept_commits(
     folders: &Folders,
     writer: &Writer,
     tip: Option<Oid>,
-) -> Result<std::collections::HashSet<String>, LogError> {
-    let Some(tip) = tip else { return Ok(std::collections::HashSet::new()) };
+) -> Result<HashSet<String>, LogError> {
+    let Some(tip) = tip else { return Ok(HashSet::new()) };
     let path = folders.kept_code(writer);
     if let Ok(text) = fs::read_to_string(&path)
         && text.lines().next_back() == Some(&format!("tip {tip}"))
     {
         return Ok(text.lines().filter(|line| !line.starts_with("tip ")).map(ToOwned::to_owned).collect());
     }
-    let mut kept = std::collections::HashSet::new();
+    let mut kept = HashSet::new();
     let mut at = Some(tip);
     while let Some(commit) = at {
         let mut parents = repo.read_commit(commit)?.parents.into_iter();

@@ -36,13 +36,20 @@ pub struct Damage {
     pub is_repairable: bool,
 }
 
-/// Checks the log and the views.
+/// Checks the log and the views; what cannot be read is a damage like any other.
 pub fn check(log: &Log) -> Result<Report, LogError> {
-    let mut report = Report { healed: log.heal()? as u64, ..Report::default() };
+    let mut report = Report::default();
+    match log.heal() {
+        Ok(healed) => report.healed = healed as u64,
+        Err(error) => report.add("journal".to_owned(), said(&error), false),
+    }
     let tips = log.tips()?;
+    check_tips(log, &tips, &mut report);
     let mut seen: HashMap<EntryId, Entry> = HashMap::new();
     for (writer, tip) in &tips {
-        check_log(log.repo(), writer, *tip, &mut seen, &mut report)?;
+        if let Err(error) = check_log(log.repo(), writer, *tip, &mut seen, &mut report) {
+            report.add(layout::log_ref(writer), said(&error), false);
+        }
     }
     for entry in seen.values() {
         for replaced in &entry.replaces {
@@ -51,19 +58,60 @@ pub fn check(log: &Log) -> Result<Report, LogError> {
             }
         }
     }
-    check_index(log, &seen, &mut report)?;
-    let wanted = notes::fold(seen.values());
-    for commit in notes::stale(log.repo(), &wanted)? {
-        report.add(layout::NOTES.to_owned(), format!("the note on {commit} is not what the log says"), true);
+    if let Err(error) = check_index(log, &seen, &mut report) {
+        report.add("index".to_owned(), said(&error), true);
+    }
+    match notes::stale(log.repo(), &notes::fold(seen.values())) {
+        Ok(stale) => {
+            for commit in stale {
+                let problem = format!("the note on {commit} is not what the log says");
+                report.add(layout::NOTES.to_owned(), problem, true);
+            }
+        }
+        Err(error) => report.add(layout::NOTES.to_owned(), said(&error), true),
     }
     report.damages.sort_by(|a, b| (&a.what, &a.problem).cmp(&(&b.what, &b.problem)));
     Ok(report)
 }
 
-/// Rebuilds every view from the log.
+/// An error with what lies behind it, on one line.
+fn said(error: &LogError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        text.push_str(&format!(": {source}"));
+        next = source.source();
+    }
+    text.replace('\n', " ")
+}
+
+/// Finds logs that are shorter than the index has seen them.
+fn check_tips(log: &Log, tips: &[(Writer, Oid)], report: &mut Report) {
+    for (writer, known) in super::index::known_tips(&log.folders().index()) {
+        let now = tips.iter().find(|(name, _)| *name == writer).map(|(_, tip)| *tip);
+        let holds = now.is_some_and(|tip| {
+            tip == known
+                || log.repo().walk_first_parent(tip).any(|step| step.is_ok_and(|(oid, _)| oid == known))
+        });
+        if !holds {
+            let name = layout::log_ref(&writer);
+            let gone = if now.is_none() { "is gone" } else { "was rewound" };
+            let problem = format!("it {gone}; it reached {known}: git update-ref {name} {known}");
+            report.add(name, problem, false);
+        }
+    }
+}
+
+/// Rebuilds every view from the log, and this clone's data and code chains from the entries.
 pub fn repair(log: &Log) -> Result<(), LogError> {
     {
-        let _lock = Lock::take(log.folders())?;
+        let lock = Lock::take(log.folders())?;
+        log.heal()?;
+        for (writer, tip) in log.tips()? {
+            if log.repo().read_ref(&layout::log_ref(&writer))?.is_some() {
+                super::append::restore_chains(log.repo(), &lock, &writer, tip)?;
+            }
+        }
         let folder = log.folders().index();
         let _ = std::fs::remove_dir_all(&folder);
         Index::rebuild(log.repo(), &folder, &log.tips()?)?;
@@ -93,6 +141,24 @@ fn check_log(
         report.add(name, format!("it cannot be read to its end: {error}"), false);
         return Ok(());
     }
+    let is_own = repo.read_ref(&name)?.is_some();
+    let has_files = located.iter().any(|it| it.entry.files.is_some());
+    let has_code = located.iter().any(|it| matches!(it.entry.body, Body::Run(_)));
+    if is_own && has_files && trees.is_none() {
+        report.add(
+            layout::data_ref(writer),
+            "it is gone, and with it what holds the files of runs".to_owned(),
+            true,
+        );
+    }
+    if is_own && has_code && code.is_none() {
+        report.add(
+            layout::code_ref(writer),
+            "it is gone, and with it what holds the code of runs".to_owned(),
+            true,
+        );
+    }
+    let mut whole: HashSet<Oid> = HashSet::new();
     let mut before: Option<Oid> = None;
     for it in located {
         report.entries += 1;
@@ -120,16 +186,30 @@ fn check_log(
                 code.as_ref().is_none_or(|code| code.contains(&commit)) && repo.has_object(commit)
             });
             if !is_kept && code.is_some() {
-                report.add(
-                    id.clone(),
-                    format!("its code {} is not kept by the code chain", run.code.commit),
-                    false,
-                );
+                let problem = format!("its code {} is not kept by the code chain", run.code.commit);
+                report.add(id.clone(), problem, is_own);
+            }
+            if let (Some(commit), Some(_)) = (commit, &run.code.base)
+                && is_own
+                && whole.insert(commit)
+                && !is_whole(repo, commit)
+            {
+                let problem = format!("files of the snapshot {} are missing", run.code.commit);
+                report.add(id.clone(), problem, false);
             }
         }
         seen.insert(it.entry.id, it.entry);
     }
     Ok(())
+}
+
+/// Whether all files of a snapshot are there, beyond those of the commit it was made on.
+fn is_whole(repo: &Repo, commit: Oid) -> bool {
+    let tree =
+        |commit: Oid| repo.read_commit(commit).map(|commit| (commit.tree, commit.parents.first().copied()));
+    let Ok((own, parent)) = tree(commit) else { return false };
+    let base = parent.and_then(|parent| tree(parent).ok()).map(|(tree, _)| tree);
+    repo.missing_objects(own, base).is_ok_and(|missing| missing.is_empty())
 }
 
 /// The trees that a data chain holds; `None` where the chain is not here.
@@ -170,7 +250,7 @@ fn check_files(repo: &Repo, entry: &Entry, trees: Option<&HashSet<Oid>>, report:
             return;
         }
         Some(trees) if !trees.contains(&tree) => {
-            report.add(id.clone(), format!("its files {tree} are not in the data chain"), false);
+            report.add(id.clone(), format!("its files {tree} are not in the data chain"), true);
         }
         Some(_) => {}
     }

@@ -102,13 +102,21 @@ fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Loca
         let entry = unreadable(commit, writer, "its commit holds no `entry.json`");
         return Ok(Located { entry, commit, blob: commit });
     };
-    let bytes = repo.read_blob(row.oid)?;
-    let entry = if bytes.len() > LARGEST_ENTRY {
-        unreadable(commit, writer, "it is larger than any entry may be")
-    } else {
-        decode(&bytes, writer)
-    };
+    let entry = entry(repo, writer, row.oid)?;
     Ok(Located { entry, commit, blob: row.oid })
+}
+
+/// The entry in `blob`; one that is damaged stands as unreadable among the others.
+fn entry(repo: &Repo, writer: &Writer, blob: Oid) -> Result<Entry, LogError> {
+    match repo.read_blob(blob) {
+        Ok(bytes) if bytes.len() > LARGEST_ENTRY => {
+            Ok(unreadable(blob, writer, "it is larger than any entry may be"))
+        }
+        Ok(bytes) => Ok(decode(&bytes, writer)),
+        // One that is missing may be in the journal, so the caller has to know.
+        Err(error) if error.is_missing() => Err(error.into()),
+        Err(error) => Ok(unreadable(blob, writer, &error.to_string())),
+    }
 }
 
 /// Fewer blobs than this are not worth a thread.
@@ -118,7 +126,7 @@ const WORTH_A_THREAD: usize = 256;
 pub fn entries(repo: &Repo, writer: &Writer, blobs: &[Oid]) -> Result<Vec<Entry>, LogError> {
     let part = blobs.len().div_ceil(2).max(WORTH_A_THREAD);
     let read = |repo: &Repo, blobs: &[Oid]| -> Result<Vec<Entry>, LogError> {
-        blobs.iter().map(|blob| Ok(decode(&repo.read_blob(*blob)?, writer))).collect()
+        blobs.iter().map(|blob| entry(repo, writer, *blob)).collect()
     };
     if blobs.len() <= part {
         return read(repo, blobs);

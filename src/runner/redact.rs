@@ -444,7 +444,7 @@ fn token(
     what: &'static str,
     tail: fn(&[u8]) -> Option<usize>,
 ) -> Option<Hit> {
-    let starts = before(bytes, at.start).is_none_or(|byte| !is_word(byte) && byte != b'-')
+    let starts = before(bytes, at.start).is_none_or(|byte| !is_word(byte) || byte == b'_')
         || is_after_escape(bytes, at.start);
     // The automaton ignores case for the sake of names; the beginnings of tokens do not.
     let exact = RULES.iter().any(|(word, _)| word.as_bytes() == &bytes[at.clone()]);

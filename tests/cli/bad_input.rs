@@ -40,6 +40,9 @@ fn ids_that_git_or_a_shell_would_misread_are_refused() {
     refuses(&lab, &["topic", "new", "ok", "--prefix", "1A"], &["must begin with a letter"]);
     let said = lab.exp(["new", "-dash"]);
     assert!(said.starts_with("exit: 2"), "{said}");
+    refuses(&lab, &["new", "--", "-dash"], &["begins with a dash"]);
+    refuses(&lab, &["new", ""], &["it is empty"]);
+    refuses(&lab, &["new", "x", "--baseline", "nosuch"], &["there is no baseline `nosuch`"]);
 }
 
 #[test]
@@ -89,6 +92,8 @@ fn a_wrong_request_of_run_exits_with_125_and_records_nothing() {
         &["run", "--timeout", "soon", "--", "true"],
         &["run", "-n", "3", "--seed", "1,2", "--", "true"],
         &["run", "-e", "nobody", "--", "true"],
+        &["run", "--tials", "3", "--", "true"],
+        &["run", "--timeout", "0s", "--", "true"],
     ] {
         let said = lab.exp(arguments);
         assert!(

@@ -7,6 +7,7 @@ mod lab;
 mod bad_input;
 mod compare;
 mod documents;
+mod fsck;
 mod help;
 mod repositories;
 mod run;

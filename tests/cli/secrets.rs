@@ -58,6 +58,10 @@ fn planted_secrets_are_in_no_object() {
         .env("TORCH_SECRET_TOKEN", SECRETS[6]);
     let output = command.output().expect("git-exp starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let hidden = format!("the token is {} and v1-{}", SECRETS[2], SECRETS[3]);
+    lab.exp_ok(["note", "20261121-scratch", &hidden]);
+    lab.exp_ok(["topic", "new", "t", "--prefix", "T", "--goal", &hidden]);
+    lab.exp_ok(["new", "x", "--hypothesis", &hidden, "--no-worktree"]);
     let mut cat = lab.command(["git", "cat-file", "--batch-all-objects", "--batch"]);
     let objects = cat.stderr(Stdio::inherit()).output().expect("git starts").stdout;
     let objects = String::from_utf8_lossy(&objects);

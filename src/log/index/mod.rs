@@ -318,6 +318,12 @@ fn all_ids(segments: &mut [Segment], rows: &Rows) -> io::Result<HashSet<[u8; 32]
     Ok(known)
 }
 
+/// How far the index in `folder` has seen each log.
+pub(super) fn known_tips(folder: &Path) -> Vec<(Writer, Oid)> {
+    let tips = read_manifest(folder).map(|manifest| manifest.tips).unwrap_or_default();
+    tips.iter().filter_map(|(writer, tip)| Some((writer.parse().ok()?, Oid::from_hex(tip)?))).collect()
+}
+
 fn manifest_path(folder: &Path) -> PathBuf {
     folder.join("manifest.json")
 }

@@ -1,0 +1,61 @@
+//! Secrets in what people write: taken out before anything is stored, as they are from what commands print.
+
+use std::collections::BTreeMap;
+
+use super::recording;
+use crate::context::Context;
+use crate::domain::brief::Brief;
+use crate::domain::entry::Note;
+use crate::domain::topic::Topic;
+use crate::error::Error;
+use crate::runner::Redactor;
+
+fn clean(redactor: &Redactor, text: &mut String) {
+    *text = redactor.redact_text(text);
+}
+
+fn clean_option(redactor: &Redactor, text: &mut Option<String>) {
+    if let Some(text) = text {
+        clean(redactor, text);
+    }
+}
+
+fn clean_values(redactor: &Redactor, texts: &mut BTreeMap<String, String>) {
+    texts.values_mut().for_each(|text| clean(redactor, text));
+}
+
+/// Takes secrets out of a brief.
+pub fn brief(context: &Context, brief: &mut Brief) -> Result<(), Error> {
+    let redactor = recording::redactor(&context.settings_here()?)?;
+    let texts = [
+        &mut brief.hypothesis,
+        &mut brief.change,
+        &mut brief.baseline,
+        &mut brief.no_guard,
+        &mut brief.owner,
+        &mut brief.notes,
+        &mut brief.dataset,
+    ];
+    texts.into_iter().for_each(|text| clean_option(&redactor, text));
+    brief.paths.iter_mut().for_each(|text| clean(&redactor, text));
+    Ok(())
+}
+
+/// Takes secrets out of a topic.
+pub fn topic(context: &Context, topic: &mut Topic) -> Result<(), Error> {
+    let redactor = recording::redactor(&context.settings_here()?)?;
+    clean_option(&redactor, &mut topic.goal);
+    topic.stop.iter_mut().for_each(|text| clean(&redactor, text));
+    clean_values(&redactor, &mut topic.baselines);
+    clean_values(&redactor, &mut topic.links);
+    topic.scope.values_mut().flatten().for_each(|text| clean(&redactor, text));
+    Ok(())
+}
+
+/// Takes secrets out of a note.
+pub fn note(context: &Context, note: &mut Note) -> Result<(), Error> {
+    let redactor = recording::redactor(&context.settings_here()?)?;
+    clean(&redactor, &mut note.text);
+    clean_option(&redactor, &mut note.source);
+    Ok(())
+}
