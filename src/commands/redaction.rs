@@ -21,7 +21,9 @@ fn clean_option(redactor: &Redactor, text: &mut Option<String>) {
 }
 
 fn clean_values(redactor: &Redactor, texts: &mut BTreeMap<String, String>) {
-    texts.values_mut().for_each(|text| clean(redactor, text));
+    for text in texts.values_mut() {
+        clean(redactor, text);
+    }
 }
 
 /// Takes secrets out of a brief.
@@ -36,8 +38,12 @@ pub fn brief(context: &Context, brief: &mut Brief) -> Result<(), Error> {
         &mut brief.notes,
         &mut brief.dataset,
     ];
-    texts.into_iter().for_each(|text| clean_option(&redactor, text));
-    brief.paths.iter_mut().for_each(|text| clean(&redactor, text));
+    for text in texts {
+        clean_option(&redactor, text);
+    }
+    for text in &mut brief.paths {
+        clean(&redactor, text);
+    }
     Ok(())
 }
 
@@ -45,10 +51,11 @@ pub fn brief(context: &Context, brief: &mut Brief) -> Result<(), Error> {
 pub fn topic(context: &Context, topic: &mut Topic) -> Result<(), Error> {
     let redactor = recording::redactor(&context.settings_here()?)?;
     clean_option(&redactor, &mut topic.goal);
-    topic.stop.iter_mut().for_each(|text| clean(&redactor, text));
+    for text in topic.stop.iter_mut().chain(topic.scope.values_mut().flatten()) {
+        clean(&redactor, text);
+    }
     clean_values(&redactor, &mut topic.baselines);
     clean_values(&redactor, &mut topic.links);
-    topic.scope.values_mut().flatten().for_each(|text| clean(&redactor, text));
     Ok(())
 }
 
