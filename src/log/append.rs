@@ -81,21 +81,61 @@ impl Lock {
     }
 }
 
-/// The values of a writer's three chains.
+/// The ends of a writer's three chains.
 struct Chains {
-    log: Option<Oid>,
-    data: Option<Oid>,
-    code: Option<Oid>,
+    log: End,
+    data: End,
+    code: End,
+}
+
+/// The end of a chain.
+#[derive(Clone, Copy)]
+struct End {
+    /// What the ref says.
+    named: Option<Oid>,
+    /// What the next commit stands on: the ref, or what was written last where the ref fell behind that.
+    last: Option<Oid>,
 }
 
 impl Chains {
-    fn read(repo: &Repo, writer: &Writer) -> Result<Self, LogError> {
+    /// Reads the refs, and what the last append under the lock left them at.
+    ///
+    /// While `git gc` packs refs, one can be read, and even compared, as it was before its last move. Whoever believed that
+    /// would leave the entries in between behind.
+    fn read(repo: &Repo, folders: &Folders, writer: &Writer) -> Result<Self, LogError> {
+        let noted = noted_ends(folders, writer);
+        let end = |name: String, noted: Option<Oid>| -> Result<End, LogError> {
+            let named = repo.read_ref(&name)?;
+            let last = match (named, noted) {
+                (Some(named), Some(noted)) if named != noted && repo.has_object(noted) => {
+                    // The ref may also be ahead: the process that moved it died before it noted that.
+                    let is_behind =
+                        repo.walk_first_parent(noted).any(|step| step.is_ok_and(|(oid, _)| oid == named));
+                    Some(if is_behind { noted } else { named })
+                }
+                (None, Some(noted)) if repo.has_object(noted) => Some(noted),
+                _ => named,
+            };
+            Ok(End { named, last })
+        };
         Ok(Self {
-            log: repo.read_ref(&layout::log_ref(writer))?,
-            data: repo.read_ref(&layout::data_ref(writer))?,
-            code: repo.read_ref(&layout::code_ref(writer))?,
+            log: end(layout::log_ref(writer), noted.first().copied().flatten())?,
+            data: end(layout::data_ref(writer), noted.get(1).copied().flatten())?,
+            code: end(layout::code_ref(writer), noted.get(2).copied().flatten())?,
         })
     }
+}
+
+/// What the last append left the log, the data and the code chain at, as far as it was noted.
+fn noted_ends(folders: &Folders, writer: &Writer) -> Vec<Option<Oid>> {
+    let text = fs::read_to_string(folders.ends(writer)).unwrap_or_default();
+    text.lines().map(Oid::from_hex).collect()
+}
+
+/// Notes what an append left the chains at; where that fails, the refs alone have to do.
+fn note_ends(folders: &Folders, writer: &Writer, ends: [Option<Oid>; 3]) {
+    let lines = ends.map(|end| end.map(Oid::to_hex).unwrap_or_default());
+    replace_file(&folders.ends(writer), format!("{}\n", lines.join("\n")).as_bytes());
 }
 
 /// How often an append is tried again from the start when somebody else moved a ref, or deleted an object.
@@ -151,7 +191,7 @@ fn try_append(
     offset_minutes: i32,
     objects: &mut Vec<NewObject>,
 ) -> Result<Oid, LogError> {
-    let chains = Chains::read(repo, writer)?;
+    let chains = Chains::read(repo, folders, writer)?;
     let stamp = Stamp::of(entry, offset_minutes);
     let mut edits = Vec::new();
     let mut edit = |name: String, old: Option<Oid>, new: Oid| {
@@ -159,27 +199,33 @@ fn try_append(
         edits.push(RefEdit { name, expected, new: Some(new) });
     };
 
-    let lacking = commits_to_keep(repo, folders, writer, chains.code, entry)?;
-    let mut code = chains.code;
+    let lacking = commits_to_keep(repo, folders, writer, chains.code.last, entry)?;
+    let mut code = chains.code.last;
     if !lacking.is_empty() {
         let tree = add(repo, objects, ObjectKind::Tree, Vec::new());
-        let parents = chains.code.into_iter().chain(lacking.iter().copied()).collect();
+        let parents = chains.code.last.into_iter().chain(lacking.iter().copied()).collect();
         let text = format!("keep the code of {} {}\n", entry.kind(), entry.id.short());
-        let commit = stamp.commit(repo, objects, tree, parents, chains.code, text)?;
-        edit(layout::code_ref(writer), chains.code, commit);
+        let commit = stamp.commit(repo, objects, tree, parents, chains.code.last, text)?;
+        edit(layout::code_ref(writer), chains.code.named, commit);
         code = Some(commit);
+    } else if let (Some(last), true) = (code, chains.code.named != code) {
+        edit(layout::code_ref(writer), chains.code.named, last);
     }
-    let held = chains.data.map(|tip| repo.read_commit(tip)).transpose()?.map(|commit| commit.tree);
+    let held = chains.data.last.map(|tip| repo.read_commit(tip)).transpose()?.map(|commit| commit.tree);
+    let mut data = chains.data.last;
     // What the last commit of the chain holds already need not be held again, as where only the environment was kept.
     if let Some(tree) = entry.files.as_ref().map(|files| oid(&files.tree))
         && held != Some(tree)
     {
         let text = format!("data of {} {}\n\nEntry: {}\n", entry.kind(), entry.id.short(), entry.id);
-        let parents = chains.data.into_iter().collect();
-        let commit = stamp.commit(repo, objects, tree, parents, chains.data, text)?;
-        edit(layout::data_ref(writer), chains.data, commit);
+        let parents = chains.data.last.into_iter().collect();
+        let commit = stamp.commit(repo, objects, tree, parents, chains.data.last, text)?;
+        edit(layout::data_ref(writer), chains.data.named, commit);
+        data = Some(commit);
+    } else if let (Some(last), true) = (data, chains.data.named != data) {
+        edit(layout::data_ref(writer), chains.data.named, last);
     }
-    let begin = match chains.log {
+    let begin = match chains.log.last {
         Some(tip) => tip,
         None => {
             let tree = add(repo, objects, ObjectKind::Tree, Vec::new());
@@ -190,8 +236,8 @@ fn try_append(
     let row = TreeEntry { mode: 0o100_644, name: b"entry.json".to_vec(), oid: blob };
     let tree = repo.encode_tree(vec![row])?;
     let tree = add(repo, objects, ObjectKind::Tree, tree);
-    let commit = stamp.commit(repo, objects, tree, vec![begin], chains.log, message::of(entry))?;
-    edit(layout::log_ref(writer), chains.log, commit);
+    let commit = stamp.commit(repo, objects, tree, vec![begin], chains.log.last, message::of(entry))?;
+    edit(layout::log_ref(writer), chains.log.named, commit);
 
     let journal = journal::write(&folders.journal(), &entry.id.to_hex(), objects, Durability::Synced)?;
     let moved = objects
@@ -205,7 +251,8 @@ fn try_append(
     }
     let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
     repo.sync_refs(&names)?;
-    if code != chains.code {
+    note_ends(folders, writer, [Some(commit), data, code]);
+    if code != chains.code.last {
         note_kept(folders, writer, &lacking, code);
     }
     Ok(commit)

@@ -96,6 +96,11 @@ impl Folders {
         self.root.join("code").join(writer.as_str())
     }
 
+    /// What the last append left a writer's chains at; it can be deleted at any time.
+    pub fn ends(&self, writer: &Writer) -> PathBuf {
+        self.root.join("ends").join(writer.as_str())
+    }
+
     /// Runs under way, a folder each.
     pub fn running(&self) -> PathBuf {
         self.root.join("running")
