@@ -18,8 +18,18 @@ use super::stale_lock::{Note, Watch};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What gix says of a ref that another process has locked, or moved since it was read.
-const LOST_RACES: [&str; 4] =
-    ["could not be obtained", "Expected reference content", "must exist", "Could not lock packed refs"];
+const LOST_RACES: &[&str] = &[
+    "could not be obtained",
+    "Expected reference content",
+    "must exist",
+    "Could not lock packed refs",
+    // `git pack-refs` takes empty folders away, also the one that a lock is about to be made in.
+    "while obtaining the lock",
+    "File exists",
+    "No such file or directory",
+    "Directory not empty",
+    "Not a directory",
+];
 
 /// What a ref must be for it to be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
