@@ -223,6 +223,7 @@ fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec
         large: Vec::new(),
         remarks: Vec::new(),
         pair: None,
+        confirms: false,
     };
     let draft = Draft {
         writer: writer.clone(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::options::{BriefOptions, budget, criteria};
+use super::options::{BriefOptions, budget, check_looks, criteria};
 use super::{Answer, redaction, selection};
 use crate::context::{Context, variable};
 use crate::domain::brief::{Brief, Budget};
@@ -155,6 +155,7 @@ struct Sheet {
     guard: Vec<String>,
     no_guard: String,
     trials: u32,
+    looks: Vec<u32>,
     budget: String,
     owner: String,
     dataset: String,
@@ -174,6 +175,7 @@ fn spelled(budget: Budget) -> String {
 const HEADING: &str = "\
 # What the experiment promises. Save and close to record it; leave it as it is to record nothing.
 # accept and guard: 'step_time <= -8%', 'acc >= base - 0.002', 'val_loss <= 3.0'; the first one names the primary metric.
+# looks: numbers of trials after which the result is looked at and may be accepted, as [5, 10, 20]; the last is the plan.
 # budget: 'wall=2h,accelerator=1h,runs=40'. Give a guard, or the reason why there is none in no_guard.
 
 ";
@@ -188,6 +190,7 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         guard: brief.guard.iter().map(ToString::to_string).collect(),
         no_guard: text(&brief.no_guard),
         trials: brief.planned_trials(),
+        looks: brief.looks.clone(),
         budget: spelled(brief.budget),
         owner: text(&brief.owner),
         dataset: text(&brief.dataset),
@@ -231,6 +234,7 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         guard: criteria(&sheet.guard)?,
         no_guard: some(sheet.no_guard),
         trials: if sheet.trials == brief.planned_trials() { brief.trials } else { Some(sheet.trials) },
+        looks: sheet.looks,
         budget: match sheet.budget.trim() {
             "" => Budget::default(),
             text => budget(text)?,
@@ -240,6 +244,7 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         notes: some(sheet.notes),
         paths: sheet.paths,
     };
+    check_looks(&brief)?;
     let _ = std::fs::remove_file(&path);
     Ok(brief)
 }

@@ -18,7 +18,7 @@ const LIMIT: usize = 30;
 /// How many entries are read at once.
 const PART: usize = 1_000;
 
-/// List everything that was recorded, newest first: runs, briefs, notes, topics
+/// List everything that was recorded, newest first: runs, briefs, notes, decisions, topics
 ///
 /// An entry is never edited: what is amended or withdrawn stays, and a later entry says so.
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ pub struct Arguments {
     experiment: Option<String>,
 
     /// Only entries of this kind; may be given several times
-    #[arg(short, long, value_name = "KIND", value_parser = ["topic", "brief", "run", "note", "unreadable"])]
+    #[arg(short, long, value_name = "KIND", value_parser = ["topic", "brief", "run", "note", "decision", "baseline", "review", "look", "unreadable"])]
     kind: Vec<String>,
 }
 
@@ -116,11 +116,5 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 /// Whether an entry is about this experiment, and not another one of the same alias.
 fn is_of(entry: &Entry, experiment: &ExperimentState) -> bool {
     let (_, wanted) = key(experiment);
-    let registration = match &entry.body {
-        Body::Run(run) => run.membership.registration,
-        Body::Note(note) => note.registration,
-        Body::Brief(brief) => Some(brief.registration.unwrap_or(entry.id)),
-        Body::Topic(_) | Body::Unreadable { .. } => None,
-    };
-    registration == wanted
+    entry.registration() == wanted
 }

@@ -98,16 +98,10 @@ fn address(
         }
         selection::Selected::Entry(entry) => {
             note.experiment = entry.experiment().cloned();
-            note.registration = match &entry.body {
-                Body::Run(run) => run.membership.registration,
-                Body::Brief(it) => it.registration.or(Some(entry.id)),
-                Body::Note(other) => other.registration,
-                Body::Topic(topic) => {
-                    note.topic = Some(topic.name.clone());
-                    None
-                }
-                Body::Unreadable { .. } => None,
-            };
+            note.registration = entry.registration();
+            if note.experiment.is_none() {
+                note.topic = entry.topic().cloned();
+            }
             Ok(Some(entry.id))
         }
     }

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::criterion::Criterion;
 use crate::domain::quantity::parse_budget;
+use crate::domain::statistics::FEWEST_FOR_AN_INTERVAL;
 use crate::error::Error;
 
 /// What a brief promises, as options.
@@ -37,6 +38,10 @@ pub struct BriefOptions {
     /// How many trials are planned for each side
     #[arg(long, value_name = "N")]
     pub trials: Option<u32>,
+
+    /// Numbers of trials after which you look and may accept, as 5,10,20; the last is the plan
+    #[arg(long, value_name = "N,N…", value_delimiter = ',')]
+    pub looks: Vec<u32>,
 
     /// What it may cost, as wall=2h,accelerator=1h,runs=40
     #[arg(long, value_name = "BUDGET")]
@@ -77,6 +82,7 @@ impl BriefOptions {
             && self.guard.is_empty()
             && self.paths.is_empty()
             && self.trials.is_none()
+            && self.looks.is_empty()
     }
 
     /// Puts what was given into `brief`.
@@ -104,11 +110,24 @@ impl BriefOptions {
             brief.no_guard = Some(why);
         }
         if let Some(trials) = self.trials {
+            if self.looks.last().is_some_and(|last| *last != trials) {
+                return Err(Error::request(format!(
+                    "{trials} trials are planned, and the last look is another"
+                ))
+                .hint("leave `--trials` out: the last look is the plan"));
+            }
             if trials == 0 {
                 return Err(Error::request("cannot plan 0 trials").hint("say `--trials 5`, or leave it out"));
             }
             brief.trials = Some(trials);
+            // A new plan has no looks but those that are given with it.
+            brief.looks.clear();
         }
+        if !self.looks.is_empty() {
+            brief.looks = self.looks;
+            brief.trials = brief.looks.last().copied();
+        }
+        check_looks(brief)?;
         if let Some(text) = self.budget {
             brief.budget = budget(&text)?;
         }
@@ -117,6 +136,22 @@ impl BriefOptions {
         }
         Ok(())
     }
+}
+
+/// Refuses looks that do not rise to the plan.
+pub fn check_looks(brief: &Brief) -> Result<(), Error> {
+    let Some(last) = brief.looks.last() else { return Ok(()) };
+    let fewest = FEWEST_FOR_AN_INTERVAL;
+    if brief.looks[0] as usize >= fewest
+        && brief.looks.windows(2).all(|pair| pair[0] < pair[1])
+        && brief.trials.is_none_or(|trials| trials == *last)
+    {
+        return Ok(());
+    }
+    let shown: Vec<String> = brief.looks.iter().map(ToString::to_string).collect();
+    Err(Error::request(format!("cannot plan the looks {}", shown.join(",")))
+        .because(format!("they begin at {fewest} trials or more, rise, and end at the planned trials"))
+        .hint("write them as `--looks 5,10,20`"))
 }
 
 /// The criteria that `texts` spell.

@@ -327,6 +327,7 @@ fn run_trial(
         trial,
         trials,
         pair: None,
+        confirms: false,
         seed,
         params: redacted_params(plan, &plan.params),
         changed_params: redacted_params(plan, &plan.changed_params),

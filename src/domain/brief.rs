@@ -19,6 +19,8 @@ pub struct Brief {
     pub no_guard: Option<String>,
     /// How many trials are planned for each side.
     pub trials: Option<u32>,
+    /// Numbers of trials after which one looks, rising; the last is the plan. Empty where one looks at the end only.
+    pub looks: Vec<u32>,
     /// What it may cost.
     pub budget: Budget,
     /// Who answers for it, as Git names them.
@@ -80,6 +82,6 @@ impl Brief {
 
     /// The planned trials, with the default where it does not say.
     pub fn planned_trials(&self) -> u32 {
-        self.trials.unwrap_or(DEFAULT_TRIALS)
+        self.looks.last().copied().or(self.trials).unwrap_or(DEFAULT_TRIALS)
     }
 }

@@ -423,6 +423,7 @@ pub(crate) mod tests {
             trial: 2,
             trials: 5,
             pair: None,
+            confirms: false,
             seed: Some(7),
             params: BTreeMap::from([
                 ("lr".to_owned(), "3e-4".to_owned()),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::brief::Brief;
 use super::bytes::OsBytes;
+use super::decision::{BaselineMove, Look, Review, Ruling};
 use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
 use super::metric::words;
 use super::run::Run;
@@ -72,6 +73,14 @@ pub enum Body {
     Run(Box<Run>),
     /// A note.
     Note(Note),
+    /// A decision about an experiment; one that replaces another revises it.
+    Decision(Ruling),
+    /// A decision that moves a named baseline.
+    Baseline(BaselineMove),
+    /// A review of an experiment.
+    Review(Review),
+    /// A comparison that was looked at before it was complete.
+    Look(Look),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -140,7 +149,36 @@ impl Entry {
             Body::Brief(registration) => Some(&registration.experiment),
             Body::Run(run) => Some(&run.membership.experiment),
             Body::Note(note) => note.experiment.as_ref(),
-            Body::Topic(_) | Body::Unreadable { .. } => None,
+            Body::Decision(ruling) => Some(&ruling.experiment),
+            Body::Review(review) => Some(&review.experiment),
+            Body::Look(look) => Some(&look.experiment),
+            Body::Topic(_) | Body::Baseline(_) | Body::Unreadable { .. } => None,
+        }
+    }
+
+    /// The entry that registered the experiment it is about, if it is about a registered one.
+    pub fn registration(&self) -> Option<EntryId> {
+        match &self.body {
+            Body::Brief(it) => Some(it.registration.unwrap_or(self.id)),
+            Body::Run(run) => run.membership.registration,
+            Body::Note(note) => note.registration,
+            Body::Decision(ruling) => Some(ruling.registration),
+            Body::Review(review) => Some(review.registration),
+            Body::Look(look) => Some(look.registration),
+            Body::Topic(_) | Body::Baseline(_) | Body::Unreadable { .. } => None,
+        }
+    }
+
+    /// The topic it is about, if it says so itself.
+    pub fn topic(&self) -> Option<&TopicName> {
+        match &self.body {
+            Body::Topic(topic) => Some(&topic.name),
+            Body::Brief(it) => it.topic.as_ref(),
+            Body::Note(note) => note.topic.as_ref(),
+            Body::Baseline(it) => Some(&it.topic),
+            Body::Run(_) | Body::Decision(_) | Body::Review(_) | Body::Look(_) | Body::Unreadable { .. } => {
+                None
+            }
         }
     }
 
@@ -149,7 +187,13 @@ impl Entry {
         match &self.body {
             Body::Run(run) => vec![&run.code.commit],
             Body::Brief(registration) => registration.start.iter().collect(),
-            Body::Topic(_) | Body::Note(_) | Body::Unreadable { .. } => Vec::new(),
+            Body::Review(review) => review.commit.iter().collect(),
+            Body::Topic(_)
+            | Body::Note(_)
+            | Body::Decision(_)
+            | Body::Baseline(_)
+            | Body::Look(_)
+            | Body::Unreadable { .. } => Vec::new(),
         }
     }
 }
@@ -162,6 +206,10 @@ impl Body {
             Self::Brief(_) => "brief",
             Self::Run(_) => "run",
             Self::Note(_) => "note",
+            Self::Decision(_) => "decision",
+            Self::Baseline(_) => "baseline",
+            Self::Review(_) => "review",
+            Self::Look(_) => "look",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

@@ -1,5 +1,6 @@
 //! Experiments: one hypothesis and one change, and where each stands.
 
+use super::decision::Decision;
 use super::metric::words;
 
 /// How far an experiment has come.
@@ -24,19 +25,6 @@ words!(Stage {
     Analysed = "analysed",
     Decided = "decided",
 });
-
-/// What a person or agent did about an experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Decision {
-    /// Its change is taken over.
-    Accepted,
-    /// Its change is not taken over.
-    Rejected,
-    /// It goes on with another attempt.
-    Iterate,
-}
-
-words!(Decision { Accepted = "accepted", Rejected = "rejected", Iterate = "iterate" });
 
 impl Stage {
     /// The stage of an experiment from what is known of it.

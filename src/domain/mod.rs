@@ -7,6 +7,7 @@ pub mod cell;
 pub mod comparison;
 pub mod confidence;
 pub mod criterion;
+pub mod decision;
 pub mod difference;
 pub mod entry;
 pub mod experiment;

@@ -179,6 +179,8 @@ pub struct Run {
     pub trials: u32,
     /// Its place in a series of pairs, where it was run as one of two.
     pub pair: Option<Pair>,
+    /// Whether it repeats a result with new seeds, so that it alone is judged.
+    pub confirms: bool,
     /// The seed it was given.
     pub seed: Option<u64>,
     /// Its parameters, values as they were written.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::entry::{Body, Entry, Note, Registration};
-use super::experiment::{Decision, Stage};
+use super::decision::{BaselineMove, Decision, Look, Review, Ruling};
+use super::entry::{Body, Entry, Identity, Note, Registration};
+use super::experiment::Stage;
 use super::id::{EntryId, ExperimentId, Prefix, TopicName, Writer};
 use super::run::Status;
 use super::topic::Topic;
@@ -30,7 +31,12 @@ pub struct TopicState {
     pub opened: Timestamp,
     /// Other entries that claim to say so, because two replaced the same one.
     pub conflicts: Vec<EntryId>,
+    /// How its named baselines came to be what they are, oldest first.
+    pub moves: Vec<MoveOf>,
 }
+
+/// A baseline's move, with its entry, its time and who made it.
+pub type MoveOf = (EntryId, Timestamp, Identity, BaselineMove);
 
 /// An experiment as it now stands.
 #[derive(Clone, Debug)]
@@ -43,12 +49,46 @@ pub struct ExperimentState {
     pub runs: Tally,
     /// The notes about it, oldest first.
     pub notes: Vec<NoteOf>,
+    /// What was decided about it, the decision in force last.
+    pub rulings: Vec<RulingOf>,
+    /// Other decisions that claim to be in force, because two replaced the same one.
+    pub conflicting_rulings: Vec<EntryId>,
+    /// Its reviews, oldest first.
+    pub reviews: Vec<ReviewOf>,
+    /// The comparisons of it that were looked at before they were complete, oldest first.
+    pub looks: Vec<Look>,
     /// Whether another experiment has the same alias, so that this one is told apart by its writer.
     pub shares_alias: bool,
 }
 
 /// A note, with its entry and its time.
 pub type NoteOf = (EntryId, Timestamp, Note);
+
+/// A decision in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RulingOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it was made.
+    pub time: Timestamp,
+    /// Who made it.
+    pub by: Identity,
+    /// What was decided.
+    pub ruling: Ruling,
+}
+
+/// A review in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReviewOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it was written.
+    pub time: Timestamp,
+    /// Who wrote it.
+    pub by: Identity,
+    /// What was written.
+    pub review: Review,
+}
 
 /// What was registered of an experiment.
 #[derive(Clone, Debug)]
@@ -108,6 +148,46 @@ impl Tally {
 
 /// Tallies of runs, by the experiment's alias (in lower case) and the entry that registered it.
 pub type Tallies = HashMap<(String, Option<EntryId>), (ExperimentId, Tally)>;
+
+/// What was judged of experiments, by the entry that registered each.
+struct Judgements {
+    /// The decisions, the one in force last, and those in conflict with it.
+    rulings: HashMap<EntryId, (Vec<RulingOf>, Vec<EntryId>)>,
+    reviews: HashMap<EntryId, Vec<ReviewOf>>,
+    looks: HashMap<EntryId, Vec<Look>>,
+}
+
+impl Judgements {
+    fn of(entries: &[Entry], replaced: &HashSet<EntryId>) -> Self {
+        let mut sorted: Vec<&Entry> = entries.iter().collect();
+        sorted.sort_by_key(|entry| (entry.time, entry.id));
+        let mut found = Self { rulings: HashMap::new(), reviews: HashMap::new(), looks: HashMap::new() };
+        for entry in &sorted {
+            let (time, by) = (entry.time, entry.by.clone());
+            match &entry.body {
+                Body::Decision(ruling) => {
+                    let known = &mut found.rulings.entry(ruling.registration).or_default().0;
+                    known.push(RulingOf { entry: entry.id, time, by, ruling: ruling.clone() });
+                }
+                Body::Review(review) => {
+                    let known = found.reviews.entry(review.registration).or_default();
+                    known.push(ReviewOf { entry: entry.id, time, by, review: review.clone() });
+                }
+                Body::Look(look) => found.looks.entry(look.registration).or_default().push(look.clone()),
+                _ => {}
+            }
+        }
+        for (rulings, conflicts) in found.rulings.values_mut() {
+            // What was revised stands before what is in force, whatever the clocks say.
+            rulings.sort_by_key(|it| !replaced.contains(&it.entry));
+            let open = rulings.iter().filter(|it| !replaced.contains(&it.entry));
+            let mut open: Vec<EntryId> = open.map(|it| it.entry).collect();
+            open.pop();
+            *conflicts = open;
+        }
+        found
+    }
+}
 
 impl State {
     /// Folds `entries`, whatever their order, with the tallies of the runs.
@@ -175,6 +255,7 @@ impl State {
             notes
         };
 
+        let mut verdicts = Judgements::of(entries, &replaced);
         let mut registered: Vec<Registered> = registered.into_values().collect();
         registered.sort_by_key(|it| (it.time, it.entry));
         for it in registered {
@@ -182,8 +263,13 @@ impl State {
             let key = (id.key(), Some(it.entry));
             let runs = tallies.remove(&key).map(|(_, tally)| tally).unwrap_or_default();
             let notes = take_notes(&key);
+            let (rulings, conflicting_rulings) = verdicts.rulings.remove(&it.entry).unwrap_or_default();
             state.experiments.push(ExperimentState {
                 id,
+                rulings,
+                conflicting_rulings,
+                reviews: verdicts.reviews.remove(&it.entry).unwrap_or_default(),
+                looks: verdicts.looks.remove(&it.entry).unwrap_or_default(),
                 registered: Some(it),
                 runs,
                 notes,
@@ -199,6 +285,10 @@ impl State {
                 registered: None,
                 runs,
                 notes,
+                rulings: Vec::new(),
+                conflicting_rulings: Vec::new(),
+                reviews: Vec::new(),
+                looks: Vec::new(),
                 shares_alias: false,
             });
         }
@@ -234,11 +324,38 @@ impl State {
                     known.entry = entry.id;
                 }
                 None => {
-                    let conflicts = Vec::new();
-                    let it = TopicState { topic: topic.clone(), entry: entry.id, opened, conflicts };
+                    let it = TopicState {
+                        topic: topic.clone(),
+                        entry: entry.id,
+                        opened,
+                        conflicts: Vec::new(),
+                        moves: Vec::new(),
+                    };
                     self.topics.insert(topic.name.clone(), it);
                 }
             }
+        }
+        self.fold_moves(entries);
+    }
+
+    /// Moves the named baselines, in the order of time; what a topic's entry says holds until the first move after it.
+    fn fold_moves(&mut self, entries: &[Entry]) {
+        let written: HashMap<EntryId, Timestamp> =
+            entries.iter().map(|entry| (entry.id, entry.time)).collect();
+        let mut moves: Vec<(&Entry, &BaselineMove)> = entries
+            .iter()
+            .filter_map(|entry| match &entry.body {
+                Body::Baseline(it) => Some((entry, it)),
+                _ => None,
+            })
+            .collect();
+        moves.sort_by_key(|(entry, _)| (entry.time, entry.id));
+        for (entry, it) in moves {
+            let Some(topic) = self.topics.get_mut(&it.topic) else { continue };
+            if written.get(&topic.entry).is_none_or(|stated| *stated <= entry.time) {
+                topic.topic.baselines.insert(it.name.clone(), it.to.clone());
+            }
+            topic.moves.push((entry.id, entry.time, entry.by.clone(), it.clone()));
         }
     }
 
@@ -286,7 +403,12 @@ impl ExperimentState {
 
     /// What was decided about it.
     pub fn decision(&self) -> Option<Decision> {
-        None
+        self.ruling().map(|it| it.ruling.decision)
+    }
+
+    /// The decision in force.
+    pub fn ruling(&self) -> Option<&RulingOf> {
+        self.rulings.last()
     }
 
     /// The topic it belongs to.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::wire;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::criterion::Criterion;
+use crate::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use crate::domain::id::{EntryId, Nonce, Writer};
 use crate::domain::metric::{Better, Kind, Value};
@@ -16,6 +17,7 @@ use crate::domain::run::{
     Code, Exit, Input, LargeFile, Load, Malformed, Membership, Pair, PairSide, Run, Status, Truncated,
 };
 use crate::domain::topic::Topic;
+use crate::domain::verdict::Outcome;
 
 /// An entry that has no identity yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +82,10 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Brief(registration) => serde_json::value::to_raw_value(&encode_brief(registration)),
         Body::Run(run) => serde_json::value::to_raw_value(&encode_run(run)),
         Body::Note(note) => serde_json::value::to_raw_value(&encode_note(note)),
+        Body::Decision(ruling) => serde_json::value::to_raw_value(&encode_decision(ruling)),
+        Body::Baseline(it) => serde_json::value::to_raw_value(&encode_baseline(it)),
+        Body::Review(review) => serde_json::value::to_raw_value(&encode_review(review)),
+        Body::Look(look) => serde_json::value::to_raw_value(&encode_look(look)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -154,6 +160,10 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "brief" => decode_brief(read(raw)?).map(Body::Brief),
         "run" => decode_run(read(raw)?).map(|run| Body::Run(Box::new(run))),
         "note" => decode_note(read(raw)?).map(Body::Note),
+        "decision" => decode_decision(read(raw)?).map(Body::Decision),
+        "baseline" => decode_baseline(read(raw)?).map(Body::Baseline),
+        "review" => decode_review(read(raw)?).map(Body::Review),
+        "look" => decode_look(read(raw)?).map(Body::Look),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -243,6 +253,7 @@ fn encode_brief(registration: &Registration) -> wire::Brief {
         notes: brief.notes.clone(),
         dataset: brief.dataset.clone(),
         paths: brief.paths.clone(),
+        looks: brief.looks.clone(),
     }
 }
 
@@ -266,6 +277,7 @@ fn decode_brief(brief: wire::Brief) -> Result<Registration, String> {
             notes: brief.notes,
             dataset: brief.dataset,
             paths: brief.paths,
+            looks: brief.looks,
         },
     })
 }
@@ -289,6 +301,114 @@ fn decode_note(note: wire::Note) -> Result<Note, String> {
         sort: note.sort.as_deref().map(|text| word(NoteSort::from_word, text)).transpose()?,
         source: note.source,
         text: note.text,
+    })
+}
+
+fn encode_evidence(evidence: &Evidence) -> wire::Evidence {
+    wire::Evidence {
+        baseline: evidence.baseline.clone(),
+        outcome: evidence.outcome.word().to_owned(),
+        confidence: evidence.confidence.clone(),
+        summary: evidence.summary.clone(),
+    }
+}
+
+fn decode_evidence(evidence: wire::Evidence) -> Result<Evidence, String> {
+    Ok(Evidence {
+        baseline: evidence.baseline,
+        outcome: word(Outcome::from_word, &evidence.outcome)?,
+        confidence: evidence.confidence,
+        summary: evidence.summary,
+    })
+}
+
+fn encode_decision(ruling: &Ruling) -> wire::Decision {
+    wire::Decision {
+        experiment: ruling.experiment.to_string(),
+        registration: ruling.registration.to_hex(),
+        decision: ruling.decision.word().to_owned(),
+        because: ruling.because.clone(),
+        next: ruling.next.clone(),
+        evidence: ruling.evidence.as_ref().map(encode_evidence),
+    }
+}
+
+fn decode_decision(ruling: wire::Decision) -> Result<Ruling, String> {
+    Ok(Ruling {
+        experiment: parse(&ruling.experiment)?,
+        registration: parse(&ruling.registration)?,
+        decision: word(Decision::from_word, &ruling.decision)?,
+        because: ruling.because,
+        next: ruling.next,
+        evidence: ruling.evidence.map(decode_evidence).transpose()?,
+    })
+}
+
+fn encode_baseline(it: &BaselineMove) -> wire::Baseline {
+    wire::Baseline {
+        topic: it.topic.to_string(),
+        name: it.name.clone(),
+        from: it.from.clone(),
+        to: it.to.clone(),
+        commit: it.commit.clone(),
+        because: it.because.clone(),
+        evidence: it.evidence.as_ref().map(encode_evidence),
+    }
+}
+
+fn decode_baseline(it: wire::Baseline) -> Result<BaselineMove, String> {
+    Ok(BaselineMove {
+        topic: parse(&it.topic)?,
+        name: it.name,
+        from: it.from,
+        to: it.to,
+        commit: it.commit,
+        because: it.because,
+        evidence: it.evidence.map(decode_evidence).transpose()?,
+    })
+}
+
+fn encode_review(review: &Review) -> wire::Review {
+    wire::Review {
+        experiment: review.experiment.to_string(),
+        registration: review.registration.to_hex(),
+        opinion: review.opinion.word().to_owned(),
+        because: review.because.clone(),
+        commit: review.commit.as_ref().map(ToString::to_string),
+    }
+}
+
+fn decode_review(review: wire::Review) -> Result<Review, String> {
+    Ok(Review {
+        experiment: parse(&review.experiment)?,
+        registration: parse(&review.registration)?,
+        opinion: word(Opinion::from_word, &review.opinion)?,
+        because: review.because,
+        commit: review.commit.as_deref().map(parse).transpose()?,
+    })
+}
+
+fn encode_look(look: &Look) -> wire::Look {
+    wire::Look {
+        experiment: look.experiment.to_string(),
+        registration: look.registration.to_hex(),
+        baseline: look.baseline.clone(),
+        trials: look.trials,
+        planned: look.planned,
+        newest: [look.newest.0.to_hex(), look.newest.1.to_hex()],
+        outcome: look.outcome.word().to_owned(),
+    }
+}
+
+fn decode_look(look: wire::Look) -> Result<Look, String> {
+    Ok(Look {
+        experiment: parse(&look.experiment)?,
+        registration: parse(&look.registration)?,
+        newest: (parse(&look.newest[0])?, parse(&look.newest[1])?),
+        outcome: word(Outcome::from_word, &look.outcome)?,
+        baseline: look.baseline,
+        trials: look.trials,
+        planned: look.planned,
     })
 }
 
@@ -370,6 +490,7 @@ pub(super) fn encode_run(run: &Run) -> wire::Run {
             side: pair.side.word().to_owned(),
             first: pair.first,
         }),
+        confirms: run.confirms,
     }
 }
 
@@ -439,6 +560,7 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
         trial: run.trial,
         trials: run.trials,
         pair: run.pair.map(decode_pair).transpose()?,
+        confirms: run.confirms,
         seed: run.seed.map(|seed| seed.0),
         params: run.params,
         changed_params: run.changed_params,

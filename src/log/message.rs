@@ -36,7 +36,17 @@ pub fn of(entry: &Entry) -> String {
             trailer("Topic", topic.name.as_str());
             trailer("Entry", &entry.id.to_hex());
         }
-        Body::Brief(_) | Body::Note(_) | Body::Unreadable { .. } => trailer("Entry", &entry.id.to_hex()),
+        Body::Decision(ruling) => {
+            trailer("Decision", ruling.decision.word());
+            trailer("Entry", &entry.id.to_hex());
+        }
+        Body::Baseline(it) => {
+            trailer("Topic", it.topic.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
+        Body::Brief(_) | Body::Note(_) | Body::Review(_) | Body::Look(_) | Body::Unreadable { .. } => {
+            trailer("Entry", &entry.id.to_hex());
+        }
     }
     for replaced in &entry.replaces {
         trailer("Replaces", &replaced.to_hex());
@@ -71,6 +81,12 @@ fn subject(entry: &Entry) -> String {
                 .unwrap_or_default();
             let sort = note.sort.map_or("note", |sort| sort.word());
             format!("{sort} {about}: {}", note.text)
+        }
+        Body::Decision(it) => format!("{amends}decision {} {}: {}", it.experiment, it.decision, it.because),
+        Body::Baseline(it) => format!("baseline {} {} is {}: {}", it.topic, it.name, it.to, it.because),
+        Body::Review(it) => format!("review {} {}: {}", it.experiment, it.opinion, it.because),
+        Body::Look(it) => {
+            format!("look {} {} of {} trials: {}", it.experiment, it.trials, it.planned, it.outcome.word())
         }
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }

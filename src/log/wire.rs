@@ -238,6 +238,64 @@ pub struct Brief {
     pub dataset: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Evidence {
+    pub baseline: String,
+    pub outcome: String,
+    pub confidence: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Decision {
+    pub experiment: String,
+    pub registration: String,
+    pub decision: String,
+    pub because: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Baseline {
+    pub topic: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    pub to: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub because: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Review {
+    pub experiment: String,
+    pub registration: String,
+    pub opinion: String,
+    pub because: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Look {
+    pub experiment: String,
+    pub registration: String,
+    pub baseline: String,
+    pub trials: u64,
+    pub planned: u64,
+    pub newest: [String; 2],
+    pub outcome: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -307,6 +365,13 @@ pub struct Run {
     pub remarks: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<Pair>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confirms: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use super::table::{Align, Cell, Table};
 use super::text::{harmless, harmless_lines};
 use super::topic::promises;
 use super::{Canvas, Page, Tone, number, time};
+use crate::domain::decision::Evidence;
 use crate::domain::entry::{Body, Entry, FileEntry, Note, NoteSort};
 use crate::domain::id::EntryId;
 
@@ -41,9 +42,7 @@ pub fn page(view: &EntryView<'_>, canvas: &Canvas) -> String {
     let mut page = Page::default();
     let about = match (&entry.body, entry.experiment()) {
         (_, Some(experiment)) => format!("  {experiment}"),
-        (Body::Topic(topic), None) => format!("  {}", topic.name),
-        (Body::Note(Note { topic: Some(topic), .. }), None) => format!("  {topic}"),
-        _ => String::new(),
+        _ => entry.topic().map_or_else(String::new, |topic| format!("  {topic}")),
     };
     let heading = format!("{} {}", harmless(entry.kind()), view.short);
     page.line(&format!(
@@ -114,11 +113,61 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
                 page.line(&format!("  {line}"));
             }
         }
+        Body::Decision(it) => {
+            page.field("decision", it.decision.word());
+            page.field("because", &harmless(&it.because));
+            if let Some(what) = it.against() {
+                let text = format!("against the numbers: {what}");
+                page.field("", &canvas.style.paint(Tone::Warning, &text));
+            }
+            let mut name = "next";
+            for next in &it.next {
+                page.field(name, &harmless(next));
+                name = "";
+            }
+            evidence(page, it.evidence.as_ref());
+        }
+        Body::Baseline(it) => {
+            page.field("baseline", &harmless(&it.name));
+            if let Some(from) = &it.from {
+                page.field("was", &harmless(from));
+            }
+            page.field("is", &harmless(&it.to));
+            if let Some(commit) = &it.commit {
+                page.field("at", &harmless(commit));
+            }
+            page.field("because", &harmless(&it.because));
+            evidence(page, it.evidence.as_ref());
+            if !it.is_on_repeated_evidence() {
+                page.field("", &canvas.style.paint(Tone::Warning, "moved without repeated evidence"));
+            }
+        }
+        Body::Review(it) => {
+            page.field("opinion", it.opinion.word());
+            page.field("because", &harmless(&it.because));
+            if let Some(commit) = &it.commit {
+                page.field("reviewed at", commit.as_str());
+            }
+        }
+        Body::Look(it) => {
+            page.field("against", &harmless(&it.baseline));
+            page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
+            page.field("said", it.outcome.word());
+        }
         Body::Unreadable { problem, .. } => {
             page.field("problem", &canvas.style.paint(Tone::Bad, &harmless(problem)));
         }
         Body::Run(_) => {}
     }
+}
+
+fn evidence(page: &mut Page, evidence: Option<&Evidence>) {
+    let Some(evidence) = evidence else { return };
+    page.field("evidence", &format!("{} against {}", evidence.outcome.word(), harmless(&evidence.baseline)));
+    if !evidence.summary.is_empty() {
+        page.field("", &harmless(&evidence.summary));
+    }
+    page.field("confidence", &harmless(&evidence.confidence));
 }
 
 /// The files of an entry as a table: length, name, hash.
@@ -232,6 +281,50 @@ struct BodyJson<'a> {
     brief: Option<BriefJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opinion: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    next: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trials: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+}
+
+/// A comparison as it stood when somebody decided by it.
+#[derive(Debug, Serialize)]
+pub struct EvidenceJson<'a> {
+    baseline: &'a str,
+    verdict: &'static str,
+    confidence: &'a str,
+    summary: &'a str,
+}
+
+impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
+    fn from(evidence: &'a Evidence) -> Self {
+        Self {
+            baseline: &evidence.baseline,
+            verdict: evidence.outcome.word(),
+            confidence: &evidence.confidence,
+            summary: &evidence.summary,
+        }
+    }
 }
 
 impl EntryView<'_> {
@@ -256,6 +349,39 @@ impl EntryView<'_> {
                 text: Some(&note.text),
                 sort: note.sort.map(NoteSort::word),
                 source: note.source.as_deref(),
+                ..BodyJson::default()
+            },
+            Body::Decision(it) => BodyJson {
+                registration: Some(it.registration.to_hex()),
+                decision: Some(it.decision.word()),
+                because: Some(&it.because),
+                against: it.against(),
+                next: &it.next,
+                evidence: it.evidence.as_ref().map(EvidenceJson::from),
+                ..BodyJson::default()
+            },
+            Body::Baseline(it) => BodyJson {
+                baseline: Some(&it.name),
+                from: it.from.clone(),
+                to: Some(&it.to),
+                commit: it.commit.as_deref(),
+                because: Some(&it.because),
+                evidence: it.evidence.as_ref().map(EvidenceJson::from),
+                ..BodyJson::default()
+            },
+            Body::Review(it) => BodyJson {
+                registration: Some(it.registration.to_hex()),
+                opinion: Some(it.opinion.word()),
+                because: Some(&it.because),
+                commit: it.commit.as_ref().map(crate::domain::id::ObjectName::as_str),
+                ..BodyJson::default()
+            },
+            Body::Look(it) => BodyJson {
+                registration: Some(it.registration.to_hex()),
+                baseline: Some(&it.baseline),
+                trials: Some(it.trials),
+                planned: Some(it.planned),
+                verdict: Some(it.outcome.word()),
                 ..BodyJson::default()
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },

@@ -9,7 +9,8 @@ use super::text::harmless;
 use super::{Canvas, Page, Tone, number, time};
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::criterion::Criterion;
-use crate::domain::experiment::{Decision, Stage};
+use crate::domain::decision::Decision;
+use crate::domain::experiment::Stage;
 use crate::domain::run::Status;
 
 /// An experiment with what the log knows around it.
@@ -140,7 +141,10 @@ pub fn brief_fields(brief: &Brief) -> String {
     if let Some(why) = &brief.no_guard {
         page.field("no guard", &harmless(why));
     }
-    page.field("trials", &brief.planned_trials().to_string());
+    let looks: Vec<String> = brief.looks.iter().map(ToString::to_string).collect();
+    let looks =
+        if looks.is_empty() { String::new() } else { format!(", looked at after {}", looks.join(", ")) };
+    page.field("trials", &format!("{}{looks}", brief.planned_trials()));
     if !brief.budget.is_empty() {
         page.field("budget", &budget_in_words(brief.budget));
     }

@@ -38,19 +38,13 @@ pub struct LogLine {
 impl LogLine {
     /// The line of `entry`, shown as `id`.
     pub fn of(entry: &Entry, id: String, is_withdrawn: bool) -> Self {
-        let topic = match &entry.body {
-            Body::Topic(topic) => Some(&topic.name),
-            Body::Brief(registration) => registration.topic.as_ref(),
-            Body::Note(note) => note.topic.as_ref(),
-            Body::Run(_) | Body::Unreadable { .. } => None,
-        };
         Self {
             id,
             time: entry.time,
             writer: entry.writer.to_string(),
             kind: entry.kind().to_owned(),
             experiment: entry.experiment().map(ToString::to_string),
-            topic: topic.map(ToString::to_string),
+            topic: entry.topic().map(ToString::to_string),
             subject: subject(entry),
             is_withdrawn,
         }
@@ -72,6 +66,19 @@ pub fn subject(entry: &Entry) -> String {
             Some(sort) => format!("{sort}: {}", note.text),
             None => note.text.clone(),
         },
+        Body::Decision(it) => {
+            let against =
+                it.against().map(|what| format!(" (against the numbers: {what})")).unwrap_or_default();
+            format!("{amends}{}{against}: {}", it.decision, it.because)
+        }
+        Body::Baseline(it) => match &it.from {
+            Some(from) => format!("`{}` moves from {from} to {}: {}", it.name, it.to, it.because),
+            None => format!("`{}` is {}: {}", it.name, it.to, it.because),
+        },
+        Body::Review(it) => format!("{}: {}", it.opinion, it.because),
+        Body::Look(it) => {
+            format!("{} of {} planned trials against {}: {}", it.trials, it.planned, it.baseline, it.outcome)
+        }
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

@@ -18,7 +18,7 @@ pub mod topic;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::domain::experiment::Decision;
+use crate::domain::decision::Decision;
 use crate::domain::run::Status;
 
 /// Whether text carries colour; it reads the same without.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use git_exp::domain::brief::{Brief, Budget};
 use git_exp::domain::bytes::OsBytes;
+use git_exp::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use git_exp::domain::id::{EntryId, Nonce, Writer};
 use git_exp::domain::metric::{Better, Kind, Value};
@@ -15,6 +16,7 @@ use git_exp::domain::run::{
     Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated,
 };
 use git_exp::domain::topic::Topic;
+use git_exp::domain::verdict::Outcome;
 use git_exp::log::entry::{Draft, decode, encode};
 use git_exp::log::message;
 
@@ -103,6 +105,7 @@ fn run() -> Run {
         large: vec![LargeFile { path: "model.pt".into(), bytes: 1 << 40, blake3: "ef".repeat(32) }],
         remarks: vec!["renamed".to_owned()],
         pair: None,
+        confirms: false,
     }
 }
 
@@ -127,6 +130,7 @@ fn brief() -> Registration {
             notes: Some("first of three".to_owned()),
             dataset: Some("wine 1.0".to_owned()),
             paths: vec!["src/loader.py".to_owned()],
+            looks: Vec::new(),
         },
     }
 }
@@ -155,6 +159,60 @@ fn note() -> Note {
         sort: Some(NoteSort::Claim),
         source: Some("a paper".to_owned()),
         text: "warm restarts need a longer cycle".to_owned(),
+    }
+}
+
+fn evidence() -> Evidence {
+    Evidence {
+        baseline: "main (0123abcd)".to_owned(),
+        outcome: Outcome::GuardrailNotShown,
+        confidence: "exploratory".to_owned(),
+        summary: "step_time -8.1 % (95 % CI -9.0 … -7.2)".to_owned(),
+    }
+}
+
+fn ruling() -> Ruling {
+    Ruling {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: EntryId([3; 32]),
+        decision: Decision::Accepted,
+        because: "it is faster".to_owned(),
+        next: vec!["try width 2048".to_owned()],
+        evidence: Some(evidence()),
+    }
+}
+
+fn baseline_move() -> BaselineMove {
+    BaselineMove {
+        topic: "moe".parse().expect("a topic"),
+        name: "default".to_owned(),
+        from: Some("main".to_owned()),
+        to: "MOE-HC-001".to_owned(),
+        commit: Some("e".repeat(40)),
+        because: "it held on both machines".to_owned(),
+        evidence: Some(evidence()),
+    }
+}
+
+fn review() -> Review {
+    Review {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: EntryId([3; 32]),
+        opinion: Opinion::Approve,
+        because: "it does what the brief says".to_owned(),
+        commit: Some("e".repeat(40).parse().expect("a commit")),
+    }
+}
+
+fn look() -> Look {
+    Look {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: EntryId([3; 32]),
+        baseline: "commit 0123".to_owned(),
+        trials: 2,
+        planned: 5,
+        newest: (EntryId([6; 32]), EntryId([7; 32])),
+        outcome: Outcome::Unclear,
     }
 }
 
@@ -196,6 +254,34 @@ fn a_topic_is_stored_as_it_was_in_version_1() {
 #[test]
 fn a_note_is_stored_as_it_was_in_version_1() {
     hold("note-1.json", Body::Note(note()));
+}
+
+#[test]
+fn a_decision_is_stored_as_it_was_in_version_1() {
+    hold("decision-1.json", Body::Decision(ruling()));
+}
+
+#[test]
+fn a_baseline_that_moves_is_stored_as_it_was_in_version_1() {
+    hold("baseline-1.json", Body::Baseline(baseline_move()));
+}
+
+#[test]
+fn a_review_is_stored_as_it_was_in_version_1() {
+    hold("review-1.json", Body::Review(review()));
+}
+
+#[test]
+fn a_look_is_stored_as_it_was_in_version_1() {
+    hold("look-1.json", Body::Look(look()));
+}
+
+#[test]
+fn what_later_versions_add_to_briefs_and_runs_is_stored_as_it_was_when_it_came() {
+    let mut brief = brief();
+    brief.brief.looks = vec![5, 10, 20];
+    hold("brief-1-looks.json", Body::Brief(brief));
+    hold("run-1-confirms.json", Body::Run(Box::new(Run { confirms: true, ..run() })));
 }
 
 #[test]

@@ -28,6 +28,6 @@ pub mod selection;
 pub mod student;
 pub mod welch;
 
-pub use choose::{Design, Method, Test, choose};
+pub use choose::{Design, FEWEST_FOR_AN_INTERVAL, Method, Test, choose};
 pub use estimate::{Estimate, EstimateError, Spread, estimate, estimate_at};
 pub use sample::{Interval, Level, Sample, SampleError};
