@@ -17,6 +17,7 @@ pub mod status;
 pub mod topic;
 
 mod code_state;
+mod comparing;
 mod file_hash;
 mod needs;
 mod options;
