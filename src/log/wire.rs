@@ -252,6 +252,7 @@ pub struct Evidence {
 }
 
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "a decision says what it is in `decision`")]
 pub struct Decision {
     pub experiment: String,
     pub registration: String,
