@@ -6,6 +6,8 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::diff::{config_files, versions};
+use super::pairs::Baseline;
+use super::place::Place;
 use super::recording::fingerprint;
 use super::runs::{expression, topics};
 use super::selection;
@@ -18,9 +20,9 @@ use crate::domain::cell::Trial;
 use crate::domain::comparison::{Comparison, ComparisonError, Matchup, Side, Terms, compare, matchups};
 use crate::domain::difference::{Difference, Side as Stored};
 use crate::domain::entry::{Body, Entry};
-use crate::domain::id::{EntryId, ObjectName, TopicName};
+use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
 use crate::domain::metric::Definition;
-use crate::domain::run::Run;
+use crate::domain::run::{Membership, Run};
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::topic::Topic;
 use crate::error::{Error, Fault};
@@ -227,6 +229,65 @@ fn choose(
     }
     Err(Error::request(format!("there is no experiment, baseline, run or revision `{word}`"))
         .hint("`git exp list` lists the experiments; `label:x` and `filter:…` pick runs"))
+}
+
+/// The code and the experiment that `word` means as the baseline of what runs at `place`.
+pub fn baseline(context: &mut Context, place: &Place, word: &str) -> Result<Baseline, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let topic = place.registration.as_ref().and_then(|it| it.topic.as_ref());
+    let topic = topic.and_then(|name| state.topics.get(name)).map(|it| &it.topic);
+    let chosen = choose(context, &mut index, &state, topic, word)?;
+    let scratch = || Membership {
+        experiment: ExperimentId::scratch(context.now().to_zoned(context.zone.clone()).date()),
+        registration: None,
+        brief: None,
+    };
+    let not_here = || Error::request(format!("the code of `{}` is not here", chosen.name));
+    let oid = |commit: &ObjectName| {
+        crate::git::Oid::from_hex(commit.as_str()).filter(|commit| context.repo.has_object(*commit))
+    };
+    match &chosen.what {
+        What::Experiment(experiment) => {
+            let id = &experiment.id;
+            let Some(registered) = &experiment.registered else {
+                return Err(Error::request(format!("`{id}` is a day's scratch and has no code of its own"))
+                    .hint("name one of its runs, or a revision"));
+            };
+            let branch = format!("refs/heads/{}", layout::experiment_branch(id));
+            let tip = match context.repo.read_ref(&branch)? {
+                Some(tip) => Some(tip),
+                None => context.repo.read_ref(&layout::archive_ref(id))?,
+            };
+            Ok(Baseline {
+                commit: tip.ok_or_else(not_here)?,
+                membership: Membership {
+                    experiment: id.clone(),
+                    registration: Some(registered.entry),
+                    brief: Some(registered.current_entry),
+                },
+                registration: Some(registered.current.clone()),
+            })
+        }
+        What::Commit(commit) => Ok(Baseline {
+            commit: oid(commit).ok_or_else(not_here)?,
+            membership: scratch(),
+            registration: None,
+        }),
+        What::Rows(rows) if rows.len() == 1 => {
+            let entries = context.log.entries(&mut index, rows)?;
+            let Some(Entry { body: Body::Run(run), .. }) = entries.first() else { return Err(not_here()) };
+            let commit = oid(&run.code.commit).ok_or_else(not_here)?;
+            Ok(Baseline { commit, membership: scratch(), registration: None })
+        }
+        What::Rows(_) | What::Label(_) => Err(Error::request(format!("`{word}` names runs, not code"))
+            .hint("run against an experiment, a named baseline, a run or a revision")),
+    }
+}
+
+/// What `rows` are as a side.
+pub fn of_rows(name: &str, rows: Vec<RowRef>) -> Chosen {
+    Chosen { name: name.to_owned(), identity: format!("runs {name}"), what: What::Rows(rows) }
 }
 
 /// The rows of each side's runs.

@@ -1,5 +1,6 @@
 //! One file per command: read, ask the domain, then write or show.
 
+pub mod ab;
 pub mod archive;
 pub mod brief;
 pub mod compare;
@@ -21,6 +22,7 @@ mod comparing;
 mod file_hash;
 mod needs;
 mod options;
+mod pairs;
 mod place;
 mod progress;
 mod recording;
@@ -28,6 +30,7 @@ pub(crate) mod recovery;
 mod redaction;
 mod selection;
 mod surroundings;
+mod trial;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,11 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The status of a command that was run, as a shell would give it.
+    pub fn of_command(status: i32) -> Self {
+        Self::Command(u8::try_from(status & 0xff).expect("masked to eight bits"))
+    }
+
     /// The exit status that says so.
     pub fn exit_status(self) -> u8 {
         match self {

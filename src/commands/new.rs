@@ -230,7 +230,7 @@ pub fn make_worktree(
 }
 
 /// Links and copies the ignored files that `exp.toml` says a worktree needs; gives what could not be.
-fn bring_along(
+pub fn bring_along(
     context: &Context,
     settings: &Settings,
     top: &Path,

@@ -13,6 +13,7 @@ use crate::git::Repo;
 use crate::log::layout;
 
 /// Where a run takes place.
+#[derive(Clone)]
 pub struct Place {
     /// The repository as seen from the worktree that the command runs in.
     pub repo: Repo,

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::metric::{BUILT_IN, Definition, Value};
-use crate::domain::run::{LargeFile, Load, Run, Status, Truncated};
+use crate::domain::run::{LargeFile, Load, Pair, Run, Status, Truncated};
 use crate::error::Error;
 use crate::log::NewFile;
 use crate::log::running::Running;
@@ -178,6 +178,7 @@ fn line(short: &str, run: &Run) -> String {
         parts.push(reason.clone());
     }
     let trial = match (run.trials, run.seed) {
+        _ if run.pair.is_some() => run.pair.map(|pair| pair_word(pair, run.trials)).unwrap_or_default(),
         (0 | 1, None) => String::new(),
         (0 | 1, Some(seed)) => format!(" seed {seed}"),
         (trials, None) => format!(" trial {}/{trials}", run.trial),
@@ -190,6 +191,14 @@ fn line(short: &str, run: &Run) -> String {
         run.status,
         parts.join(", ")
     )
+}
+
+/// A run's place in a series of pairs, in words.
+fn pair_word(pair: Pair, of: u32) -> String {
+    match pair.number {
+        0 => format!(" warm-up of the {}", pair.side),
+        number => format!(" pair {number}/{of} {}", pair.side),
+    }
 }
 
 fn shown(name: &str, value: &Value) -> Option<String> {

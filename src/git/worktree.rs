@@ -45,6 +45,24 @@ impl Repo {
             .map(drop)
     }
 
+    /// Makes a worktree at `path` that is at `commit` and on no branch.
+    pub fn add_detached_worktree(&self, path: &Path, commit: Oid) -> Result<(), GitError> {
+        let commit = commit.to_hex();
+        self.git(["worktree", "add", "--quiet", "--detach"])
+            .argument(path)
+            .argument(&commit)
+            // A checkout, and so a time at which the user expects a partial clone to fetch.
+            .without_variable("GIT_NO_LAZY_FETCH")
+            .without_variable("GIT_WORK_TREE")
+            .run()
+            .map(drop)
+    }
+
+    /// Forgets worktrees whose folders are gone.
+    pub fn prune_worktrees(&self) -> Result<(), GitError> {
+        self.git(["worktree", "prune"]).run().map(drop)
+    }
+
     /// Removes a worktree whose changes were put into safety.
     pub fn remove_worktree(&self, path: &Path) -> Result<(), GitError> {
         self.git(["worktree", "remove", "--force"]).argument(path).run().map(drop)
@@ -159,6 +177,11 @@ mod tests {
         repo.remove_worktree(&path).unwrap();
         assert!(!path.exists());
         repo.add_worktree_of(&path, "exp/A-001").unwrap();
+        let aside = lab.top().join(".worktrees/aside");
+        repo.add_detached_worktree(&aside, start).unwrap();
+        assert_eq!(repo.in_worktree(&aside).unwrap().head().unwrap().branch, None);
+        std::fs::remove_dir_all(&aside).unwrap();
+        repo.prune_worktrees().unwrap();
         // From within one worktree another is made in the same repository.
         linked.add_worktree(&lab.top().join("third"), "third", start).unwrap();
         assert_eq!(repo.worktrees().unwrap().len(), 3);

@@ -54,9 +54,12 @@ pub fn topic_branch(name: &TopicName) -> String {
     format!("research/{name}")
 }
 
+/// The folder of all our worktrees, in the top of the main worktree.
+pub const WORKTREES: &str = ".worktrees";
+
 /// The worktree of an experiment, relative to the top of the main worktree.
 pub fn worktree_folder(id: &ExperimentId) -> String {
-    format!(".worktrees/{id}")
+    format!("{WORKTREES}/{id}")
 }
 
 /// The folders of this clone's own state, below the common Git directory.

@@ -11,7 +11,8 @@ use super::text::harmless;
 use super::{Canvas, Page, Tone, number};
 use crate::domain::comparison::{Answered, Comparison, Numbers, Row, answer_word, design_word};
 use crate::domain::difference::Axis;
-use crate::domain::metric::{Better, Scale};
+use crate::domain::failure_rate::FAILURE_RATE;
+use crate::domain::metric::{BUILT_IN, Better, Scale};
 use crate::domain::statistics::Interval;
 use crate::domain::statistics::noninferiority::Answer;
 use crate::domain::verdict::{Outcome, Verdict};
@@ -84,6 +85,29 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
         }
     }
     page.text
+}
+
+/// What the comparison comes to in a line: the metric it is about, its change and what that says.
+///
+/// That is the primary metric, else the first that the runs reported themselves, else the wall time.
+pub fn headline(comparison: &Comparison<'_>) -> String {
+    let whole = || comparison.rows.iter().filter(|row| row.case.is_none());
+    let is_built_in = |row: &&Row| BUILT_IN.iter().any(|(name, _)| *name == row.name);
+    let primary = comparison.answers.first().map(|answer| answer.criterion.metric.as_str());
+    let row = match primary {
+        Some(name) => whole().find(|row| row.name == name),
+        None => whole()
+            .find(|row| !is_built_in(row) && row.better.is_some() && row.name != FAILURE_RATE)
+            .or_else(|| whole().find(|row| row.name == "wall_time")),
+    };
+    let Some(row) = row.filter(|row| row.delta.is_some()) else {
+        return "nothing to compare".to_owned();
+    };
+    let interval = match interval(row) {
+        interval if interval.is_empty() => "no interval".to_owned(),
+        interval => format!("95 % CI {interval}"),
+    };
+    format!("{} {} ({interval}): {}", harmless(&row.name), change(row), says(row))
 }
 
 /// Several comparisons with one baseline, a line each.

@@ -9,6 +9,7 @@
 //! | `protocol`, `metrics_file`, `pattern` | the three ways in which a command reports |
 //! | `collect` | from points to series to values |
 //! | `environment`, `hardware`, `accelerator`, `language` | what it ran on and with |
+//! | `machine` | the lock under which one measurement at a time has the machine |
 //! | `artifacts` | the files it left |
 //! | `redact`, `secret_name` | what is secret, and how it is kept out |
 #![expect(clippy::disallowed_methods, reason = "an adapter: it starts processes and reads the machine")]
@@ -23,6 +24,7 @@ mod hardware;
 mod interruption;
 mod journal;
 mod language;
+mod machine;
 pub mod metrics_file;
 mod output;
 mod passing;
@@ -41,6 +43,7 @@ pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
 pub use interruption::Interruptions;
 pub use language::Python;
+pub use machine::MachineLock;
 pub use output::{CapturedStream, Stream};
 pub use pattern::Patterns;
 pub use process::{

@@ -144,6 +144,8 @@ impl TestLab {
             ("COLUMNS", "100"),
         ];
         command.envs(fixed);
+        // What a measurement locks for the whole machine is the laboratory's own.
+        command.env("TMPDIR", self.root());
         command.env("HOME", self.home()).env("GIT_CONFIG_GLOBAL", self.home().join(".gitconfig"));
         // No repository above the laboratory is ever found.
         command.env("GIT_CEILING_DIRECTORIES", self.root());

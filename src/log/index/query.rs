@@ -108,6 +108,18 @@ pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
     Ok(found)
 }
 
+/// The seeds that the runs of `rows` had.
+pub fn seeds(index: &mut Index, rows: &[RowRef]) -> io::Result<HashSet<u64>> {
+    let mut columns: HashMap<usize, Vec<f64>> = HashMap::new();
+    for (number, segment) in index.segments().iter_mut().enumerate() {
+        columns.insert(number, segment.numbers("seed")?.unwrap_or_default());
+    }
+    let seeds = rows.iter().filter_map(|row| columns.get(&row.segment)?.get(row.row).copied());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a seed is a whole number")]
+    let seeds = seeds.filter(|seed| !is_missing(*seed)).map(|seed| seed as u64);
+    Ok(seeds.collect())
+}
+
 /// Takes away what does not belong to the experiment of this alias and registration.
 fn keep_experiment(
     segment: &mut Segment,
