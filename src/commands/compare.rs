@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::Answer;
-use super::comparing::{self, compared};
+use super::comparing::{self, CrossCheck, compared_with};
 use crate::context::Context;
 use crate::domain::comparison::{Check, Comparison};
 use crate::error::Error;
@@ -75,7 +75,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let (baseline, candidates) = comparing::sides(context, &mut index, &state, &arguments.sides)?;
-    compared(context, &mut index, &state, &baseline, &candidates, |context, comparisons| {
+    let check = if arguments.verbose { CrossCheck::Bootstrap } else { CrossCheck::Skip };
+    compared_with(check, context, &mut index, &state, &baseline, &candidates, |context, comparisons| {
         show(context, &arguments, comparisons)?;
         Ok(arguments.check.map_or(Answer::Yes, |question| answer(question, comparisons)))
     })

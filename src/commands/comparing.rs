@@ -12,12 +12,14 @@ use super::recording::fingerprint;
 use super::runs::{expression, topics};
 use super::selection;
 use super::show::environment;
-use super::surroundings::unreadable_index;
+use super::surroundings::{key, unreadable_index};
 use crate::config::{self, Settings};
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::brief::Brief;
 use crate::domain::cell::Trial;
-use crate::domain::comparison::{Comparison, ComparisonError, Matchup, Side, Terms, compare, matchups};
+use crate::domain::comparison::{Comparison, ComparisonError, Matchup, Plan, Side, Terms, compare, matchups};
+use crate::domain::criterion::{Criterion, Operator};
+use crate::domain::decision::Look;
 use crate::domain::difference::{Difference, Side as Stored};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
@@ -26,7 +28,7 @@ use crate::domain::run::{Membership, Run};
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::topic::Topic;
 use crate::error::{Error, Fault};
-use crate::log::index::query::{Query, select};
+use crate::log::index::query::{self, Query, select};
 use crate::log::index::sides::{Common, commits, runs_of};
 use crate::log::index::{Index, RowRef};
 use crate::log::layout;
@@ -59,10 +61,49 @@ struct Promise {
     amended: Option<String>,
     promised_baseline: Option<String>,
     family: usize,
+    plan: Plan,
+    /// The experiment that the candidate is, where it is a registered one: what looks at it are recorded for.
+    subject: Option<Subject>,
+    /// How many candidates it was picked from as the best.
+    best_of: Option<usize>,
+}
+
+/// A registered experiment that is looked at.
+struct Subject {
+    experiment: ExperimentId,
+    registration: EntryId,
+    brief: EntryId,
+    /// The looks at it so far that were against the same baseline.
+    looks: Vec<Look>,
+}
+
+/// Whether large samples get a bootstrap interval beside the others, which takes its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrossCheck {
+    /// None.
+    Skip,
+    /// By the bootstrap.
+    Bootstrap,
 }
 
 /// Compares `candidates` with `baseline`, and hands what came of it to `then`.
+///
+/// A look before all planned trials are in, or at a baseline that the brief does not promise, is recorded: once for the
+/// same runs.
 pub fn compared<T>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    baseline: &Chosen,
+    candidates: &[Chosen],
+    then: impl FnOnce(&mut Context, &[Comparison<'_>]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    compared_with(CrossCheck::Skip, context, index, state, baseline, candidates, then)
+}
+
+/// As [`compared`], with a cross-check or without.
+pub fn compared_with<T>(
+    cross_check: CrossCheck,
     context: &mut Context,
     index: &mut Index,
     state: &State,
@@ -90,8 +131,7 @@ pub fn compared<T>(
     }
     let mut found = Vec::with_capacity(candidates.len());
     for (side, promise) in candidate_sides.iter().zip(&mut promises) {
-        let planned = (!promise.is_scratch).then(|| promise.brief.planned_trials());
-        let strata = matchups(&baseline_side, side, planned).map_err(|error| refuse(&error))?;
+        let strata = matchups(&baseline_side, side, &promise.plan).map_err(|error| refuse(&error))?;
         // Each complete cell of an experiment was a try of its own.
         if !promise.is_scratch {
             promise.family += strata[0].tries - 1;
@@ -103,9 +143,18 @@ pub fn compared<T>(
         .iter()
         .map(|it| it.topic.as_ref().map(|topic| topic.scope.clone()).unwrap_or_default())
         .collect();
-    let terms: Vec<Terms<'_>> =
-        promises.iter().zip(&scopes).map(|(promise, scope)| promise.terms(scope, &known)).collect();
+    let terms: Vec<Terms<'_>> = promises
+        .iter()
+        .zip(&scopes)
+        .map(|(promise, scope)| Terms {
+            cross_check: cross_check == CrossCheck::Bootstrap,
+            ..promise.terms(scope, &known)
+        })
+        .collect();
     let comparisons = judge(context, &entries, found, &terms)?;
+    for (promise, comparison) in promises.iter().zip(&comparisons) {
+        record_look(context, baseline, promise, comparison);
+    }
     then(context, &comparisons)
 }
 
@@ -418,6 +467,9 @@ fn promise(
             amended: None,
             promised_baseline: None,
             family: candidates,
+            plan: Plan::default(),
+            subject: None,
+            best_of: None,
         });
     };
     let brief = registered.current.brief.clone();
@@ -428,9 +480,40 @@ fn promise(
     });
     let promised_baseline =
         promised.filter(|(_, identity)| identity.as_ref() != Some(&baseline.identity)).map(|(word, _)| word);
-    let amended = amended(context, index, &registered.current_entry, &brief, side);
-    let family = family(state, topic.as_ref(), &brief, candidates);
-    Ok(Promise { settings, brief, is_scratch: false, topic, amended, promised_baseline, family })
+    let earlier = earlier_briefs(context, index, registered.current_entry, side);
+    let amended = amended(&earlier, &brief);
+    let plans_otherwise =
+        |before: &Brief| before.planned_trials() != brief.planned_trials() || before.looks != brief.looks;
+    let plan = Plan {
+        trials: Some(brief.planned_trials()),
+        looks: brief.looks.clone(),
+        earlier: earlier.iter().filter(|(_, before)| plans_otherwise(before)).map(|(id, _)| *id).collect(),
+    };
+    let rivals = rivals(state, topic.as_ref(), &brief, &baseline.identity);
+    let experiment = experiment.expect("what is registered is an experiment");
+    let best_of = match brief.accept.first() {
+        Some(criterion) if rivals.len() > 1 => best_of(index, &rivals, experiment, criterion)?,
+        _ => None,
+    };
+    let looks = experiment.looks.iter().filter(|look| look.baseline == baseline.identity).cloned().collect();
+    let subject = Subject {
+        experiment: experiment.id.clone(),
+        registration: registered.entry,
+        brief: registered.current_entry,
+        looks,
+    };
+    Ok(Promise {
+        settings,
+        is_scratch: false,
+        topic,
+        amended,
+        promised_baseline,
+        family: rivals.len().max(candidates),
+        plan,
+        subject: Some(subject),
+        best_of,
+        brief,
+    })
 }
 
 /// The registered experiment that all runs of a side belong to.
@@ -442,29 +525,36 @@ fn only_experiment<'a>(state: &'a State, side: &Side<'_>) -> Option<&'a Experime
     state.experiments.iter().find(is_registered).filter(|_| side.trials.iter().all(is_of_it))
 }
 
-/// What of a brief was amended after runs had begun under an earlier one.
-fn amended(
+/// The briefs that runs of a side were run under, other than the one in force.
+fn earlier_briefs(
     context: &Context,
     index: &mut Index,
-    current: &EntryId,
-    brief: &Brief,
+    current: EntryId,
     side: &Side<'_>,
-) -> Option<String> {
+) -> Vec<(EntryId, Brief)> {
     let earlier: HashSet<EntryId> = side
         .trials
         .iter()
         .filter_map(|trial| trial.run.membership.brief)
-        .filter(|entry| entry != current)
+        .filter(|entry| *entry != current)
         .collect();
+    let read =
+        earlier.into_iter().filter_map(|id| match context.log.find(index, &id.to_hex()).ok()?.1.body {
+            Body::Brief(before) => Some((id, before.brief)),
+            _ => None,
+        });
+    read.collect()
+}
+
+/// What of a brief was amended after runs had begun under an earlier one.
+fn amended(earlier: &[(EntryId, Brief)], brief: &Brief) -> Option<String> {
     let mut what: Vec<&str> = Vec::new();
-    for entry in earlier {
-        let Ok((_, entry)) = context.log.find(index, &entry.to_hex()) else { continue };
-        let Body::Brief(before) = &entry.body else { continue };
-        let before = &before.brief;
+    for (_, before) in earlier {
         let changes = [
             ("criteria", before.accept != brief.accept),
             ("guardrails", before.guard != brief.guard),
             ("number of trials", before.planned_trials() != brief.planned_trials()),
+            ("looks", before.looks != brief.looks),
             ("baseline", before.baseline != brief.baseline),
         ];
         for (name, _) in changes.into_iter().filter(|(_, is_changed)| *is_changed) {
@@ -477,25 +567,89 @@ fn amended(
     (!what.is_empty()).then(|| format!("amended after the first run: {}", what.join(", ")))
 }
 
-/// How many candidates were ever compared with a brief's baseline: the topic's experiments that have runs and name it.
-fn family(state: &State, topic: Option<&Topic>, brief: &Brief, candidates: usize) -> usize {
+/// The candidates that were ever compared with a baseline: the topic's experiments that have runs and name it in their
+/// briefs, and those that somebody compared with it all the same.
+fn rivals<'a>(
+    state: &'a State,
+    topic: Option<&Topic>,
+    brief: &Brief,
+    identity: &str,
+) -> Vec<&'a ExperimentState> {
     let meant = |word: &str| -> String {
         let named = topic.and_then(|topic| topic.baselines.get(word)).map_or(word, String::as_str);
         named.to_ascii_lowercase()
     };
-    let Some(baseline) = brief.baseline.as_deref().map(meant) else { return candidates };
+    let baseline = brief.baseline.as_deref().map(meant);
     let name = topic.map(|topic| &topic.name);
-    let others = state.experiments.iter().filter(|it| {
-        let of_topic = it.registered.as_ref().filter(|it| it.current.topic.as_ref() == name);
+    let is_rival = |it: &&ExperimentState| {
+        let Some(registered) = it.registered.as_ref().filter(|it| it.current.topic.as_ref() == name) else {
+            return false;
+        };
+        let named = registered.current.brief.baseline.as_deref().map(meant);
         it.runs.total() > 0
-            && of_topic
-                .and_then(|it| it.current.brief.baseline.as_deref())
-                .is_some_and(|word| meant(word) == baseline)
-    });
-    others.count().max(candidates)
+            && ((named.is_some() && named == baseline)
+                || it.looks.iter().any(|look| look.baseline == identity))
+    };
+    state.experiments.iter().filter(is_rival).collect()
+}
+
+/// How many candidates there are, where `experiment` has the best mean of them: it was picked, and may have been lucky.
+fn best_of(
+    index: &mut Index,
+    rivals: &[&ExperimentState],
+    experiment: &ExperimentState,
+    criterion: &Criterion,
+) -> Result<Option<usize>, Error> {
+    let means = query::means(index, &criterion.metric).map_err(unreadable_index)?;
+    let own = means.get(&key(experiment)).copied();
+    let beats = |other: f64| match (own, criterion.operator) {
+        (None, _) => true,
+        (Some(own), Operator::AtMost) => own <= other,
+        (Some(own), Operator::AtLeast) => own >= other,
+    };
+    let others = rivals.iter().filter(|it| key(it) != key(experiment));
+    let is_best = others.filter_map(|it| means.get(&key(it))).all(|mean| beats(*mean));
+    Ok(is_best.then_some(rivals.len()))
+}
+
+/// Records that somebody looked before all was in, or at another baseline than the promised one; what was seen before
+/// is not recorded again.
+fn record_look(context: &mut Context, baseline: &Chosen, promise: &Promise, comparison: &Comparison<'_>) {
+    let Some(subject) = &promise.subject else { return };
+    if comparison.interim.is_none() && promise.promised_baseline.is_none() {
+        return;
+    }
+    let (from, to) = comparison.matchup.representatives();
+    let newest = (from.id, to.id);
+    if subject.looks.iter().any(|look| look.newest == newest) {
+        return;
+    }
+    let planned = u64::from(promise.brief.planned_trials());
+    let trials = comparison.interim.map_or(planned, |(so_far, _)| so_far as u64);
+    let look = Look {
+        experiment: subject.experiment.clone(),
+        registration: subject.registration,
+        baseline: baseline.identity.clone(),
+        trials,
+        planned,
+        newest,
+        outcome: comparison.outcome,
+    };
+    if context.append_answer(Body::Look(look), Some(subject.brief)).is_err() {
+        context.output.say("this look could not be counted, since the log cannot be written to");
+    }
 }
 
 impl Promise {
+    /// The different states of the runs that were looked at against this baseline.
+    fn states_looked_at(&self) -> Vec<(EntryId, EntryId)> {
+        let looks = self.subject.iter().flat_map(|it| &it.looks);
+        let mut states: Vec<(EntryId, EntryId)> = looks.map(|look| look.newest).collect();
+        states.sort_unstable();
+        states.dedup();
+        states
+    }
+
     fn terms<'a>(
         &'a self,
         scope: &'a BTreeMap<String, Vec<String>>,
@@ -506,11 +660,12 @@ impl Promise {
             known_definitions,
             accept: &self.brief.accept,
             guard: &self.brief.guard,
-            planned: (!self.is_scratch).then(|| self.brief.planned_trials()),
             is_scratch: self.is_scratch,
             promised_baseline: self.promised_baseline.clone(),
             amended: self.amended.clone(),
-            unconfirmed_best_of: None,
+            unconfirmed_best_of: self.best_of,
+            looks: self.states_looked_at(),
+            cross_check: false,
             scope,
             family: self.family,
         }

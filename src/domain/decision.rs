@@ -1,7 +1,5 @@
 //! Decisions: what a person or an agent did about an experiment, or about a baseline, and on what evidence.
 
-use std::collections::BTreeMap;
-
 use super::id::{EntryId, ExperimentId, TopicName};
 use super::metric::words;
 use super::verdict::Outcome;
@@ -141,18 +139,6 @@ pub struct Look {
     pub outcome: Outcome,
 }
 
-/// The looks at one experiment, each state of the runs counted once, by baseline.
-pub fn looks_by_baseline(looks: &[Look]) -> BTreeMap<&str, usize> {
-    let mut seen: BTreeMap<&str, Vec<(EntryId, EntryId)>> = BTreeMap::new();
-    for look in looks {
-        let known = seen.entry(&look.baseline).or_default();
-        if !known.contains(&look.newest) {
-            known.push(look.newest);
-        }
-    }
-    seen.into_iter().map(|(baseline, states)| (baseline, states.len())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,20 +167,5 @@ mod tests {
         assert_eq!(ruling(Decision::Rejected, Some(Outcome::Unclear)).against(), None);
         assert_eq!(ruling(Decision::Rejected, Some(Outcome::Accept)).against(), Some("accept"));
         assert_eq!(ruling(Decision::Iterate, Some(Outcome::Accept)).against(), None);
-    }
-
-    #[test]
-    fn the_same_runs_looked_at_twice_are_one_look() {
-        let look = |newest: u8, baseline: &str| Look {
-            experiment: "A-001".parse().expect("an ID"),
-            registration: EntryId([1; 32]),
-            baseline: baseline.to_owned(),
-            trials: 2,
-            planned: 5,
-            newest: (EntryId([9; 32]), EntryId([newest; 32])),
-            outcome: Outcome::Unclear,
-        };
-        let looks = [look(1, "main"), look(1, "main"), look(2, "main"), look(2, "other")];
-        assert_eq!(looks_by_baseline(&looks), BTreeMap::from([("main", 2), ("other", 1)]));
     }
 }

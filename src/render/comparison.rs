@@ -46,6 +46,19 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
     );
     page.field("compared", &compared(comparison));
     page.field("differ in", &axes(comparison));
+    if let Some(look) = comparison.matchup.look {
+        let level = look.level.map_or_else(
+            || "so early that nothing can be accepted".to_owned(),
+            |level| format!("criteria are judged at {:.3} %", 100.0 * (1.0 - level.share())),
+        );
+        page.field(
+            "look",
+            &format!("{} of {} declared, after {} trials: {level}", look.number, look.of, look.trials),
+        );
+    }
+    if comparison.matchup.is_confirmed {
+        page.field("confirms", "these trials repeat an earlier result with new seeds");
+    }
     if comparison.family > 1 {
         page.field("family", &format!("{} candidates were compared with this baseline", comparison.family));
     }
@@ -54,7 +67,7 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
     }
     page.heading(canvas.style, "metrics");
     page.table(&metrics(&comparison.rows), canvas);
-    for line in remarks(&comparison.rows) {
+    for line in anytime(&comparison.rows).into_iter().chain(remarks(&comparison.rows)) {
         page.line(&format!("  {}", canvas.style.paint(Tone::Dim, &line)));
     }
     if !comparison.answers.is_empty() {
@@ -338,14 +351,31 @@ fn change(row: &Row) -> String {
 }
 
 fn interval(row: &Row) -> String {
-    let shown = |interval: Interval| match row.scale {
+    row.interval.map_or_else(String::new, |interval| shown_interval(row, interval))
+}
+
+fn shown_interval(row: &Row, interval: Interval) -> String {
+    match row.scale {
         Scale::Ratio => {
             let low = number::percent(interval.low);
             format!("{} … {}", low.trim_end_matches(" %"), number::percent(interval.high))
         }
         Scale::Difference => format!("{} … {}", number::signed(interval.low), number::signed(interval.high)),
-    };
-    row.interval.map_or_else(String::new, shown)
+    }
+}
+
+/// The intervals that hold however often one looks, a line each.
+fn anytime(rows: &[Row]) -> Vec<String> {
+    rows.iter()
+        .filter_map(|row| Some((row, row.anytime?)))
+        .map(|(row, interval)| {
+            format!(
+                "{}: {} holds however often one looks",
+                harmless(&name(row)),
+                shown_interval(row, interval)
+            )
+        })
+        .collect()
 }
 
 fn p_value(p: f64) -> String {
@@ -507,7 +537,7 @@ fn spread(rows: &[Row]) -> Table {
 }
 
 fn tests(rows: &[Row]) -> Table {
-    let mut table = Table::new([
+    let mut columns = vec![
         ("name", Align::Left),
         ("method", Align::Left),
         ("estimates", Align::Left),
@@ -516,10 +546,15 @@ fn tests(rows: &[Row]) -> Table {
         ("Welch", Align::Right),
         ("Mann–Whitney", Align::Right),
         ("finds", Align::Right),
-    ]);
+    ];
+    let is_cross_checked = rows.iter().any(|row| row.bootstrap.is_some());
+    if is_cross_checked {
+        columns.push(("bootstrap", Align::Right));
+    }
+    let mut table = Table::new(columns);
     for row in rows {
         let p = |value: Option<f64>| Cell::new(value.map_or_else(String::new, p_value));
-        table.push(vec![
+        let mut cells = vec![
             Cell::new(name(row)),
             Cell::new(row.method.unwrap_or_default()),
             Cell::new(row.estimand.unwrap_or_default()),
@@ -528,7 +563,12 @@ fn tests(rows: &[Row]) -> Table {
             p(row.welch),
             p(row.mann_whitney),
             Cell::new(row.smallest_effect.map_or_else(String::new, |smallest| effect(row, smallest))),
-        ]);
+        ];
+        if is_cross_checked {
+            let bootstrap = row.bootstrap.map_or_else(String::new, |interval| shown_interval(row, interval));
+            cells.push(Cell::new(bootstrap));
+        }
+        table.push(cells);
     }
     table
 }
@@ -549,6 +589,10 @@ pub struct ComparisonJson<'a> {
     design: &'static str,
     planned: Option<u32>,
     interim: Option<InterimJson>,
+    looks: usize,
+    chance: Option<Number>,
+    declared_look: Option<DeclaredLookJson>,
+    confirmed: bool,
     family: usize,
     like_with_like: bool,
     axes_differing: usize,
@@ -581,6 +625,8 @@ struct MetricJson<'a> {
     bounds: Option<[Number; 2]>,
     p_adjusted: Option<Number>,
     anytime_interval: Option<[Number; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bootstrap_interval: Option<[Number; 2]>,
     smallest_effect: Option<Number>,
     negligible: bool,
     exploratory: bool,
@@ -608,6 +654,14 @@ struct NumbersJson {
 struct TestsJson {
     welch: Option<Number>,
     mann_whitney: Option<Number>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeclaredLookJson {
+    number: usize,
+    of: usize,
+    trials: u32,
+    level: Option<Number>,
 }
 
 #[derive(Debug, Serialize)]
@@ -688,6 +742,7 @@ impl<'a> ComparisonJson<'a> {
             bounds: row.bounds.map(ends),
             p_adjusted: row.p_adjusted.map(Number),
             anytime_interval: row.anytime.map(ends),
+            bootstrap_interval: row.bootstrap.map(ends),
             smallest_effect: row.smallest_effect.map(Number),
             negligible: row.is_negligible,
             exploratory: row.is_exploratory,
@@ -718,6 +773,15 @@ impl<'a> From<&'a Comparison<'_>> for ComparisonJson<'a> {
             design: design_word(matchup.design),
             planned: matchup.planned,
             interim: comparison.interim.map(|(trials, planned)| InterimJson { trials, planned }),
+            looks: comparison.looks,
+            chance: comparison.chance.map(Number),
+            declared_look: comparison.matchup.look.map(|look| DeclaredLookJson {
+                number: look.number,
+                of: look.of,
+                trials: look.trials,
+                level: look.level.map(|level| Number(level.share())),
+            }),
+            confirmed: comparison.matchup.is_confirmed,
             family: comparison.family,
             like_with_like: comparison.is_like_with_like(),
             axes_differing: comparison.difference.axes_differing(),
@@ -761,7 +825,7 @@ mod tests {
 
     use super::*;
     use crate::domain::cell::Trial;
-    use crate::domain::comparison::{Side, Terms, compare, matchups};
+    use crate::domain::comparison::{Plan, Side, Terms, compare, matchups};
     use crate::domain::criterion::Criterion;
     use crate::domain::difference::Difference;
     use crate::domain::id::EntryId;
@@ -817,17 +881,19 @@ mod tests {
             known_definitions: &nothing.0,
             accept: &accept,
             guard: &guard,
-            planned: Some(5),
             is_scratch: false,
             promised_baseline: None,
             amended: None,
             unconfirmed_best_of: None,
+            looks: Vec::new(),
+            cross_check: false,
             scope: &nothing.1,
             family: 1,
         };
         // The sides borrow their runs for as long as the test lasts.
         let (baseline, candidate) = (side("A-001", from.leak()), side("A_002|", to.leak()));
-        let found = matchups(&baseline, &candidate, Some(5)).expect("both have runs");
+        let found = matchups(&baseline, &candidate, &Plan { trials: Some(5), ..Plan::default() })
+            .expect("both have runs");
         let main = found.into_iter().next().expect("there is one");
         look(&compare(vec![(main, Difference::default(), &terms)])[0]);
     }
@@ -907,7 +973,7 @@ mod tests {
                 fields.collect::<Vec<_>>().join(" ")
             };
             assert_snapshot!(fields(&value), @"
-            axes axes_differing baseline candidate confidence confidence_reason criteria design family interim left_out like_with_like metrics outcome planned reasons runs schema strata verdict warnings
+            axes axes_differing baseline candidate chance confidence confidence_reason confirmed criteria declared_look design family interim left_out like_with_like looks metrics outcome planned reasons runs schema strata verdict warnings
             ");
             assert_snapshot!(fields(&value["metrics"][0]), @"
             answer anytime_interval baseline better bounds candidate case criterion delta estimand exploratory interval kind method name negligible p_adjusted p_value promising remarks scale smallest_effect tests unit verdict

@@ -1,5 +1,6 @@
 //! Whether a criterion or a guardrail holds.
 
+use super::matchup::DeclaredLook;
 use super::row::{Data, Judged};
 use crate::domain::criterion::{Criterion, Operator, Target};
 use crate::domain::failure_rate::{self, Failures};
@@ -61,7 +62,12 @@ pub fn answer_word(answer: Answer) -> &'static str {
 ///
 /// `rows` are those of its metric: the metric as a whole first, then its cases. A criterion holds by the whole, and is
 /// not shown where a single case fails.
-pub(super) fn answered(criterion: &Criterion, role: Role, rows: &[Judged]) -> Answered {
+pub(super) fn answered(
+    criterion: &Criterion,
+    role: Role,
+    rows: &[Judged],
+    look: Option<DeclaredLook>,
+) -> Answered {
     let mut answered = Answered {
         criterion: criterion.clone(),
         role,
@@ -96,6 +102,14 @@ pub(super) fn answered(criterion: &Criterion, role: Role, rows: &[Judged]) -> An
             answered.reason =
                 Some(format!("it holds over all cases together, and fails for {}", failing.join(", ")));
         }
+    }
+    if let Some(look) = look.filter(|_| answered.answer == Answer::Holds)
+        && look.level.is_none_or(|level| holds_at(criterion, whole, level) != Answer::Holds)
+    {
+        answered.answer = Answer::Unclear;
+        let level = look.level.map_or(100.0, |level| 100.0 * (1.0 - level.share()));
+        answered.reason =
+            Some(format!("it holds at 95 %, and look {} of {} asks for {level:.3} %", look.number, look.of));
     }
     if role == Role::Guard && answered.answer == Answer::Holds && whole.row.is_exploratory {
         answered.answer = Answer::Unclear;
@@ -161,22 +175,34 @@ fn widened(bounds: Interval, scale: Scale, slack: f64) -> Interval {
 
 /// How many trials a side would show the criterion, if the effect is what it is estimated to be.
 fn trials_needed(criterion: &Criterion, kind: Kind, data: &Data) -> Option<usize> {
+    let (distance, scale) = distance(criterion, kind, data).filter(|(distance, _)| *distance > 0.0)?;
+    data.noise(kind, scale, Sides::One)?.trials_needed(distance, WANTED_POWER)
+}
+
+/// The chance that `trials` a side show the criterion, if effect and noise are what they seem.
+pub(super) fn chance(criterion: &Criterion, kind: Kind, data: &Data, trials: usize) -> Option<f64> {
+    let (distance, scale) = distance(criterion, kind, data)?;
+    let noise = data.noise(kind, scale, Sides::One)?;
+    Some(noise.chance(trials, distance))
+}
+
+/// How far the estimate lies on the good side of the target, on the scale on which its noise is known.
+fn distance(criterion: &Criterion, kind: Kind, data: &Data) -> Option<(f64, Scale)> {
     let (scale, target) = match criterion.target {
         Target::Relative(target) => (Scale::Ratio, target),
         Target::Change(target) => (Scale::Difference, target),
         Target::Absolute(_) => return None,
     };
     let delta = data.estimate_at(Level::FIVE_PERCENT, kind, scale).ok()?.delta;
-    let is_met = match criterion.operator {
-        Operator::AtMost => delta < target,
-        Operator::AtLeast => delta > target,
-    };
-    let distance = match scale {
+    let above = match scale {
         Scale::Ratio => ((1.0 + delta) / (1.0 + target)).ln(),
         Scale::Difference => delta - target,
     };
-    let noise = data.noise(kind, scale, Sides::One).filter(|_| is_met && distance.is_finite())?;
-    noise.trials_needed(distance, WANTED_POWER)
+    let distance = match criterion.operator {
+        Operator::AtMost => -above,
+        Operator::AtLeast => above,
+    };
+    distance.is_finite().then_some((distance, scale))
 }
 
 /// The answer to a criterion on the failure rate.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::ComparisonError;
-use crate::domain::cell::{Cell, Outcome, Trial, cells, is_repetition};
+use crate::domain::cell::{Cell, Outcome, Trial, cells, is_repetition, seconds};
 use crate::domain::id::{EntryId, Nonce};
 use crate::domain::run::PairSide;
-use crate::domain::statistics::Design;
+use crate::domain::statistics::alpha_spending::Looks;
+use crate::domain::statistics::{Design, Level};
 
 /// One side of a comparison, before a cell of it is chosen.
 #[derive(Clone, Debug)]
@@ -30,6 +31,36 @@ pub struct LeftOut {
     pub why: String,
 }
 
+/// How many trials were planned for each side, and when one looks at them.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The trials; absent where nothing was planned.
+    pub trials: Option<u32>,
+    /// The declared looks, rising, the last at the plan; empty where one looks at the end only.
+    pub looks: Vec<u32>,
+    /// Briefs that planned otherwise: what ran under them was looked at with another plan in mind.
+    pub earlier: HashSet<EntryId>,
+}
+
+/// A declared look that has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeclaredLook {
+    /// Which one it is, from 1.
+    pub number: usize,
+    /// How many were declared.
+    pub of: usize,
+    /// The trials it is after.
+    pub trials: u32,
+    /// The share of error that each one-sided bound may have; absent where it is so early that nothing may be decided.
+    pub level: Option<Level>,
+}
+
+/// Why a run under an earlier plan is left out.
+const EARLIER: &str = "it ran under an earlier plan; a changed plan asks for fresh trials";
+/// Why a run before a confirmation is left out.
+const BEFORE_CONFIRMATION: &str = "the result was confirmed since, and only the confirmation is judged";
+/// Why a trial after a declared look is left out.
+const BEYOND_LOOK: &str = "it ran after the newest declared look";
 /// Why a trial beyond the plan is left out.
 const BEYOND: &str = "it ran beyond the plan; amend the brief and run fresh trials to judge more";
 
@@ -53,6 +84,12 @@ pub struct Matchup<'a> {
     pub planned: Option<u32>,
     /// How many trials each side must have before it is judged, where that was fixed.
     pub wanted: Option<usize>,
+    /// The declared look that has come, where looks were declared.
+    pub look: Option<DeclaredLook>,
+    /// Whether nothing ran yet under the plan in force, so that what was seen before is shown.
+    pub is_stale: bool,
+    /// Whether the candidate's trials confirm an earlier result.
+    pub is_confirmed: bool,
     /// How many cells the candidate has that could have been judged: each was a try.
     pub tries: usize,
     /// All the baseline's trials of that cell, whether or not they are compared: what its noise is known from.
@@ -65,7 +102,7 @@ pub struct Matchup<'a> {
 pub fn matchups<'a>(
     baseline: &Side<'a>,
     candidate: &Side<'a>,
-    planned: Option<u32>,
+    plan: &Plan,
 ) -> Result<Vec<Matchup<'a>>, ComparisonError> {
     for side in [baseline, candidate] {
         if side.trials.is_empty() {
@@ -79,7 +116,12 @@ pub fn matchups<'a>(
     if others.is_empty() {
         return Err(ComparisonError::Same(candidate.name.clone()));
     }
-    let (from, to) = (cells(&others), cells(&candidate.trials));
+    let planned = plan.trials;
+    let mut left_out = Vec::new();
+    let mut others = without_warm_ups(PairSide::Baseline, others, &mut left_out);
+    let mut own = without_warm_ups(PairSide::Candidate, candidate.trials.clone(), &mut left_out);
+    let is_stale = !keep_fresh(plan, &mut others, &mut own, &mut left_out);
+    let (from, to) = (cells(&others), cells(&own));
     let tries = to.iter().filter(|cell| cell.is_complete(planned)).count().max(1);
     let hardware = |cells: &[Cell<'a>]| -> BTreeSet<&'a str> { cells.iter().map(Cell::hardware).collect() };
     let (known_from, known_to) = (hardware(&from), hardware(&to));
@@ -89,7 +131,12 @@ pub fn matchups<'a>(
         if shared.is_empty() { vec![None] } else { shared.into_iter().map(Some).collect() };
     let mut found: Vec<Matchup<'a>> = strata
         .into_iter()
-        .map(|stratum| Matchup::choose(names.clone(), &from, &to, stratum, planned, tries))
+        .map(|stratum| {
+            let mut matchup = Matchup::choose(names.clone(), &from, &to, stratum, plan, tries);
+            matchup.left_out.extend(left_out.iter().cloned());
+            matchup.is_stale = is_stale;
+            matchup
+        })
         .collect();
     found.sort_by_key(|matchup| {
         let newest = matchup.candidate.newest();
@@ -98,15 +145,65 @@ pub fn matchups<'a>(
     Ok(found)
 }
 
+/// The trials that are no warm-ups; all of them where nothing else would be left.
+fn without_warm_ups<'a>(
+    side: PairSide,
+    trials: Vec<Trial<'a>>,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Trial<'a>> {
+    let is_warm_up = |trial: &Trial<'a>| trial.run.pair.is_some_and(|pair| pair.number == 0);
+    split_off(side, trials, is_warm_up, "it was a warm-up", left_out)
+}
+
+/// The trials that are not `unfit`; all of them where nothing else would be left.
+fn split_off<'a>(
+    side: PairSide,
+    trials: Vec<Trial<'a>>,
+    unfit: impl Fn(&Trial<'a>) -> bool,
+    why: &str,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Trial<'a>> {
+    let (dropped, kept): (Vec<Trial<'a>>, Vec<Trial<'a>>) = trials.iter().partition(|trial| unfit(trial));
+    if dropped.is_empty() || kept.is_empty() {
+        return trials;
+    }
+    left_out.push(LeftOut::of(side, &dropped, why));
+    kept
+}
+
+/// Leaves out what ran under an earlier plan, on both sides; says whether anything is left that did not.
+///
+/// A plan that is changed once results are in could be changed until they fit. What the baseline did meanwhile was seen
+/// with the candidate's, so it does not count either.
+fn keep_fresh<'a>(
+    plan: &Plan,
+    from: &mut Vec<Trial<'a>>,
+    to: &mut Vec<Trial<'a>>,
+    left_out: &mut Vec<LeftOut>,
+) -> bool {
+    let is_earlier =
+        |trial: &Trial<'a>| trial.run.membership.brief.is_some_and(|brief| plan.earlier.contains(&brief));
+    let seen_until = to.iter().filter(|trial| is_earlier(trial)).map(Trial::ended).reduce(f64::max);
+    let Some(seen_until) = seen_until else { return true };
+    let was_seen = |trial: &Trial<'a>| seconds(trial.run.started) < seen_until;
+    if to.iter().all(is_earlier) || from.iter().all(was_seen) {
+        return false;
+    }
+    *to = split_off(PairSide::Candidate, std::mem::take(to), is_earlier, EARLIER, left_out);
+    *from = split_off(PairSide::Baseline, std::mem::take(from), was_seen, EARLIER, left_out);
+    true
+}
+
 impl<'a> Matchup<'a> {
     fn choose(
         names: (String, String),
         from: &[Cell<'a>],
         to: &[Cell<'a>],
         stratum: Option<&str>,
-        planned: Option<u32>,
+        plan: &Plan,
         tries: usize,
     ) -> Self {
+        let planned = plan.trials;
         let is_here = |cell: &&Cell<'a>| stratum.is_none_or(|hardware| cell.hardware() == hardware);
         let candidate =
             newest_complete(to.iter().filter(is_here), planned).expect("the hardware is the candidate's");
@@ -132,12 +229,32 @@ impl<'a> Matchup<'a> {
             left_out,
             planned,
             wanted: None,
+            look: None,
+            is_stale: false,
+            is_confirmed: false,
             tries,
         };
+        matchup.keep_confirmation();
         matchup.keep_pairs();
-        matchup.keep_plan();
+        if plan.looks.is_empty() {
+            matchup.keep_plan();
+        } else {
+            matchup.keep_look(&plan.looks);
+        }
         matchup.drop_cut_short();
         matchup
+    }
+
+    /// Where the result was repeated to confirm it, only that is judged: what was picked for its luck is not.
+    fn keep_confirmation(&mut self) {
+        let Some(kept) = self.candidate.only(|trial| trial.run.confirms) else { return };
+        self.is_confirmed = true;
+        let before: Vec<Trial<'a>> =
+            self.candidate.trials().iter().filter(|trial| !trial.run.confirms).copied().collect();
+        if !before.is_empty() {
+            self.left_out.push(LeftOut::of(PairSide::Candidate, &before, BEFORE_CONFIRMATION));
+        }
+        self.candidate = kept;
     }
 
     /// The pairs of which both runs ended well.
@@ -154,7 +271,6 @@ impl<'a> Matchup<'a> {
         let enough = self.planned.unwrap_or(1) as usize;
         let ended = self.baseline.count(Outcome::Ended).min(self.candidate.count(Outcome::Ended));
         if pairs.is_empty() || (pairs.len() < enough && ended >= enough) {
-            self.drop_where(|trial| trial.run.pair.is_some_and(|pair| pair.number == 0), "it was a warm-up");
             return;
         }
         self.design = Design::Paired;
@@ -180,6 +296,44 @@ impl<'a> Matchup<'a> {
             let calls: HashSet<Nonce> = self.candidate.trials().iter().map(|trial| trial.run.group).collect();
             self.drop_where(|trial| !calls.contains(&trial.run.group), BEYOND);
         }
+    }
+
+    /// Trials beyond the newest declared look are left out, so that each look judges as many as were declared for it.
+    fn keep_look(&mut self, looks: &[u32]) {
+        let counted = |cell: &Cell<'a>| cell.trials().len() - cell.count(Outcome::CutShort);
+        let size = counted(&self.baseline).min(counted(&self.candidate));
+        let sizes: Vec<usize> = looks.iter().map(|look| *look as usize).collect();
+        self.planned = looks.last().copied();
+        let Some(at) = sizes.iter().rposition(|look| *look <= size) else {
+            self.wanted = Some(sizes[0]);
+            return;
+        };
+        self.wanted = Some(sizes[at]);
+        // Levels of both sides together are halved for bounds that stand alone.
+        let both = Level::new(2.0 * Level::FIVE_PERCENT.share()).expect("ten percent is a level");
+        let levels = Looks::after(&sizes).map(|looks| looks.levels(both)).unwrap_or_default();
+        let level = levels.get(at).copied().flatten().and_then(|level| Level::new(level.share() / 2.0));
+        self.look = Some(DeclaredLook { number: at + 1, of: looks.len(), trials: looks[at], level });
+        let first: HashSet<EntryId> = Self::first_trials(&self.candidate, sizes[at]);
+        if self.design == Design::Paired {
+            let pairs: HashSet<PairName> = self
+                .candidate
+                .trials()
+                .iter()
+                .filter(|trial| first.contains(&trial.id))
+                .filter_map(pair_name)
+                .collect();
+            self.drop_where(|trial| pair_name(trial).is_none_or(|pair| !pairs.contains(&pair)), BEYOND_LOOK);
+        } else {
+            let others = Self::first_trials(&self.baseline, sizes[at]);
+            self.drop_where(|trial| !first.contains(&trial.id) && !others.contains(&trial.id), BEYOND_LOOK);
+        }
+    }
+
+    /// The first `size` trials of a cell that were not cut short, in the order in which they were called for.
+    fn first_trials(cell: &Cell<'a>, size: usize) -> HashSet<EntryId> {
+        let counted = cell.trials().iter().filter(|trial| trial.outcome() != Outcome::CutShort);
+        counted.take(size).map(|trial| trial.id).collect()
     }
 
     fn drop_cut_short(&mut self) {

@@ -5,6 +5,8 @@
 
 mod answer;
 mod matchup;
+#[cfg(test)]
+mod plan_tests;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::answer::{Answered, Role, answer_word};
 use self::answer::{answered, answered_for_failures, holds_at};
-pub use self::matchup::{LeftOut, Matchup, Side, matchups};
+pub use self::matchup::{DeclaredLook, LeftOut, Matchup, Plan, Side, matchups};
 use self::row::{Judged, SmallestEffects, rows};
 pub use self::row::{Numbers, Row};
 pub use self::warning::gap_seconds;
@@ -24,11 +26,15 @@ use super::confidence::{Confidence, Ground};
 use super::criterion::Criterion;
 use super::difference::Difference;
 use super::failure_rate::{self, FAILURE_RATE, Failures};
+use super::id::EntryId;
 use super::metric::{Better, Definition, Kind, Scale};
 use super::statistics::holm::holm;
 use super::statistics::noninferiority::Answer;
 use super::statistics::{Design, Level, Spread};
 use super::verdict::{Effect, Evidence, Outcome, Verdict, judge};
+
+/// With a smaller chance than this to show the primary criterion, going on is called futile.
+const FUTILE: f64 = 0.1;
 
 /// Why two sides cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +58,6 @@ pub struct Terms<'a> {
     pub accept: &'a [Criterion],
     /// The guardrails.
     pub guard: &'a [Criterion],
-    /// How many trials were planned for each side.
-    pub planned: Option<u32>,
     /// Whether the candidate has no brief, so that it can be compared and never accepted.
     pub is_scratch: bool,
     /// The baseline that the brief promises, where it is not the one compared with.
@@ -62,6 +66,10 @@ pub struct Terms<'a> {
     pub amended: Option<String>,
     /// The number of candidates that this one was picked from and not yet confirmed since.
     pub unconfirmed_best_of: Option<usize>,
+    /// The newest runs of both sides at each earlier look before all planned trials were in.
+    pub looks: Vec<(EntryId, EntryId)>,
+    /// Whether a bootstrap interval is wanted beside the others.
+    pub cross_check: bool,
     /// The variants that the topic's results must hold over.
     pub scope: &'a BTreeMap<String, Vec<String>>,
     /// How many candidates were ever compared with this baseline, this one included.
@@ -89,6 +97,10 @@ pub struct Comparison<'a> {
     pub confidence_reason: String,
     /// Trials or pairs so far and how many are planned, where this is a look before the plan is fulfilled.
     pub interim: Option<(usize, usize)>,
+    /// Which look it is, before all planned trials are in: this one included.
+    pub looks: usize,
+    /// The chance that the plan shows the primary criterion, if effect and noise are what they seem at this interim look.
+    pub chance: Option<f64>,
     /// How many candidates were ever compared with this baseline.
     pub family: usize,
     /// What makes it weaker than the numbers look, each a clause.
@@ -221,9 +233,19 @@ fn prepare<'a, 't>(
         judged.extend(rows(name, &matchup, terms));
     }
     let asked: BTreeSet<&str> = criteria.iter().map(|(criterion, _)| criterion.metric.as_str()).collect();
+    // Without a plan, one looks as long as one likes.
+    let is_open = interim.is_some() || matchup.planned.is_none();
+    let (from, to) = matchup.representatives();
     for it in &mut judged {
-        if asked.contains(it.row.name.as_str()) {
-            it.add_plan_numbers(interim.is_some(), smallest_effects);
+        let is_asked = asked.contains(it.row.name.as_str());
+        if is_asked {
+            it.add_smallest_effect(smallest_effects);
+        }
+        if is_open && (is_asked || (asked.is_empty() && it.row.better.is_some())) {
+            it.add_anytime();
+        }
+        if terms.cross_check && (is_asked || asked.is_empty()) {
+            it.add_bootstrap([from.id, to.id]);
         }
     }
     let answers = criteria
@@ -233,7 +255,7 @@ fn prepare<'a, 't>(
                 return answered_for_failures(criterion, role, failures.0, failures.1);
             }
             let own: Vec<Judged> = judged.iter().filter(|it| it.row.name == criterion.metric).cloned().collect();
-            let mut answered = answered(criterion, role, &own);
+            let mut answered = answered(criterion, role, &own, matchup.look);
             let is_reported = own.iter().any(|it| it.data.is_some());
             if is_reported && !is_declared(criterion, &own, terms) {
                 answered.answer = Answer::Unclear;
@@ -258,10 +280,14 @@ fn is_declared(criterion: &Criterion, own: &[Judged], terms: &Terms<'_>) -> bool
 /// How far the plan is fulfilled, where it is not.
 fn interim(matchup: &Matchup<'_>) -> Option<(usize, usize)> {
     let planned = matchup.planned? as usize;
+    if matchup.is_stale {
+        return Some((0, planned));
+    }
     let ended = |cell: &Cell<'_>| cell.count(TrialOutcome::Ended) + cell.count(TrialOutcome::Failed);
     let (from, to) = (ended(&matchup.baseline), ended(&matchup.candidate));
     let wanted = matchup.wanted.unwrap_or(planned);
-    if from < planned {
+    let fewest = if matchup.look.is_some() { wanted } else { planned };
+    if from < fewest {
         return Some((from.min(to), planned));
     }
     (to < wanted).then_some((to, wanted))
@@ -309,11 +335,16 @@ fn held_in_family(prepared: &[Prepared<'_, '_>], family: usize) -> Vec<bool> {
     let mut held = vec![false; prepared.len()];
     loop {
         let before = held.iter().filter(|held| **held).count();
-        let share = Level::FIVE_PERCENT.share() / (family - before.min(family - 1)) as f64;
-        let level = Level::new(share).expect("a share of five percent is a level");
-        for (held, primary) in held.iter_mut().zip(&primary) {
-            *held |= primary
-                .is_some_and(|(criterion, judged)| holds_at(criterion, judged, level) == Answer::Holds);
+        let candidates = (family - before.min(family - 1)) as f64;
+        for ((held, primary), it) in held.iter_mut().zip(&primary).zip(prepared) {
+            let whole = match it.matchup.look {
+                Some(look) => look.level,
+                None => Some(Level::FIVE_PERCENT),
+            };
+            let level = whole.and_then(|level| Level::new(level.share() / candidates));
+            *held |= primary.zip(level).is_some_and(|((criterion, judged), level)| {
+                holds_at(criterion, judged, level) == Answer::Holds
+            });
         }
         if held.iter().filter(|held| **held).count() == before {
             return held;
@@ -330,7 +361,9 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
     let primary_row =
         primary.and_then(|it| judged.iter().find(|judged| judged.row.name == it.criterion.metric));
     let holds = (primary.is_some_and(|it| it.answer == Answer::Holds), holds_in_family);
-    let obstacles = obstacles(&matchup, terms, interim, failures, primary_row, holds, family);
+    let (from, to) = matchup.representatives();
+    let looks_before = terms.looks.iter().filter(|seen| **seen != (from.id, to.id)).count();
+    let obstacles = obstacles(&matchup, terms, interim, failures, primary_row, holds, (looks_before, family));
     let text = |it: &Answered| (it.criterion.to_string(), it.answer);
     let evidence = Evidence {
         primary: primary.map(text),
@@ -339,6 +372,19 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
         obstacles: obstacles.clone(),
     };
     let (outcome, mut reasons) = judge(&evidence);
+    let chance = interim.and_then(|(_, planned)| {
+        let criterion = &primary?.criterion;
+        primary_row?
+            .data
+            .as_ref()
+            .and_then(|data| answer::chance(criterion, primary_row?.row.kind, data, planned))
+    });
+    if let Some(chance) = chance.filter(|chance| *chance < FUTILE && outcome == Outcome::Unclear) {
+        reasons.push(format!(
+            "it is futile as it stands: the plan would show the primary criterion with a chance of {:.0} %",
+            100.0 * chance
+        ));
+    }
     reasons.extend(answers.iter().filter_map(|it| {
         let reason = it.reason.as_ref()?;
         Some(format!("`{}`: {reason}", it.criterion))
@@ -356,7 +402,9 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
         reasons,
         confidence,
         confidence_reason,
+        looks: looks_before + usize::from(interim.is_some()),
         interim,
+        chance,
         family,
         warnings,
         strata: Vec::new(),
@@ -372,14 +420,19 @@ fn obstacles(
     failures: (Failures, Failures),
     primary: Option<&Judged>,
     (primary_holds, holds_in_family): (bool, bool),
-    family: usize,
+    (looks_before, family): (usize, usize),
 ) -> Vec<String> {
     let mut obstacles = Vec::new();
     if terms.is_scratch {
         obstacles.push("it has no brief: it can be compared, never accepted".to_owned());
     }
     if let Some((so_far, planned)) = interim {
-        obstacles.push(format!("this is an interim look: {so_far} of {planned} planned trials"));
+        let look = match looks_before {
+            0 => "an interim look".to_owned(),
+            before => format!("interim look {}", before + 1),
+        };
+        let fresh = if matchup.is_stale { "fresh trials of the changed plan" } else { "planned trials" };
+        obstacles.push(format!("this is {look}: {so_far} of {planned} {fresh}"));
     }
     for (side, failures) in [("baseline", failures.0), ("candidate", failures.1)] {
         if failures.failed > 0 {
@@ -397,7 +450,7 @@ fn obstacles(
     if let Some(promised) = &terms.promised_baseline {
         obstacles.push(format!("the brief promises a comparison with `{promised}`"));
     }
-    if let Some(candidates) = terms.unconfirmed_best_of {
+    if let Some(candidates) = terms.unconfirmed_best_of.filter(|_| !matchup.is_confirmed) {
         obstacles.push(format!(
             "it is the best of {candidates} and unconfirmed: repeat it with `git exp run --confirm`"
         ));
@@ -503,6 +556,7 @@ fn failure_row(baseline: Failures, candidate: Failures, answers: &[Answered]) ->
         welch: None,
         mann_whitney: None,
         anytime: None,
+        bootstrap: None,
         smallest_effect: None,
         verdict: Some(judged.verdict()),
         is_negligible: false,

@@ -6,14 +6,17 @@ use super::Terms;
 use super::matchup::{Matchup, PairName, pair_name};
 use super::warning::gap_seconds;
 use crate::domain::cell::{Cell, Outcome, Trial, seconds};
+use crate::domain::id::EntryId;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Value, built_in};
 use crate::domain::number::significant;
 use crate::domain::statistics::anytime::anytime;
+use crate::domain::statistics::bootstrap::cross_check;
 use crate::domain::statistics::describe::Description;
 use crate::domain::statistics::geometric::over_cases;
 use crate::domain::statistics::mann_whitney::mann_whitney;
 use crate::domain::statistics::power::{Noise, Sides, WANTED_POWER};
 use crate::domain::statistics::prediction::prediction;
+use crate::domain::statistics::random::Random;
 use crate::domain::statistics::student::Student;
 use crate::domain::statistics::welch::welch;
 use crate::domain::statistics::{
@@ -60,8 +63,10 @@ pub struct Row {
     pub welch: Option<f64>,
     /// The two-sided p-value of the Mann–Whitney test.
     pub mann_whitney: Option<f64>,
-    /// An interval that holds however often one looks; for interim looks only.
+    /// An interval that holds however often one looks; for interim looks, and where nothing was planned.
     pub anytime: Option<Interval>,
+    /// The bootstrap's interval, as a cross-check of large samples.
+    pub bootstrap: Option<Interval>,
     /// The smallest effect that so many trials with so much noise find four times of five.
     pub smallest_effect: Option<f64>,
     /// What the numbers say; absent where the metric has no direction.
@@ -288,6 +293,7 @@ fn blank(meaning: &Meaning, matchup: &Matchup<'_>) -> Row {
         welch: None,
         mann_whitney: None,
         anytime: None,
+        bootstrap: None,
         smallest_effect: None,
         verdict: meaning.better.map(|_| Verdict::Unclear),
         is_negligible: false,
@@ -543,19 +549,34 @@ impl SmallestEffects {
 }
 
 impl Judged {
-    /// Adds what only the brief's metrics need: the smallest effect that could have been found, and at an interim look
-    /// the interval for many looks.
-    pub fn add_plan_numbers(&mut self, is_interim: bool, smallest_effects: &mut SmallestEffects) {
+    /// Adds the interval for many looks.
+    pub fn add_anytime(&mut self) {
+        if let Some(data) = &self.data {
+            self.row.anytime =
+                anytime(self.row.scale, &data.baseline, &data.candidate, Level::FIVE_PERCENT).ok().flatten();
+        }
+    }
+
+    /// Adds the bootstrap's interval, the same for everyone who has the same two runs as the cells' newest.
+    pub fn add_bootstrap(&mut self, newest: [EntryId; 2]) {
+        let Some(data) = &self.data else { return };
+        let things = [&newest[0].0[..], &newest[1].0[..]];
+        let mut random = Random::for_things(&format!("bootstrap of {}", self.row.name), &things);
+        let method = data.method(self.row.kind, self.row.scale);
+        self.row.bootstrap =
+            cross_check(method, &data.baseline, &data.candidate, Level::FIVE_PERCENT, &mut random)
+                .ok()
+                .flatten();
+    }
+
+    /// Adds the smallest effect that could have been found.
+    pub fn add_smallest_effect(&mut self, smallest_effects: &mut SmallestEffects) {
         let (Some(data), row) = (&self.data, &mut self.row) else { return };
         let relative = |log: f64| if row.scale == Scale::Ratio { log.exp_m1() } else { log };
         row.smallest_effect = data
             .noise(row.kind, row.scale, Sides::Two)
             .and_then(|noise| smallest_effects.of(noise, data.trials()))
             .map(relative);
-        if is_interim {
-            row.anytime =
-                anytime(row.scale, &data.baseline, &data.candidate, Level::FIVE_PERCENT).ok().flatten();
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Comparisons of runs that are made up: what is accepted, what is refused, and what never matters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -14,19 +14,24 @@ use crate::domain::run::{Pair, PairSide, Run, Status};
 
 /// Runs of one side, made one after the other.
 #[derive(Clone)]
-struct Made {
+pub(super) struct Made {
     side: u8,
-    runs: Vec<(EntryId, Run)>,
+    pub(super) runs: Vec<(EntryId, Run)>,
 }
 
 impl Made {
     /// A side whose runs have their code and time to themselves; `side` tells the sides apart.
-    fn new(side: u8) -> Self {
+    pub(super) fn new(side: u8) -> Self {
         Self { side, runs: Vec::new() }
     }
 
     /// Adds a run that reported `metrics`, `minutes` after the first moment.
-    fn run(mut self, minutes: i64, metrics: &[(&str, f64)], change: impl FnOnce(&mut Run)) -> Self {
+    pub(super) fn run(
+        mut self,
+        minutes: i64,
+        metrics: &[(&str, f64)],
+        change: impl FnOnce(&mut Run),
+    ) -> Self {
         let mut run = a_run();
         let number = u32::try_from(self.runs.len()).expect("few runs") + 1;
         run.code.tree = format!("{:040x}", u32::from(self.side)).parse().expect("the name is right");
@@ -56,7 +61,7 @@ impl Made {
     }
 
     /// Adds one run for each value of `metric`, two minutes apart.
-    fn values(mut self, metric: &str, values: &[f64]) -> Self {
+    pub(super) fn values(mut self, metric: &str, values: &[f64]) -> Self {
         let trials = u32::try_from(values.len()).expect("few values");
         for value in values {
             let minutes = 2 * i64::try_from(self.runs.len()).expect("few runs");
@@ -81,7 +86,7 @@ impl Made {
         self
     }
 
-    fn each(mut self, change: impl Fn(&mut Run)) -> Self {
+    pub(super) fn each(mut self, change: impl Fn(&mut Run)) -> Self {
         self.runs.iter_mut().for_each(|(_, run)| change(run));
         self
     }
@@ -94,18 +99,20 @@ impl Made {
 
 /// What a brief says, owned.
 #[derive(Clone, Default)]
-struct Brief {
+pub(super) struct Brief {
     definitions: BTreeMap<String, Definition>,
     known: BTreeMap<String, Definition>,
     accept: Vec<Criterion>,
     guard: Vec<Criterion>,
     scope: BTreeMap<String, Vec<String>>,
     planned: Option<u32>,
+    looks: Vec<u32>,
+    earlier: HashSet<EntryId>,
     family: usize,
 }
 
 impl Brief {
-    fn declares(names: &[&str]) -> Self {
+    pub(super) fn declares(names: &[&str]) -> Self {
         let definition = |name: &str| Definition {
             better: Some(if name == "accuracy" { Better::Higher } else { Better::Lower }),
             kind: Some(if name.contains("time") { Kind::Measured } else { Kind::Quality }),
@@ -118,7 +125,7 @@ impl Brief {
         }
     }
 
-    fn accepts(mut self, criterion: &str) -> Self {
+    pub(super) fn accepts(mut self, criterion: &str) -> Self {
         self.accept.push(criterion.parse().expect("the criterion is right"));
         self
     }
@@ -128,9 +135,24 @@ impl Brief {
         self
     }
 
-    fn plans(mut self, trials: u32) -> Self {
+    pub(super) fn plans(mut self, trials: u32) -> Self {
         self.planned = Some(trials);
         self
+    }
+
+    pub(super) fn looks(mut self, looks: &[u32]) -> Self {
+        self.looks = looks.to_vec();
+        self.planned = looks.last().copied();
+        self
+    }
+
+    pub(super) fn planned_otherwise(mut self, brief: EntryId) -> Self {
+        self.earlier.insert(brief);
+        self
+    }
+
+    fn plan(&self) -> Plan {
+        Plan { trials: self.planned, looks: self.looks.clone(), earlier: self.earlier.clone() }
     }
 
     fn terms(&self) -> Terms<'_> {
@@ -139,21 +161,22 @@ impl Brief {
             known_definitions: &self.known,
             accept: &self.accept,
             guard: &self.guard,
-            planned: self.planned,
             is_scratch: false,
             promised_baseline: None,
             amended: None,
             unconfirmed_best_of: None,
+            looks: Vec::new(),
+            cross_check: false,
             scope: &self.scope,
             family: self.family,
         }
     }
 
-    fn judge<'a>(&self, baseline: &'a Made, candidate: &'a Made) -> Comparison<'a> {
+    pub(super) fn judge<'a>(&self, baseline: &'a Made, candidate: &'a Made) -> Comparison<'a> {
         self.judge_with(baseline, candidate, |_| {})
     }
 
-    fn judge_with<'a>(
+    pub(super) fn judge_with<'a>(
         &self,
         baseline: &'a Made,
         candidate: &'a Made,
@@ -161,7 +184,7 @@ impl Brief {
     ) -> Comparison<'a> {
         let mut terms = self.terms();
         change(&mut terms);
-        let matchup = matchups(&baseline.side("A"), &candidate.side("B"), self.planned)
+        let matchup = matchups(&baseline.side("A"), &candidate.side("B"), &self.plan())
             .expect("the sides can be compared")
             .remove(0);
         compare(vec![(matchup, Difference::default(), &terms)]).remove(0)
@@ -443,9 +466,10 @@ fn values_that_are_no_numbers_are_refused() {
 fn a_side_without_runs_and_a_side_against_itself_are_errors() {
     let one = Made::new(1).values("val_loss", &[2.3]);
     let none = Made::new(2);
-    let empty = matchups(&one.side("A"), &none.side("B"), None).expect_err("there is nothing to compare");
+    let empty =
+        matchups(&one.side("A"), &none.side("B"), &Plan::default()).expect_err("there is nothing to compare");
     assert_eq!(empty.to_string(), "`B` has no runs");
-    let same = matchups(&one.side("A"), &one.side("A"), None).expect_err("it is the same");
+    let same = matchups(&one.side("A"), &one.side("A"), &Plan::default()).expect_err("it is the same");
     assert_eq!(same.to_string(), "`A` is its own baseline");
 }
 

@@ -55,6 +55,18 @@ impl Noise {
         self.power_at(trials, effect / self.deviation * self.effective(trials).sqrt())
     }
 
+    /// The probability of showing an effect on one side, where it may as well lie on the other: then `effect` is below 0.
+    pub fn chance(self, trials: usize, effect: f64) -> f64 {
+        if trials < FEWEST_FOR_AN_INTERVAL {
+            return 0.0;
+        }
+        if self.deviation <= 0.0 {
+            return if effect > 0.0 { 1.0 } else { 0.0 };
+        }
+        let one_sided = Self { sides: Sides::One, ..self };
+        one_sided.power_at(trials, effect / self.deviation * self.effective(trials).sqrt())
+    }
+
     /// The smallest effect that so many trials see with the wanted power; `None` where none is seen.
     pub fn smallest_effect(self, trials: usize, wanted_power: f64) -> Option<f64> {
         if trials < FEWEST_FOR_AN_INTERVAL {

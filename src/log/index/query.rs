@@ -169,6 +169,48 @@ pub struct Best {
     pub row: RowRef,
 }
 
+/// The means of `metric` over the runs that ended well, by the alias (in lower case) and the registration of their
+/// experiments.
+pub fn means(index: &mut Index, metric: &str) -> io::Result<HashMap<(String, Option<EntryId>), f64>> {
+    let hidden = hidden(index)?;
+    let column = format!("metric.{metric}");
+    let mut sums: HashMap<(String, Option<EntryId>), (f64, f64)> = HashMap::new();
+    for segment in index.segments() {
+        let Some(values) = segment.numbers(&column)? else { continue };
+        let Some(statuses) = segment.texts("status")? else { continue };
+        let aliases = segment.texts("experiment")?.unwrap_or_default();
+        let registrations = segment.texts("registration")?.unwrap_or_default();
+        let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
+        let mut places: HashMap<(u32, u32), (f64, f64)> = HashMap::new();
+        for (row, &value) in values.iter().enumerate() {
+            if !value.is_finite()
+                || statuses.get(row) != Some(Status::Ok.word())
+                || entries.as_chunks::<32>().0.get(row).is_some_and(|id| hidden.contains(id))
+            {
+                continue;
+            }
+            let place = (
+                aliases.ids.get(row).copied().unwrap_or_default(),
+                registrations.ids.get(row).copied().unwrap_or_default(),
+            );
+            let known = places.entry(place).or_default();
+            known.0 += value;
+            known.1 += 1.0;
+        }
+        for ((alias, registration), (sum, count)) in places {
+            let text = |column: &TextColumn, id: u32| {
+                id.checked_sub(1).and_then(|place| column.strings.get(place as usize)).cloned()
+            };
+            let Some(alias) = text(&aliases, alias) else { continue };
+            let registration = text(&registrations, registration).and_then(|hex| hex.parse().ok());
+            let known = sums.entry((alias.to_ascii_lowercase(), registration)).or_default();
+            known.0 += sum;
+            known.1 += count;
+        }
+    }
+    Ok(sums.into_iter().map(|(key, (sum, count))| (key, sum / count)).collect())
+}
+
 /// The best values of `metric` over the runs that ended well, by the alias (in lower case) and the registration of their experiments.
 ///
 /// Of equal values the first in the index counts.
