@@ -55,6 +55,7 @@ enum Command {
     Brief(commands::brief::Arguments),
     Run(commands::run::Arguments),
     Ab(commands::ab::Arguments),
+    Noise(commands::noise::Arguments),
     Status(commands::status::Arguments),
     List(commands::list::Arguments),
     Runs(commands::runs::Arguments),
@@ -103,7 +104,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
 fn dispatch(cli: Cli) -> Result<Answer, Error> {
     let output = Output::new(cli.json, cli.color);
     let mut context = Context::open(output)?;
-    if !matches!(cli.command, Command::Run(_) | Command::Ab(_) | Command::Init(_)) {
+    if !matches!(cli.command, Command::Run(_) | Command::Ab(_) | Command::Noise(_) | Command::Init(_)) {
         // A repository that cannot be written to is read all the same; `run` says what stands in the way.
         let _ = commands::recovery::recover(&mut context);
     }
@@ -114,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Brief(arguments) => commands::brief::run(&mut context, arguments),
         Command::Run(arguments) => commands::run::run(&mut context, arguments),
         Command::Ab(arguments) => commands::ab::run(&mut context, arguments),
+        Command::Noise(arguments) => commands::noise::run(&mut context, arguments),
         Command::Status(arguments) => commands::status::run(&mut context, arguments),
         Command::List(arguments) => commands::list::run(&mut context, arguments),
         Command::Runs(arguments) => commands::runs::run(&mut context, arguments),

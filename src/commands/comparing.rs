@@ -226,8 +226,43 @@ fn of_experiment(experiment: &ExperimentState) -> Chosen {
     }
 }
 
+/// The code that is checked out, uncommitted changes included, as a side.
+pub fn code_here(context: &Context) -> Result<Chosen, Error> {
+    let settings = context.settings_here()?;
+    let redactor = super::recording::redactor(&settings)?;
+    let state = super::code_state::capture(&context.repo, &settings, &redactor, &HashSet::new())?;
+    let commit = state.code.commit;
+    Ok(Chosen {
+        name: format!("the code here ({})", commit.short()),
+        identity: format!("commit {commit}"),
+        what: What::Commit(commit),
+    })
+}
+
+/// The experiment that a side is, where it is one.
+pub fn experiment_of(chosen: &Chosen) -> Option<&ExperimentState> {
+    match &chosen.what {
+        What::Experiment(experiment) => Some(experiment),
+        _ => None,
+    }
+}
+
+/// Hands the trials of a side, warm-ups left out, to `then`.
+pub fn with_trials<T>(
+    context: &mut Context,
+    index: &mut Index,
+    chosen: &Chosen,
+    then: impl FnOnce(&[Trial<'_>]) -> T,
+) -> Result<T, Error> {
+    let rows = rows(context, index, std::iter::once(chosen))?;
+    let entries = Entries::read(context, index, &rows)?;
+    let mut side = entries.side(&chosen.name, &rows[0]);
+    side.trials.retain(|trial| trial.run.pair.is_none_or(|pair| pair.number > 0));
+    Ok(then(&side.trials))
+}
+
 /// What `word` means as a side; `topic` is where a named baseline is looked up.
-fn choose(
+pub fn choose(
     context: &Context,
     index: &mut Index,
     state: &State,

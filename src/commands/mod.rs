@@ -10,6 +10,7 @@ pub mod init;
 pub mod list;
 pub mod log;
 pub mod new;
+pub mod noise;
 pub mod note;
 pub mod run;
 pub mod runs;

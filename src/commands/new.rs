@@ -7,16 +7,24 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::options::BriefOptions;
-use super::{Answer, init, recording, redaction, selection};
+use super::{Answer, comparing, init, recording, redaction, selection};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::brief::Brief;
+use crate::domain::cell::cells;
 use crate::domain::entry::{Body, Registration};
 use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
+use crate::domain::noise_floor::{NoiseFloor, noise_floors};
 use crate::domain::state::{State, TopicState};
 use crate::error::Error;
 use crate::git::{Expected, GitError, Oid, RefEdit};
+use crate::log::index::Index;
 use crate::log::layout;
+use crate::render::noise::{self, FloorJson};
+use crate::render::text::command_line;
+
+/// More planned trials than this are not advised: they are for the user to think of.
+const WORTH_ADVISING: usize = 1_000;
 
 /// Register an experiment: its ID, its brief, its branch and its worktree
 ///
@@ -91,7 +99,30 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         (false, Some(top)) => Some(make_worktree(context, &top, &id, topic_name.as_ref())?),
         _ => None,
     };
-    tell(context, &id, appended.entry.id, &brief, worktree.as_deref())
+    let floors = noise_of_baseline(context, &mut index, &state, topic, &brief)?;
+    tell(context, &id, appended.entry.id, &brief, worktree.as_deref(), &floors)
+}
+
+/// How much the baseline varies in what the brief is about, as far as it ran already.
+fn noise_of_baseline(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    topic: Option<&TopicState>,
+    brief: &Brief,
+) -> Result<Vec<NoiseFloor>, Error> {
+    let Some(word) = &brief.baseline else { return Ok(Vec::new()) };
+    let settings = context.settings_for(topic.map(|it| &it.topic.name), &context.repo.clone())?;
+    let criteria = [brief.accept.as_slice(), brief.guard.as_slice()].concat();
+    // What cannot be looked up has no noise that is known; the comparison will say what is wrong with it.
+    let Ok(chosen) = comparing::choose(context, index, state, topic.map(|it| &it.topic), word) else {
+        return Ok(Vec::new());
+    };
+    comparing::with_trials(context, index, &chosen, |trials| {
+        let newest = cells(trials).into_iter().next();
+        let floors = newest.map(|cell| noise_floors(&cell, &settings.metrics, &criteria)).unwrap_or_default();
+        floors.into_iter().filter(|floor| floor.wanted.iter().any(|it| it.criterion.is_some())).collect()
+    })
 }
 
 fn topic<'a>(
@@ -139,7 +170,7 @@ fn inherited(topic: &TopicState) -> Brief {
 /// The commit that the branch begins at, and the run it comes from.
 fn start(
     context: &Context,
-    index: &mut crate::log::index::Index,
+    index: &mut Index,
     state: &State,
     from: Option<&str>,
 ) -> Result<(Oid, Option<EntryId>), Error> {
@@ -288,8 +319,10 @@ fn tell(
     entry: EntryId,
     brief: &Brief,
     worktree: Option<&Path>,
+    floors: &[NoiseFloor],
 ) -> Result<Answer, Error> {
     let missing = brief.missing();
+    let planned = brief.planned_trials();
     let branch = layout::experiment_branch(id);
     if context.output.json {
         context.output.object(&serde_json::json!({
@@ -299,6 +332,7 @@ fn tell(
             "branch": branch,
             "worktree": worktree.map(|path| path.display().to_string()),
             "missing": missing.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            "noise": floors.iter().map(|floor| FloorJson::of(floor, planned)).collect::<Vec<_>>(),
         }))?;
         return Ok(Answer::Yes);
     }
@@ -306,14 +340,30 @@ fn tell(
     if let Some(path) = worktree {
         context.output.line(&format!("its worktree: {}", path.display()))?;
     }
+    let plan = noise::plan(floors, planned);
+    if plan.is_empty()
+        && !brief.accept.is_empty()
+        && let Some(baseline) = &brief.baseline
+    {
+        context.output.line(&format!(
+            "how much `{baseline}` varies is not known: git exp noise -e {} -n 3 -- <command>",
+            command_line(&[baseline])
+        ))?;
+    }
+    for line in plan {
+        context.output.line(&line)?;
+    }
+    let needed = floors.iter().filter_map(NoiseFloor::trials_needed).max();
+    if let Some(needed) = needed.filter(|needed| *needed > planned as usize && *needed <= WORTH_ADVISING) {
+        context.output.hint(&format!("git exp brief {id} --trials {needed}"));
+    }
     if missing.is_empty() {
         let place = match worktree {
             Some(path) => format!("cd {} && ", path.display()),
             None => format!("git switch {branch} && "),
         };
         context.output.hint(&format!(
-            "{place}make your change, commit it, then: git exp run -n {} -- <command>",
-            brief.planned_trials()
+            "{place}make your change, commit it, then: git exp run -n {planned} -- <command>"
         ));
     } else {
         let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();

@@ -211,8 +211,8 @@ pub fn wait_for_machine(context: &mut Context, interruptions: &Interruptions) ->
     }
 }
 
-/// Two fresh worktrees with paths of equal length, which go when this is dropped.
-struct Aside {
+/// Fresh worktrees with paths of equal length, which go when this is dropped.
+pub struct Aside {
     repo: Repo,
     folder: PathBuf,
     made: Vec<PathBuf>,
@@ -223,7 +223,8 @@ struct Aside {
 }
 
 impl Aside {
-    fn new(context: &mut Context) -> Result<Self, Error> {
+    /// A folder for them, with nothing in it yet.
+    pub fn new(context: &mut Context) -> Result<Self, Error> {
         let Some(top) = context.repo.main_work_dir() else {
             return Err(Error::request("pairs run in worktrees of their own, and this repository is bare")
                 .hint("git clone it, and run there"));
@@ -248,7 +249,7 @@ impl Aside {
     }
 
     /// The place at `commit` in a worktree of its own that answers to `place`.
-    fn place(
+    pub fn place(
         &mut self,
         context: &mut Context,
         name: &str,

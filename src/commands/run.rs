@@ -100,7 +100,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             let series = Series { seeds, confirms: arguments.confirm };
             pairs::against(context, setup, word, &series, &interruptions)?
         }
-        None => one_by_one(context, &setup, &seeds, &arguments, &interruptions)?,
+        None => {
+            let (once, confirms) = (arguments.once, arguments.confirm);
+            one_by_one(context, &setup, &seeds, once, confirms, &interruptions)?
+        }
     };
     context.repo.start_maintenance_if_due();
     Ok(answer)
@@ -130,11 +133,13 @@ fn trials(arguments: &Arguments, place: &Place) -> u32 {
     }
 }
 
-fn one_by_one(
+/// Runs the command once for each seed; with `once`, not where it ended well before.
+pub fn one_by_one(
     context: &mut Context,
     setup: &Setup,
     seeds: &[Option<u64>],
-    arguments: &Arguments,
+    once: bool,
+    confirms: bool,
     interruptions: &Interruptions,
 ) -> Result<Answer, Error> {
     let mut first_failure = None;
@@ -146,13 +151,11 @@ fn one_by_one(
         if is_first {
             trial::tell_inexact(context, &state);
         }
-        if arguments.once
-            && let Some(done) = already_done(context, setup, &state, *seed)?
-        {
+        if once && let Some(done) = already_done(context, setup, &state, *seed)? {
             context.output.say(&format!("trial {number} was done before: {done}"));
             continue;
         }
-        let turn = Turn { number, of, seed: *seed, pair: None, confirms: arguments.confirm };
+        let turn = Turn { number, of, seed: *seed, pair: None, confirms };
         let recorded = setup.run(context, &state, turn, interruptions)?;
         trial::report(context, &recorded)?;
         if is_first {

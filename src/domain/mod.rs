@@ -15,6 +15,7 @@ pub mod failure_rate;
 pub mod filter;
 pub mod id;
 pub mod metric;
+pub mod noise_floor;
 pub mod number;
 pub mod quantity;
 pub mod run;

@@ -6,6 +6,7 @@ pub mod entry;
 pub mod experiment;
 pub mod json;
 pub mod log;
+pub mod noise;
 pub mod number;
 pub mod run;
 pub mod runs;
