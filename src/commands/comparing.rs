@@ -17,7 +17,9 @@ use crate::config::{self, Settings};
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::brief::Brief;
 use crate::domain::cell::Trial;
-use crate::domain::comparison::{Comparison, ComparisonError, Matchup, Plan, Side, Terms, compare, matchups};
+use crate::domain::comparison::{
+    Comparison, ComparisonError, Matchup, Plan, Seen, Side, Terms, compare, matchups,
+};
 use crate::domain::criterion::{Criterion, Operator};
 use crate::domain::decision::Look;
 use crate::domain::difference::{Difference, Side as Stored};
@@ -654,13 +656,11 @@ fn record_look(context: &mut Context, baseline: &Chosen, promise: &Promise, comp
     if comparison.interim.is_none() && promise.promised_baseline.is_none() {
         return;
     }
-    let (from, to) = comparison.matchup.representatives();
-    let newest = (from.id, to.id);
-    if subject.looks.iter().any(|look| look.newest == newest) {
+    let Seen { trials, newest } = comparison.seen;
+    if promise.states_looked_at().contains(&comparison.seen) {
         return;
     }
     let planned = u64::from(promise.brief.planned_trials());
-    let trials = comparison.interim.map_or(planned, |(so_far, _)| so_far as u64);
     let look = Look {
         experiment: subject.experiment.clone(),
         registration: subject.registration,
@@ -677,9 +677,10 @@ fn record_look(context: &mut Context, baseline: &Chosen, promise: &Promise, comp
 
 impl Promise {
     /// The different states of the runs that were looked at against this baseline.
-    fn states_looked_at(&self) -> Vec<(EntryId, EntryId)> {
+    fn states_looked_at(&self) -> Vec<Seen> {
         let looks = self.subject.iter().flat_map(|it| &it.looks);
-        let mut states: Vec<(EntryId, EntryId)> = looks.map(|look| look.newest).collect();
+        let mut states: Vec<Seen> =
+            looks.map(|look| Seen { trials: look.trials, newest: look.newest }).collect();
         states.sort_unstable();
         states.dedup();
         states

@@ -76,7 +76,19 @@ pub struct RunJson<'a> {
     registration: Option<String>,
     writer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<PairJson>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    confirms: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a serde_json::Value>,
+}
+
+/// A run's place in a series of pairs.
+#[derive(Debug, Serialize)]
+struct PairJson {
+    number: u32,
+    side: &'static str,
+    first: bool,
 }
 
 /// What one metric came to in one run.
@@ -176,6 +188,12 @@ impl<'a> From<&'a RunView<'a>> for RunJson<'a> {
             other_commits: &run.code.others,
             trials: run.trials,
             group: run.group.to_hex(),
+            pair: run.pair.map(|pair| PairJson {
+                number: pair.number,
+                side: pair.side.word(),
+                first: pair.first,
+            }),
+            confirms: run.confirms,
             changed_params: &run.changed_params,
             inputs: run.inputs.iter().map(InputJson::from).collect(),
             malformed: MalformedJson { count: run.malformed.count, examples: &run.malformed.examples },

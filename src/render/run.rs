@@ -67,7 +67,14 @@ fn what_ran(page: &mut Page, view: &RunView<'_>, canvas: &Canvas) {
     page.field("started", &time::long(run.started, &canvas.zone));
     page.field("took", &number::seconds(run.wall_seconds));
     page.field("ended", &ending(run));
-    page.field("trial", &format!("{} of {}", run.trial, run.trials));
+    match run.pair {
+        Some(pair) if pair.number == 0 => page.field("pair", &format!("warm-up of the {}", pair.side)),
+        Some(pair) => page.field("pair", &format!("{} of {}, {}", pair.number, run.trials, pair.side)),
+        None => page.field("trial", &format!("{} of {}", run.trial, run.trials)),
+    }
+    if run.confirms {
+        page.field("confirms", "repeats an earlier result with new seeds");
+    }
     if let Some(seed) = run.seed {
         page.field("seed", &seed.to_string());
     }

@@ -9,6 +9,7 @@ mod compare;
 mod documents;
 mod fsck;
 mod help;
+mod pairs;
 mod repositories;
 mod run;
 mod secrets;

@@ -47,6 +47,23 @@ pub enum ComparisonError {
     Same(String),
 }
 
+/// What is seen at a look: the same runs are the same look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seen {
+    /// How many trials or pairs there were.
+    pub trials: u64,
+    /// The newest runs of baseline and candidate.
+    pub newest: (EntryId, EntryId),
+}
+
+impl Seen {
+    fn of(matchup: &Matchup<'_>, interim: Option<(usize, usize)>) -> Self {
+        let (from, to) = matchup.representatives();
+        let all = u64::from(matchup.planned.unwrap_or_default());
+        Self { trials: interim.map_or(all, |(so_far, _)| so_far as u64), newest: (from.id, to.id) }
+    }
+}
+
 /// What a comparison is judged by.
 #[derive(Clone, Debug)]
 pub struct Terms<'a> {
@@ -66,8 +83,8 @@ pub struct Terms<'a> {
     pub amended: Option<String>,
     /// The number of candidates that this one was picked from and not yet confirmed since.
     pub unconfirmed_best_of: Option<usize>,
-    /// The newest runs of both sides at each earlier look before all planned trials were in.
-    pub looks: Vec<(EntryId, EntryId)>,
+    /// What was seen at each look so far before all planned trials were in.
+    pub looks: Vec<Seen>,
     /// Whether a bootstrap interval is wanted beside the others.
     pub cross_check: bool,
     /// The variants that the topic's results must hold over.
@@ -107,6 +124,8 @@ pub struct Comparison<'a> {
     pub warnings: Vec<String>,
     /// Other hardware on which both sides ran, with what the comparison says there.
     pub strata: Vec<(String, Outcome)>,
+    /// What is seen: what tells this look from others.
+    pub seen: Seen,
     /// What the confidence was computed from.
     ground: Ground,
 }
@@ -361,8 +380,8 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
     let primary_row =
         primary.and_then(|it| judged.iter().find(|judged| judged.row.name == it.criterion.metric));
     let holds = (primary.is_some_and(|it| it.answer == Answer::Holds), holds_in_family);
-    let (from, to) = matchup.representatives();
-    let looks_before = terms.looks.iter().filter(|seen| **seen != (from.id, to.id)).count();
+    let seen = Seen::of(&matchup, interim);
+    let looks_before = terms.looks.iter().filter(|known| **known != seen).count();
     let obstacles = obstacles(&matchup, terms, interim, failures, primary_row, holds, (looks_before, family));
     let text = |it: &Answered| (it.criterion.to_string(), it.answer);
     let evidence = Evidence {
@@ -408,6 +427,7 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
         family,
         warnings,
         strata: Vec::new(),
+        seen,
         ground,
     }
 }

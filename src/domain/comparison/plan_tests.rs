@@ -58,9 +58,9 @@ fn before_the_first_declared_look_nothing_is_accepted() {
 fn an_interim_look_says_which_one_it_is_and_the_same_look_is_not_another() {
     let (baseline, candidate) = sides(3);
     let ids = |made: &Made| made.runs.last().expect("it has runs").0;
-    let newest = (ids(&baseline), ids(&candidate));
+    let newest = Seen { trials: 3, newest: (ids(&baseline), ids(&candidate)) };
     let before = |made: &Made| made.runs[1].0;
-    let earlier = (before(&baseline), before(&candidate));
+    let earlier = Seen { trials: 2, newest: (before(&baseline), before(&candidate)) };
     for seen in [vec![earlier], vec![earlier, newest]] {
         let comparison =
             brief().plans(5).judge_with(&baseline, &candidate, |terms| terms.looks.clone_from(&seen));
