@@ -10,7 +10,7 @@ help:
 	@echo 'make demo      build, then train, record, list and compare in a throw-away repository'
 	@echo 'make test      run every test'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
-	@echo 'make bench     time git exp against git, and print a table'
+	@echo 'make bench     time git exp against git, count what it finds, and print tables'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'
 
@@ -36,6 +36,7 @@ lint:
 
 bench:
 	$(CARGO) bench --locked --bench commands
+	$(CARGO) bench --locked --bench power
 
 install:
 	$(CARGO) install --locked --path . --bin git-exp --root '$(PREFIX)' --no-track
