@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use git_exp::domain::entry::{Body, Identity};
-use git_exp::domain::id::{Nonce, ObjectName, Writer};
-use git_exp::domain::metric::Value;
+use git_exp::domain::brief::Brief;
+use git_exp::domain::entry::{Body, Identity, Registration};
+use git_exp::domain::id::{EntryId, Nonce, ObjectName, Writer};
+use git_exp::domain::metric::{Better, Kind, Value};
 use git_exp::domain::run::{Code, Exit, Load, Malformed, Membership, Run, Status};
 use git_exp::log::entry::{Draft, encode};
 use git_exp::log::message;
@@ -41,6 +42,7 @@ fn main() {
     snapshot(&lab, &mut table);
     rebuild(&lab, &large, &mut table);
     graph(&lab, &large, &mut table);
+    compare(&lab, &mut table);
     size(&lab, &mut table);
     println!("{}", table.render());
 }
@@ -87,8 +89,20 @@ impl Lab {
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
-    /// A repository of 1,000 commits whose log has `entries` runs over them, written as Git writes what was fetched: packed.
+    /// A repository of 1,000 commits whose log has `entries` runs over them.
     fn repository(&self, name: &str, entries: usize) -> PathBuf {
+        self.repository_with(name, entries, |number, commits, tree| {
+            (Body::Run(Box::new(run(number, commits, tree))), moment(number))
+        })
+    }
+
+    /// A repository of 1,000 commits with a log, written as Git writes what was fetched: packed.
+    fn repository_with(
+        &self,
+        name: &str,
+        entries: usize,
+        mut body: impl FnMut(usize, &[String], &str) -> (Body, Timestamp),
+    ) -> PathBuf {
         let path = self.root.join(name);
         fs::create_dir_all(&path).expect("a folder");
         self.run(self.git(&path, &["init", "-q", "-b", "main"]));
@@ -133,8 +147,9 @@ impl Lab {
             };
             commit(&message::root(&writer), None, 1_700_000_000);
             for number in 0..entries {
-                let (bytes, text, seconds) = entry(&writer, number, &commits, &tree);
-                commit(&text, Some(&bytes), seconds);
+                let (body, time) = body(number, &commits, &tree);
+                let (bytes, entry) = encode(draft(&writer, number, time, body), None);
+                commit(&message::of(&entry), Some(&bytes), time.as_second());
             }
             for (number, code) in commits.iter().take(entries).enumerate() {
                 let text = "keep the code of run 00000000\n";
@@ -163,10 +178,26 @@ impl Lab {
     }
 }
 
-/// The `number`th run: its bytes, the message of its commit and the commit's time.
-fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec<u8>, String, i64) {
+/// When the `number`th run began.
+fn moment(number: usize) -> Timestamp {
     let seconds = 1_700_100_000 + i64::try_from(number).expect("few") * 10;
-    let time = Timestamp::from_second(seconds).expect("a time");
+    Timestamp::from_second(seconds).expect("a time")
+}
+
+fn draft(writer: &Writer, number: usize, time: Timestamp, body: Body) -> Draft {
+    Draft {
+        writer: writer.clone(),
+        nonce: nonce(number, 0),
+        time,
+        by: Identity { name: "Ada".to_owned(), email: "ada@example.org".to_owned() },
+        replaces: Vec::new(),
+        answers: None,
+        body,
+    }
+}
+
+/// The `number`th run.
+fn run(number: usize, commits: &[String], tree: &str) -> Run {
     let name = |text: &str| text.parse::<ObjectName>().expect("an object's name");
     let noise = |salt: u64| {
         let hash =
@@ -181,7 +212,7 @@ fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec
         ..Value::default()
     };
     let rate = ["1e-4", "3e-4", "1e-3", "3e-5"][number % 4];
-    let run = Run {
+    Run {
         membership: Membership {
             experiment: format!("EXP-{:04}", number / 100).parse().expect("an ID"),
             registration: None,
@@ -207,7 +238,7 @@ fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec
         params: BTreeMap::from([("lr".to_owned(), rate.to_owned())]),
         changed_params: BTreeMap::new(),
         label: None,
-        started: time,
+        started: moment(number),
         wall_seconds: 60.0 + noise(1),
         metrics: BTreeMap::from([
             ("val_loss".to_owned(), value(2.0 + noise(2), "")),
@@ -224,18 +255,87 @@ fn entry(writer: &Writer, number: usize, commits: &[String], tree: &str) -> (Vec
         remarks: Vec::new(),
         pair: None,
         confirms: false,
-    };
-    let draft = Draft {
-        writer: writer.clone(),
-        nonce: nonce(number, 0),
-        time,
-        by: Identity { name: "Ada".to_owned(), email: "ada@example.org".to_owned() },
-        replaces: Vec::new(),
-        answers: None,
-        body: Body::Run(Box::new(run)),
-    };
-    let (bytes, entry) = encode(draft, None);
-    (bytes, message::of(&entry), seconds)
+    }
+}
+
+/// The brief of the experiment of this number, and the ID it gives it.
+fn brief(writer: &Writer, number: usize, trials: usize) -> (Body, EntryId) {
+    let experiment = |number: usize| format!("EXP-{number:04}");
+    let body = Body::Brief(Registration {
+        experiment: experiment(number).parse().expect("an ID"),
+        registration: None,
+        topic: None,
+        from: None,
+        start: None,
+        brief: Brief {
+            baseline: Some(experiment(0)),
+            accept: vec!["m0 <= -1%".parse().expect("a criterion")],
+            no_guard: Some("a benchmark".to_owned()),
+            trials: Some(u32::try_from(trials).expect("few")),
+            ..Brief::default()
+        },
+    });
+    let id = encode(draft(writer, number, moment(number), body.clone()), None).1.id;
+    (body, id)
+}
+
+/// Registered experiments with so many trials each, of ten metrics; the first is the baseline of the others.
+fn experiments(lab: &Lab, name: &str, experiments: usize, trials: usize) -> PathBuf {
+    let writer: Writer = "00c0ffee00c0".parse().expect("a writer's name");
+    let briefs: Vec<(Body, EntryId)> =
+        (0..experiments).map(|number| brief(&writer, number, trials)).collect();
+    lab.repository_with(name, experiments * (trials + 1), |number, commits, tree| {
+        if let Some((body, _)) = briefs.get(number) {
+            return (body.clone(), moment(number));
+        }
+        let experiment = (number - experiments) % experiments;
+        let mut it = run(number, commits, tree);
+        it.membership = Membership {
+            experiment: format!("EXP-{experiment:04}").parse().expect("an ID"),
+            registration: Some(briefs[experiment].1),
+            brief: Some(briefs[experiment].1),
+        };
+        (it.status, it.exit) = (Status::Ok, Exit::Code(0));
+        it.argv = ["python", "train.py"].into_iter().map(Into::into).collect();
+        it.params = BTreeMap::new();
+        it.code.tree = format!("{:040x}", experiment + 1).parse().expect("an object's name");
+        it.group = nonce(experiment, 2);
+        it.trials = u32::try_from(trials).expect("few");
+        it.trial = u32::try_from((number - experiments) / experiments + 1).expect("few");
+        it.seed = Some(u64::from(it.trial));
+        let loss = it.metrics.remove("val_loss").expect("every run has one");
+        it.metrics = (0..10)
+            .map(|metric| {
+                let value = loss.value.map(|value| value + f64::from(metric) * 0.1);
+                let kind = Some(if metric < 5 { Kind::Measured } else { Kind::Quality });
+                let better = Some(Better::Lower);
+                (format!("m{metric}"), Value { value, kind, better, ..loss.clone() })
+            })
+            .collect();
+        (Body::Run(Box::new(it)), moment(number))
+    })
+}
+
+fn compare(lab: &Lab, table: &mut Table) {
+    for (what, count, trials, bar) in [
+        ("compare two experiments of 1,000 trials with 10 metrics", 2, 1_000, 100.0),
+        ("compare 100 candidates of 30 trials with one baseline", 101, 30, 300.0),
+    ] {
+        let path = experiments(lab, &format!("compared-{count}"), count, trials);
+        let sides: Vec<String> = (0..count).map(|number| format!("EXP-{number:04}")).collect();
+        let words: Vec<&str> = std::iter::once("compare").chain(sides.iter().map(String::as_str)).collect();
+        // The first builds the index.
+        lab.run(lab.exp(&path, &words));
+        let mut times: Vec<Duration> = (0..7)
+            .map(|_| {
+                let began = Instant::now();
+                lab.run(lab.exp(&path, &words));
+                began.elapsed()
+            })
+            .collect();
+        times.sort();
+        table.absolute(what, times[times.len() / 2].as_secs_f64() * 1e3, "ms", bar);
+    }
 }
 
 fn nonce(number: usize, salt: u8) -> Nonce {
