@@ -22,7 +22,7 @@ use crate::runner::Interruptions;
 ///
 /// Both run where you are, as pairs: after a warm-up that does not count, the order inside each pair is drawn at random, so
 /// that whatever else the machine does falls on both alike. Nothing needs to be prepared; without metrics of its own, the
-/// wall time is compared. Every run is recorded.
+/// wall time is compared. Every run is recorded, under the day's scratch.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -65,7 +65,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if arguments.trials == 0 {
         return Err(Error::request("cannot run 0 pairs").hint("leave `-n` out for 10"));
     }
-    let place = Place::find(context, None)?;
+    context.worktree()?;
+    // Two commands are a question of their own: they must not be taken for what an experiment promised.
+    let place = Place::scratch(context);
     let candidate = Setup::new(context, place.clone(), &arguments.options, &by_shell(to))?;
     let seeds = seeds(arguments.trials, &arguments.options.seed, &candidate.settings)?;
     let interruptions = Interruptions::watch()?;

@@ -73,7 +73,8 @@ impl Place {
         Ok(Self { repo, directory, membership, registration })
     }
 
-    fn scratch(context: &Context) -> Self {
+    /// Where one is, under the day's scratch.
+    pub fn scratch(context: &Context) -> Self {
         let today = context.now().to_zoned(context.zone.clone()).date();
         let membership =
             Membership { experiment: ExperimentId::scratch(today), registration: None, brief: None };
