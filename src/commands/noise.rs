@@ -17,6 +17,7 @@ use crate::domain::criterion::Criterion;
 use crate::domain::id::TopicName;
 use crate::domain::noise_floor::noise_floors;
 use crate::domain::state::{ExperimentState, State};
+use crate::domain::statistics::FEWEST_FOR_AN_INTERVAL;
 use crate::error::{Error, Fault};
 use crate::log::index::Index;
 use crate::render::noise::{NoiseJson, NoiseView, page};
@@ -109,9 +110,11 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     let answers: Vec<Option<bool>> = views.iter().map(NoiseView::is_below_what_matters).collect();
     let is_asked = views.iter().any(|view| view.floors.iter().any(|floor| !floor.wanted.is_empty()));
+    let is_known =
+        |view: &NoiseView| view.floors.iter().any(|it| it.description.size >= FEWEST_FOR_AN_INTERVAL);
     Ok(if answers.contains(&Some(false)) {
         Answer::No
-    } else if is_asked && answers.contains(&None) {
+    } else if (is_asked && answers.contains(&None)) || !views.iter().any(is_known) {
         Answer::Unknown
     } else {
         Answer::Yes
