@@ -665,6 +665,7 @@ fn record_look(context: &mut Context, baseline: &Chosen, promise: &Promise, comp
         experiment: subject.experiment.clone(),
         registration: subject.registration,
         baseline: baseline.identity.clone(),
+        baseline_name: baseline.name.clone(),
         trials,
         planned,
         newest,

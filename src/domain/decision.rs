@@ -129,6 +129,8 @@ pub struct Look {
     pub registration: EntryId,
     /// What it was compared with, however it was spelled.
     pub baseline: String,
+    /// What that was called.
+    pub baseline_name: String,
     /// How many trials or pairs there were.
     pub trials: u64,
     /// How many are planned.

@@ -393,6 +393,7 @@ fn encode_look(look: &Look) -> wire::Look {
         experiment: look.experiment.to_string(),
         registration: look.registration.to_hex(),
         baseline: look.baseline.clone(),
+        baseline_name: look.baseline_name.clone(),
         trials: look.trials,
         planned: look.planned,
         newest: [look.newest.0.to_hex(), look.newest.1.to_hex()],
@@ -407,6 +408,7 @@ fn decode_look(look: wire::Look) -> Result<Look, String> {
         newest: (parse(&look.newest[0])?, parse(&look.newest[1])?),
         outcome: word(Outcome::from_word, &look.outcome)?,
         baseline: look.baseline,
+        baseline_name: look.baseline_name,
         trials: look.trials,
         planned: look.planned,
     })

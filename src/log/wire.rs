@@ -293,6 +293,7 @@ pub struct Look {
     pub experiment: String,
     pub registration: String,
     pub baseline: String,
+    pub baseline_name: String,
     pub trials: u64,
     pub planned: u64,
     pub newest: [String; 2],

@@ -150,7 +150,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             }
         }
         Body::Look(it) => {
-            page.field("against", &harmless(&it.baseline));
+            page.field("against", &harmless(&it.baseline_name));
             page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
             page.field("said", it.outcome.word());
         }
@@ -378,7 +378,7 @@ impl EntryView<'_> {
             },
             Body::Look(it) => BodyJson {
                 registration: Some(it.registration.to_hex()),
-                baseline: Some(&it.baseline),
+                baseline: Some(&it.baseline_name),
                 trials: Some(it.trials),
                 planned: Some(it.planned),
                 verdict: Some(it.outcome.word()),

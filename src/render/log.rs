@@ -77,7 +77,8 @@ pub fn subject(entry: &Entry) -> String {
         },
         Body::Review(it) => format!("{}: {}", it.opinion, it.because),
         Body::Look(it) => {
-            format!("{} of {} planned trials against {}: {}", it.trials, it.planned, it.baseline, it.outcome)
+            let (trials, planned) = (it.trials, it.planned);
+            format!("{trials} of {planned} planned trials against {}: {}", it.baseline_name, it.outcome)
         }
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };

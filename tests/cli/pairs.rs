@@ -232,7 +232,7 @@ fn looks_are_counted_once_for_the_same_runs_and_never_accept() {
     );
     assert_eq!(lab.exp_json(["log", "--kind", "look"]).len(), 2);
     let log = lab.exp_ok(["log", "--kind", "look", "-e", "A-001"]);
-    assert!(log.contains("2 of 3 planned trials against commit"), "{log}");
+    assert!(log.contains("2 of 3 planned trials against main ("), "{log}");
 }
 
 #[test]

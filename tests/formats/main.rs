@@ -209,6 +209,7 @@ fn look() -> Look {
         experiment: "MOE-HC-001".parse().expect("an ID"),
         registration: EntryId([3; 32]),
         baseline: "commit 0123".to_owned(),
+        baseline_name: "main (0123abcd)".to_owned(),
         trials: 2,
         planned: 5,
         newest: (EntryId([6; 32]), EntryId([7; 32])),
