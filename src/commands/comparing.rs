@@ -134,9 +134,9 @@ pub fn compared_with<T>(
     let mut found = Vec::with_capacity(candidates.len());
     for (side, promise) in candidate_sides.iter().zip(&mut promises) {
         let strata = matchups(&baseline_side, side, &promise.plan).map_err(|error| refuse(&error))?;
-        // Each complete cell of an experiment was a try of its own.
+        // Each complete cell of an experiment was a try of its own, and so was each plan that was given up for another.
         if !promise.is_scratch {
-            promise.family += strata[0].tries - 1;
+            promise.family += strata[0].tries - 1 + promise.plan.earlier.len();
         }
         found.push(strata);
     }
