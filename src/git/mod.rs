@@ -171,6 +171,8 @@ fn options() -> gix::open::Options {
             "core.useReplaceRefs=false",
             "gitoxide.objects.noReplace=true",
             "gitoxide.core.refsNamespace=",
+            // A file that changes within the second of its checkout, and keeps its size, is told by these alone.
+            "gitoxide.core.useNsec=true",
         ])
         .bail_if_untrusted(true)
         // Room for the packs that come while a run of days is under way.

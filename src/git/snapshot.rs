@@ -24,6 +24,16 @@ fn clear_away(place: &Path) {
     }
 }
 
+/// Copies an index with the time at which it was written.
+///
+/// Git doubts what was recorded of a file within the second in which the index was written, and looks at its content; a
+/// younger copy would be believed.
+fn copy_with_time(from: &Path, to: &Path) -> std::io::Result<()> {
+    let written = fs::metadata(from)?.modified()?;
+    fs::copy(from, to)?;
+    fs::File::options().write(true).open(to)?.set_modified(written)
+}
+
 impl Repo {
     /// Writes the tree of the index with the files in `take` as they stand (gone, where they are gone), and those in
     /// `leave` as they are in `HEAD`.
@@ -39,8 +49,8 @@ impl Repo {
             .tempdir_in(&place)
             .map_err(file_error("create a folder in", &place))?;
         let copy = folder.path().join("index");
-        match fs::copy(self.inner.index_path(), &copy) {
-            Ok(_) => {}
+        match copy_with_time(&self.inner.index_path(), &copy) {
+            Ok(()) => {}
             // Before the first `git add` there is none.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(file_error("copy", self.inner.index_path())(error)),
@@ -223,6 +233,23 @@ mod tests {
         lab.write(".gitignore", "ignored\n");
         lab.write("ignored", "");
         assert_snapshot_is_the_worktree(&lab);
+    }
+
+    #[test]
+    fn a_file_that_changed_within_the_second_of_its_checkout_is_taken() {
+        let lab = Lab::with_commit();
+        lab.git(["config", "core.trustctime", "false"]);
+        let at = |nanoseconds| std::time::UNIX_EPOCH + Duration::new(1_600_000_000, nanoseconds);
+        let touch = |path: &str, moment| {
+            fs::File::options().write(true).open(lab.top().join(path)).unwrap().set_modified(moment).unwrap();
+        };
+        touch("a", at(100_000_000));
+        lab.git(["update-index", "--refresh"]);
+        touch(".git/index", at(200_000_000));
+        lab.write("a", "two\n");
+        touch("a", at(500_000_000));
+        let tree = lab.repo().snapshot_tree(&[b"a".to_vec()], &[]).unwrap();
+        assert_eq!(lab.git(["show", &format!("{}:a", tree.to_hex())]).trim(), "two");
     }
 
     #[test]

@@ -256,6 +256,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changes_within_the_second_of_its_checkout_is_seen() {
+        let lab = Lab::with_commit();
+        lab.git(["config", "core.trustctime", "false"]);
+        let path = lab.top().join("a");
+        let at = |nanoseconds| std::time::UNIX_EPOCH + std::time::Duration::new(1_600_000_000, nanoseconds);
+        let touch = |moment| {
+            let file = fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(moment).unwrap();
+        };
+        touch(at(100_000_000));
+        // The index is written long after, so that nothing in it is doubtful.
+        lab.git(["update-index", "--refresh"]);
+        fs::write(&path, b"two\n").unwrap();
+        touch(at(500_000_000));
+        assert_eq!(lab.repo().worktree_changes().unwrap().modified, [b"a".to_vec()]);
+    }
+
+    #[test]
     fn a_clean_worktree_has_no_changes() {
         let lab = Lab::with_commit();
         lab.write(".git/info/exclude", "*.tmp\n");
