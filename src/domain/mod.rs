@@ -21,5 +21,6 @@ pub mod quantity;
 pub mod run;
 pub mod state;
 pub mod statistics;
+pub mod stop_guard;
 pub mod topic;
 pub mod verdict;
