@@ -29,6 +29,8 @@ pub struct Captured {
     pub hardware: String,
     /// The short hash of the machine's boot.
     pub boot: Option<String>,
+    /// How many accelerators the command can see.
+    pub accelerators: u32,
     /// What else the machine does.
     pub load: Load,
 }
@@ -66,6 +68,7 @@ impl Captured {
             config_files,
             hardware: environment.hardware.clone(),
             boot: environment.boot.clone(),
+            accelerators: environment.accelerators,
             load: environment.load.clone(),
             environment,
         })

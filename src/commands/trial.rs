@@ -196,6 +196,7 @@ impl Setup {
             label: self.label.as_deref().map(|label| self.redactor.redact_text(label)),
             started: context.now(),
             wall_seconds: 0.0,
+            accelerators: self.settings.budget.accelerators.unwrap_or(captured.accelerators),
             metrics: BTreeMap::new(),
             inputs: Vec::new(),
             malformed: Malformed::default(),
