@@ -105,6 +105,8 @@ pub struct Recorded {
     pub malformed: u64,
     /// What is worth telling.
     pub remarks: Vec<String>,
+    /// Why no further trial may start, where the budget is spent.
+    pub no_more: Option<String>,
     /// Whether somebody interrupted it, so that no further trial is wanted.
     pub was_interrupted: bool,
 }
@@ -167,6 +169,7 @@ pub fn record(
         shell_status: outcome.shell_status(),
         malformed,
         remarks,
+        no_more: None,
         was_interrupted: matches!(outcome.ended, Ended::Interrupted { .. }),
     })
 }

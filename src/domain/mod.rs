@@ -19,6 +19,7 @@ pub mod noise_floor;
 pub mod number;
 pub mod quantity;
 pub mod run;
+pub mod spending;
 pub mod state;
 pub mod statistics;
 pub mod stop_guard;
