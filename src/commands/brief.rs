@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "starts the editor and reads what it wrote")]
 
 use std::process::Command;
+use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::{Answer, redaction, selection};
 use crate::context::{Context, variable};
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
+use crate::domain::quantity::duration_text;
 use crate::domain::state::{ExperimentState, Registered};
 use crate::error::Error;
 use crate::log::layout;
@@ -164,8 +166,11 @@ struct Sheet {
 }
 
 /// A budget as `--budget` reads it.
-fn spelled(budget: Budget) -> String {
-    let seconds = |name: &str, limit: Option<f64>| limit.map(|seconds| format!("{name}={seconds}s"));
+pub fn spelled(budget: Budget) -> String {
+    let seconds = |name: &str, limit: Option<f64>| {
+        let limit = Duration::try_from_secs_f64(limit?).ok()?;
+        Some(format!("{name}={}", duration_text(limit)))
+    };
     let runs = budget.runs.map(|runs| format!("runs={runs}"));
     let parts =
         [seconds("wall", budget.wall_seconds), seconds("accelerator", budget.accelerator_seconds), runs];

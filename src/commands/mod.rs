@@ -21,6 +21,7 @@ pub mod topic;
 mod code_state;
 mod comparing;
 mod file_hash;
+mod limits;
 mod needs;
 mod options;
 mod pairs;

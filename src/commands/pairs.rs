@@ -10,7 +10,7 @@ use super::code_state::CodeState;
 use super::place::Place;
 use super::recording::Recorded;
 use super::trial::{self, Setup, Turn};
-use super::{Answer, comparing, init, new};
+use super::{Answer, comparing, init, limits, new};
 use crate::context::Context;
 use crate::domain::entry::Registration;
 use crate::domain::run::{Code, Membership, Pair, PairSide};
@@ -124,10 +124,18 @@ pub fn run(
 ) -> Result<Paired, Error> {
     Setup::pad(&mut baseline.setup, &mut candidate.setup);
     let pairs = u32::try_from(series.seeds.len()).unwrap_or(u32::MAX);
+    let possible = limits::announce_pairs(
+        context,
+        &baseline.setup.place.membership,
+        &candidate.setup.place.membership,
+        &candidate.setup.settings.budget,
+        pairs,
+    )?;
+    let seeds = &series.seeds[..possible as usize];
     let mut random = Random::for_things("the order inside pairs", &[&candidate.setup.group.0]);
-    let orders = balanced_order(series.seeds.len(), &mut random);
-    let warm_up = (0, First::Baseline, series.seeds.first().copied().flatten());
-    let rounds = (1..).zip(&orders).zip(&series.seeds).map(|((number, first), seed)| (number, *first, *seed));
+    let orders = balanced_order(seeds.len(), &mut random);
+    let warm_up = (0, First::Baseline, seeds.first().copied().flatten());
+    let rounds = (1..).zip(&orders).zip(seeds).map(|((number, first), seed)| (number, *first, *seed));
     let mut paired = Paired { recorded: Vec::new(), first_failure: None, is_whole: false };
     let mut outputs: HashSet<PathBytes> = HashSet::new();
     for (number, first, seed) in std::iter::once(warm_up).chain(rounds) {
@@ -135,6 +143,7 @@ pub fn run(
             First::Baseline => [PairSide::Baseline, PairSide::Candidate],
             First::Candidate => [PairSide::Candidate, PairSide::Baseline],
         };
+        let mut no_more = None;
         for (place, side) in order.into_iter().enumerate() {
             let own = match side {
                 PairSide::Baseline => &baseline,
@@ -157,6 +166,13 @@ pub fn run(
             if recorded.was_interrupted {
                 return Ok(paired);
             }
+            no_more = recorded.no_more.clone().or(no_more);
+            // The other side of the pair is paid from another budget, and half a pair is worth nothing.
+            let completes = place == 0 && status == 0;
+            if !completes && limits::ends_here(context, no_more.as_deref(), number < possible || place == 0) {
+                paired.first_failure.get_or_insert(limits::NOT_ALL_RAN);
+                return Ok(paired);
+            }
             if number == 0 && status != 0 {
                 context.output.say(&format!(
                     "the warm-up of the {side} failed, so no pair was run; `git exp show {} --stderr` tells more",
@@ -169,6 +185,9 @@ pub fn run(
                 paired.recorded.push((side, recorded));
             }
         }
+    }
+    if possible < pairs {
+        paired.first_failure.get_or_insert(limits::NOT_ALL_RAN);
     }
     paired.is_whole = true;
     trial::tell_first_steps(context)?;

@@ -29,6 +29,8 @@ pub struct Captured {
     pub hardware: String,
     /// The short hash of the machine's boot.
     pub boot: Option<String>,
+    /// How many accelerators the command can see.
+    pub accelerators: u32,
     /// What else the machine does.
     pub load: Load,
 }
@@ -66,6 +68,7 @@ impl Captured {
             config_files,
             hardware: environment.hardware.clone(),
             boot: environment.boot.clone(),
+            accelerators: environment.accelerators,
             load: environment.load.clone(),
             environment,
         })
@@ -102,6 +105,8 @@ pub struct Recorded {
     pub malformed: u64,
     /// What is worth telling.
     pub remarks: Vec<String>,
+    /// Why no further trial may start, where the budget is spent.
+    pub no_more: Option<String>,
     /// Whether somebody interrupted it, so that no further trial is wanted.
     pub was_interrupted: bool,
 }
@@ -164,6 +169,7 @@ pub fn record(
         shell_status: outcome.shell_status(),
         malformed,
         remarks,
+        no_more: None,
         was_interrupted: matches!(outcome.ended, Ended::Interrupted { .. }),
     })
 }

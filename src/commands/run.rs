@@ -10,7 +10,7 @@ use super::pairs::{self, Series};
 use super::place::Place;
 use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, TrialOptions, Turn};
-use super::{Answer, recovery};
+use super::{Answer, limits, recovery};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -44,12 +44,13 @@ Examples:
   git exp run -- python train.py
   git exp run -n 5 --param lr=3e-4 -- python train.py
   git exp run -e A-001 --label warm --timeout 30m -- make bench
+  git exp run --stop-if 'val_loss > 10' --stop-if 'no output for 10m' -- python train.py
   git exp run --against main -n 30 -- python bench.py      baseline and candidate in turn, as pairs
   git exp run --confirm -- python train.py                 repeat a result with new seeds
 
 With --json the command's output is recorded but not shown, and each trial prints its run as JSON.
 
-Exit status: the command's own; 125 when git exp itself failed.")]
+Exit status: the command's own; 125 when git exp itself failed, or when the budget let fewer trials run than asked for.")]
 pub struct Arguments {
     /// Record for this experiment, and run in its worktree
     #[arg(short, long, value_name = "ID")]
@@ -155,6 +156,9 @@ pub fn one_by_one(
             context.output.say(&format!("trial {number} was done before: {done}"));
             continue;
         }
+        if is_first {
+            limits::announce(context, &setup.place.membership, &setup.settings.budget, of - number + 1)?;
+        }
         let turn = Turn { number, of, seed: *seed, pair: None, confirms };
         let recorded = setup.run(context, &state, turn, interruptions)?;
         trial::report(context, &recorded)?;
@@ -167,6 +171,10 @@ pub fn one_by_one(
             first_failure = Some(status);
         }
         if recorded.was_interrupted {
+            break;
+        }
+        if limits::ends_here(context, recorded.no_more.as_deref(), number < of) {
+            first_failure.get_or_insert(limits::NOT_ALL_RAN);
             break;
         }
         if seeds.len() > 1 {

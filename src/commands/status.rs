@@ -2,14 +2,15 @@
 
 use clap::Args;
 
-use super::Answer;
 use super::runs::{files_of, topic_of, topics};
 use super::surroundings::{Surroundings, brief_of, unreadable_index};
+use super::{Answer, limits};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
 use crate::domain::id::EntryId;
 use crate::domain::run::{Run, Status};
+use crate::domain::spending::Spending;
 use crate::domain::state::{ExperimentState, State};
 use crate::error::Error;
 use crate::log::index::query::{Query, select};
@@ -51,7 +52,9 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
     let ids: Vec<EntryId> = latest.iter().map(|entry| entry.id).collect();
     let short = index.short_ids(&ids).map_err(unreadable_index)?;
     let topics = topics(&state);
+    let budget = experiment.map(|it| budget_left(it, limits::spending(it, &running, context.now())));
     let next = Situation {
+        budget: budget.unwrap_or_default(),
         place: &place,
         experiment,
         runs_here: experiment.map_or(0, |it| {
@@ -66,7 +69,7 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
     let view = StatusView {
         changed_files: changed_files(context),
         experiment: experiment.map(|it| around.view(it)),
-        budget: experiment.map(budget_left).unwrap_or_default(),
+        budget: budget.unwrap_or_default(),
         under_way: running
             .iter()
             .map(|it| UnderWay {
@@ -150,14 +153,17 @@ fn open_experiments<'a>(state: &'a State, around: &Surroundings) -> Vec<&'a Expe
 }
 
 /// What is left of an experiment's budget.
-fn budget_left(experiment: &ExperimentState) -> BudgetLeft {
+fn budget_left(experiment: &ExperimentState, spending: Spending) -> BudgetLeft {
     let Some(brief) = brief_of(experiment) else { return BudgetLeft::default() };
-    let spent = experiment.runs.total();
     BudgetLeft {
-        wall_seconds: brief.budget.wall_seconds.map(|all| (all - experiment.runs.wall_seconds, all)),
+        wall_seconds: brief.budget.wall_seconds.map(|all| (all - spending.wall_seconds, all)),
+        accelerator_seconds: brief
+            .budget
+            .accelerator_seconds
+            .map(|all| (all - spending.accelerator_seconds, all)),
         runs: brief.budget.runs.map(|all| {
             let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            (signed(all) - signed(spent), all)
+            (signed(all) - signed(spending.runs), all)
         }),
     }
 }
@@ -167,6 +173,8 @@ struct Situation<'a> {
     place: &'a Place,
     /// The experiment of the branch.
     experiment: Option<&'a ExperimentState>,
+    /// What is left of its budget.
+    budget: BudgetLeft,
     /// How many of its runs are under way.
     runs_here: usize,
     /// The newest run of all.
@@ -227,9 +235,7 @@ impl Situation<'_> {
             let why = "complete the brief, without which nothing runs".to_owned();
             return Some((why, format!("git exp brief {name} {}", options.join(" "))));
         }
-        let budget = budget_left(experiment);
-        let is_spent = budget.wall_seconds.is_some_and(|(left, _)| left <= 0.0)
-            || budget.runs.is_some_and(|(left, _)| left <= 0);
+        let is_spent = self.budget.is_spent();
         let stage = experiment.stage()?;
         match stage {
             Stage::Decided => {

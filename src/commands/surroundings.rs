@@ -124,6 +124,8 @@ impl Surroundings {
             stage: experiment.stage().unwrap_or(Stage::Running),
             decision: experiment.decision(),
             statuses: experiment.runs.by_status.clone(),
+            wall_seconds: experiment.runs.wall_seconds,
+            accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),
             confidence: "exploratory".to_owned(),
             brief: brief_of(experiment),

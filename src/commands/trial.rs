@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::code_state::CodeState;
+use super::limits::{self, Account, Guarded};
 use super::options::assignment;
 use super::place::Place;
 use super::progress::Watch;
@@ -22,6 +23,7 @@ use crate::domain::id::Nonce;
 use crate::domain::metric::is_name;
 use crate::domain::quantity::parse_duration;
 use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
+use crate::domain::stop_guard::StopGuard;
 use crate::error::Error;
 use crate::git::PathBytes;
 use crate::log::running;
@@ -53,6 +55,10 @@ pub struct TrialOptions {
     /// How long a trial may take, as 90s, 30m or 2h
     #[arg(short, long, value_name = "TIME")]
     pub timeout: Option<String>,
+
+    /// Stop a trial that comes to this, as 'val_loss > 10', 'non-finite' or 'no output for 10m'; may be repeated
+    #[arg(long, value_name = "GUARD")]
+    pub stop_if: Vec<String>,
 }
 
 /// What all trials of one command at one place share.
@@ -71,6 +77,7 @@ pub struct Setup {
     patterns: Patterns,
     label: Option<String>,
     timeout: Option<Duration>,
+    guards: Vec<StopGuard>,
     /// The call of `run` that the trials belong to.
     pub group: Nonce,
     /// Added to the environment, so that both sides of a pair get one of equal size.
@@ -125,6 +132,7 @@ impl Setup {
             return Err(Error::request("a time limit of 0 s leaves no time to run")
                 .hint("say `--timeout 30m`, or leave it out"));
         }
+        let guards = guards(&settings, &options.stop_if)?;
         let redactor = recording::redactor(&settings)?;
         let patterns = settings
             .metrics
@@ -135,6 +143,7 @@ impl Setup {
             params,
             changed_params,
             timeout,
+            guards,
             redactor: Arc::new(redactor),
             patterns,
             label: options.label.clone(),
@@ -172,6 +181,8 @@ impl Setup {
         turn: Turn,
         interruptions: &Interruptions,
     ) -> Result<Recorded, Error> {
+        let account = Account::open(context, &self.place.membership)?;
+        account.as_ref().map_or(Ok(()), Account::refuse_if_spent)?;
         let nonce = context.nonce()?;
         // Named before anything starts: a clone that cannot append must not run for hours first.
         context.writer()?;
@@ -196,6 +207,7 @@ impl Setup {
             label: self.label.as_deref().map(|label| self.redactor.redact_text(label)),
             started: context.now(),
             wall_seconds: 0.0,
+            accelerators: limits::charged_accelerators(&self.settings.budget, captured.accelerators),
             metrics: BTreeMap::new(),
             inputs: Vec::new(),
             malformed: Malformed::default(),
@@ -206,6 +218,7 @@ impl Setup {
             large: Vec::new(),
             remarks: Vec::new(),
         };
+        let accelerators = run.accelerators;
         let running = claim.begin(&context.repo, run)?;
         captured.store(&running.folder)?;
         let limits = Limits {
@@ -227,11 +240,14 @@ impl Setup {
             show: if context.output.json { Show::Hidden } else { Show::Passed },
         };
         context.output.flush()?;
-        let mut watch = Watch::new(context.output.talks_to_terminal, turn.number, turn.of);
+        let watch = Watch::new(context.output.talks_to_terminal, turn.number, turn.of);
+        let mut watch = Guarded::new(watch, account, nonce, &self.guards, accelerators, &self.redactor);
         let outcome = execute(&job, interruptions, &mut watch);
         watch.finish();
         let outcome = outcome?;
-        recording::record(context, running, outcome, &self.settings, &self.redactor)
+        let recorded = recording::record(context, running, outcome, &self.settings, &self.redactor)?;
+        let no_more = watch.no_more(&recorded.run);
+        Ok(Recorded { no_more, ..recorded })
     }
 
     fn redacted_params(&self, params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -326,6 +342,17 @@ fn parameters(settings: &Settings, given: &[String]) -> Result<BTreeMap<String, 
         params.insert(name.to_owned(), value.to_owned());
     }
     Ok(params)
+}
+
+/// The guards that are configured, and those `given` for this call.
+fn guards(settings: &Settings, given: &[String]) -> Result<Vec<StopGuard>, Error> {
+    let mut guards = settings.budget.stop_if.clone();
+    for text in given {
+        guards.push(text.parse().map_err(|error| {
+            Error::request(format!("cannot read the stop guard `{text}`")).because(error)
+        })?);
+    }
+    Ok(guards)
 }
 
 fn write(path: &std::path::Path, bytes: &[u8]) -> Result<(), Error> {

@@ -9,10 +9,11 @@ use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, offset_of};
-use super::{CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
+use super::{BudgetRules, CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
 use crate::domain::capture::Naming;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::quantity::{parse_duration, parse_size};
+use crate::domain::stop_guard::StopGuard;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,7 +34,7 @@ struct File {
     ideas: toml::Table,
     export: toml::Table,
     notify: toml::Table,
-    budget: toml::Table,
+    budget: BudgetSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,6 +101,13 @@ struct WorktreeSection {
 struct RunSection {
     timeout: Option<Time>,
     seeds: Option<Vec<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct BudgetSection {
+    stop_if: Guards,
+    accelerators: Option<u32>,
 }
 
 /// The words of a two- or more-way choice, read with the message that serde has for its own enums.
@@ -273,6 +281,21 @@ impl<'de> Deserialize<'de> for Lines {
     }
 }
 
+/// One stop guard or several.
+#[derive(Default)]
+struct Guards(Vec<StopGuard>);
+
+impl<'de> Deserialize<'de> for Guards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Lines(texts) = Lines::deserialize(deserializer)?;
+        let guards = texts.iter().map(|text| {
+            text.parse()
+                .map_err(|error| D::Error::custom(format!("the stop guard `{text}` cannot be read: {error}")))
+        });
+        guards.collect::<Result<_, _>>().map(Self)
+    }
+}
+
 struct NeedSection(Need);
 
 impl<'de> Deserialize<'de> for NeedSection {
@@ -386,7 +409,6 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         ("ideas", file.ideas),
         ("export", file.export),
         ("notify", file.notify),
-        ("budget", file.budget),
     ];
     Ok(Layer {
         metrics,
@@ -398,6 +420,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         needs,
         worktree: WorktreeFiles { link: file.worktree.include, copy: file.worktree.copy },
         run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
+        budget: BudgetRules { stop_if: file.budget.stop_if.0, accelerators: file.budget.accelerators },
         sections: sections
             .into_iter()
             .filter(|(_, table)| !table.is_empty())

@@ -14,6 +14,7 @@ pub use file::parse;
 
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
 use crate::domain::metric::{Definition, built_in};
+use crate::domain::stop_guard::StopGuard;
 
 /// The largest file that is ever kept whole: hosts refuse files above 100 MB.
 pub const LARGEST_ARTIFACT: u64 = 95 << 20;
@@ -42,7 +43,9 @@ pub struct Layer {
     pub worktree: WorktreeFiles,
     /// What holds for every run.
     pub run: RunLayer,
-    /// Sections that are handed on as they are: `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`.
+    /// What bounds every run.
+    pub budget: BudgetRules,
+    /// Sections that are handed on as they are: `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -76,6 +79,15 @@ pub struct RunLayer {
     pub seeds: Option<Vec<u64>>,
 }
 
+/// What bounds every run, beside what its experiment may cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BudgetRules {
+    /// What stops a run that is under way.
+    pub stop_if: Vec<StopGuard>,
+    /// How many accelerators a run is charged for; those that it can see where nothing is said.
+    pub accelerators: Option<u32>,
+}
+
 /// What holds after all layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -99,6 +111,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
     /// The seeds of the trials, in order; empty where none are configured.
     pub seeds: Vec<u64>,
+    /// What bounds every run.
+    pub budget: BudgetRules,
     /// Sections that are handed on as they are, see [`Layer::sections`].
     pub sections: BTreeMap<String, toml::Table>,
 }
@@ -199,6 +213,7 @@ impl Settings {
             worktree: WorktreeFiles::default(),
             timeout: None,
             seeds: Vec::new(),
+            budget: BudgetRules::default(),
             sections: BTreeMap::new(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
@@ -214,7 +229,7 @@ impl Settings {
     ///
     /// So an experiment cannot loosen its own rules, and an old commit still runs as it did.
     pub fn joined(agreed: Self, running: Self) -> Self {
-        Self { metrics: agreed.metrics, sections: agreed.sections, ..running }
+        Self { metrics: agreed.metrics, budget: agreed.budget, sections: agreed.sections, ..running }
     }
 
     /// The definition of the metric `name`, where it is declared or built in.
@@ -236,6 +251,8 @@ impl Settings {
         if let Some(seeds) = layer.run.seeds {
             self.seeds = seeds;
         }
+        self.budget.accelerators = layer.budget.accelerators.or(self.budget.accelerators);
+        add(&mut self.budget.stop_if, layer.budget.stop_if);
         for (name, table) in layer.sections {
             self.sections.entry(name).or_default().extend(table);
         }
@@ -260,7 +277,7 @@ impl Capture {
     }
 }
 
-fn add(list: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+fn add<T: PartialEq>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
     for item in more {
         if !list.contains(&item) {
             list.push(item);
@@ -345,6 +362,10 @@ mod tests {
         timeout = "1h30m"
         seeds = [1, 2, 3]
 
+        [budget]
+        stop-if = ["val_bpb > 10", "non-finite", "no output for 10m"]
+        accelerators = 2
+
         [gate]
         command = "make smoke"
     "#;
@@ -376,6 +397,9 @@ mod tests {
         assert_eq!(layer.needs["worker"].timeout, Some(Duration::from_secs(5)));
         assert_eq!(layer.worktree.link, [".venv"]);
         assert_eq!(layer.run.timeout, Some(Duration::from_mins(90)));
+        let guards: Vec<String> = layer.budget.stop_if.iter().map(ToString::to_string).collect();
+        assert_eq!(guards, ["val_bpb > 10", "non-finite", "no output for 10m"]);
+        assert_eq!(layer.budget.accelerators, Some(2));
         assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
     }
 
@@ -408,6 +432,39 @@ mod tests {
         cannot read `exp.toml`
         line 3, column 3: unknown key `beter` in `metrics.loss`; did you mean `better`?
         ");
+    }
+
+    #[test]
+    fn a_stop_guard_that_cannot_be_read_is_named_with_its_place() {
+        assert_snapshot!(refusal("[budget]\nstop-if = [\"non-finite\", \"loss >\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 11: `["non-finite", "loss >"]` in `budget.stop-if`: the stop guard `loss >` cannot be read: `` is not a number; a stop guard looks at the run alone, as in `val_loss > 10`
+        "#);
+        assert_snapshot!(refusal("[budget]\nstop-if = \"later\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 11: in `budget.stop-if`: the stop guard `later` cannot be read: `later` is not a stop guard; write it as `val_loss > 10`, `non-finite`, `val_loss non-finite` or `no output for 10m`
+        ");
+        assert_snapshot!(refusal("[budget]\naccelerators = -1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 16: in `budget.accelerators`: invalid value: integer `-1`, expected u32
+        ");
+        assert_snapshot!(refusal("[budget]\nwall = \"2h\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `wall` in `budget`; known are `stop-if`, `accelerators`
+        ");
+    }
+
+    #[test]
+    fn guards_of_all_layers_hold_and_those_that_were_agreed_on_stay() {
+        let settings = |text: &str| Settings::of([parse(text, "exp.toml").expect("the text is right")]);
+        let user =
+            parse("[budget]\nstop-if = \"non-finite\"\naccelerators = 1\n", "user").expect("it is right");
+        let team =
+            parse("[budget]\nstop-if = \"loss > 3\"\naccelerators = 2\n", "exp.toml").expect("it is right");
+        let agreed = Settings::of([user, team]);
+        assert_eq!((agreed.budget.stop_if.len(), agreed.budget.accelerators), (2, Some(2)));
+        let loose = settings("[budget]\nstop-if = \"loss > 99\"\naccelerators = 0\n");
+        assert_eq!(Settings::joined(agreed.clone(), loose).budget, agreed.budget);
     }
 
     #[test]

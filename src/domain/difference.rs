@@ -424,6 +424,7 @@ pub(crate) mod tests {
             trials: 5,
             pair: None,
             confirms: false,
+            accelerators: 0,
             seed: Some(7),
             params: BTreeMap::from([
                 ("lr".to_owned(), "3e-4".to_owned()),

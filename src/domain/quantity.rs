@@ -1,5 +1,6 @@
 //! Durations, sizes and budgets as people write them: `1h30m`, `10MiB`, `wall=2h,runs=40`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
@@ -38,6 +39,31 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     let span: Span = if is_plain { text.parse().map_err(|_| refuse())? } else { return Err(refuse()) };
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
     Duration::try_from(duration).map_err(|_| refuse())
+}
+
+/// The text that [`parse_duration`] reads back: `1h30m`, `250ms`.
+pub fn duration_text(time: Duration) -> String {
+    let units = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+    ];
+    let mut left = time.as_nanos();
+    if left == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, size) in units {
+        if left >= size {
+            let _ = write!(text, "{}{unit}", left / size);
+            left %= size;
+        }
+    }
+    text
 }
 
 /// The number of bytes that `text` spells, as `512`, `10MiB`, `2GB` or, as in Git's own options, `95m`.
@@ -160,6 +186,12 @@ mod tests {
             let _ = parse_duration(&text);
             let _ = parse_size(&text);
             let _ = parse_budget(&text);
+        }
+
+        #[test]
+        fn durations_survive_being_written(nanoseconds in 0..u64::MAX / 8) {
+            let duration = Duration::from_nanos(nanoseconds);
+            prop_assert_eq!(parse_duration(&duration_text(duration)), Ok(duration));
         }
 
         #[test]

@@ -193,6 +193,8 @@ pub struct Run {
     pub started: Timestamp,
     /// How long it took, in seconds.
     pub wall_seconds: f64,
+    /// How many accelerators it is charged for; 0 where none are there, or none can be told.
+    pub accelerators: u32,
     /// What its metrics came to.
     pub metrics: BTreeMap<String, Value>,
     /// The inputs it reported.

@@ -122,6 +122,10 @@ pub struct Tally {
     pub latest: Option<Timestamp>,
     /// Wall-clock seconds over all of them.
     pub wall_seconds: f64,
+    /// Wall-clock seconds times the accelerators that each was charged for.
+    pub accelerator_seconds: f64,
+    /// Wall-clock seconds over those that ended well.
+    pub ok_wall_seconds: f64,
 }
 
 impl Tally {
@@ -135,13 +139,25 @@ impl Tally {
         self.by_status.iter().filter(|(status, _)| **status != Status::Ok).map(|(_, count)| count).sum()
     }
 
+    /// How long those that ended well took on average; `None` where none did.
+    pub fn mean_wall_seconds(&self) -> Option<f64> {
+        let count = *self.by_status.get(&Status::Ok).filter(|count| **count > 0)?;
+        Some(self.ok_wall_seconds / count as f64)
+    }
+
     /// Takes one run in.
-    pub fn add(&mut self, status: Status, started: Timestamp, wall_seconds: f64) {
+    pub fn add(&mut self, status: Status, started: Timestamp, wall_seconds: f64, accelerator_seconds: f64) {
         *self.by_status.entry(status).or_default() += 1;
         self.first = Some(self.first.map_or(started, |first| first.min(started)));
         self.latest = Some(self.latest.map_or(started, |latest| latest.max(started)));
         if wall_seconds.is_finite() {
             self.wall_seconds += wall_seconds;
+            if status == Status::Ok {
+                self.ok_wall_seconds += wall_seconds;
+            }
+        }
+        if accelerator_seconds.is_finite() {
+            self.accelerator_seconds += accelerator_seconds;
         }
     }
 }

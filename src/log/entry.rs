@@ -493,6 +493,7 @@ pub(super) fn encode_run(run: &Run) -> wire::Run {
             first: pair.first,
         }),
         confirms: run.confirms,
+        accelerators: run.accelerators,
     }
 }
 
@@ -569,6 +570,7 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
         label: run.label,
         started: parse(&run.started)?,
         wall_seconds: run.wall_seconds.0,
+        accelerators: run.accelerators,
         metrics,
         inputs: run
             .inputs

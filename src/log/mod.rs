@@ -180,6 +180,7 @@ impl Log {
             let registrations = segment.texts("registration")?.unwrap_or_default();
             let started = segment.numbers("started")?.unwrap_or_default();
             let wall = segment.numbers("wall_seconds")?.unwrap_or_default();
+            let accelerator = segment.numbers("accelerator_seconds")?.unwrap_or_default();
             let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
             let status_of: Vec<Option<Status>> =
                 statuses.strings.iter().map(|word| Status::from_word(word)).collect();
@@ -194,13 +195,18 @@ impl Log {
                 let status = statuses.ids[row].checked_sub(1).and_then(|id| status_of[id as usize]);
                 let experiment = experiments.ids.get(row).copied().unwrap_or_default();
                 let registration = registrations.ids.get(row).copied().unwrap_or_default();
-                let seconds =
-                    started.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+                let number = |column: &[f64]| {
+                    column.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default()
+                };
                 #[expect(clippy::cast_possible_truncation, reason = "seconds of a clock, in microseconds")]
-                let time = Timestamp::from_microsecond((seconds * 1e6) as i64).unwrap_or_default();
-                let wall = wall.get(row).copied().filter(|value| !is_missing(*value)).unwrap_or_default();
+                let time = Timestamp::from_microsecond((number(&started) * 1e6) as i64).unwrap_or_default();
                 if let Some(status) = status {
-                    places.entry((experiment, registration)).or_default().add(status, time, wall);
+                    places.entry((experiment, registration)).or_default().add(
+                        status,
+                        time,
+                        number(&wall),
+                        number(&accelerator),
+                    );
                 }
             }
             for ((experiment, registration), tally) in places {
@@ -277,4 +283,6 @@ fn merge(into: &mut Tally, from: &Tally) {
     into.first = into.first.into_iter().chain(from.first).min();
     into.latest = into.latest.into_iter().chain(from.latest).max();
     into.wall_seconds += from.wall_seconds;
+    into.accelerator_seconds += from.accelerator_seconds;
+    into.ok_wall_seconds += from.ok_wall_seconds;
 }

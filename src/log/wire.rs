@@ -369,6 +369,13 @@ pub struct Run {
     pub pair: Option<Pair>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub confirms: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub accelerators: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

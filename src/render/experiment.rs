@@ -30,6 +30,10 @@ pub struct ExperimentView<'a> {
     pub decision: Option<Decision>,
     /// Its runs by how they ended.
     pub statuses: BTreeMap<Status, u64>,
+    /// Wall-clock seconds that its runs took.
+    pub wall_seconds: f64,
+    /// The same, times the accelerators that each run was charged for.
+    pub accelerator_seconds: f64,
     /// The tags of its seals.
     pub sealed: Vec<String>,
     /// How strong the evidence is: `exploratory` until more is known.
@@ -86,6 +90,9 @@ pub fn page(view: &ExperimentView<'_>, canvas: &Canvas) -> String {
         view.stage
     ));
     page.field("runs", &runs_in_words(&view.statuses));
+    if view.runs() > 0 {
+        page.field("cost", &cost_in_words(view));
+    }
     page.field("confidence", &harmless(&view.confidence));
     if let Some(best) = &view.best {
         page.field("best", &best_in_words(best));
@@ -205,6 +212,15 @@ pub fn runs_in_words(statuses: &BTreeMap<Status, u64>) -> String {
     format!("{total} ({})", parts.join(", "))
 }
 
+/// What its runs took: `12 min 3 s of wall time, 24 min 6 s of accelerator time`.
+fn cost_in_words(view: &ExperimentView<'_>) -> String {
+    let wall = format!("{} of wall time", time::elapsed(view.wall_seconds));
+    match view.accelerator_seconds {
+        seconds if seconds > 0.0 => format!("{wall}, {} of accelerator time", time::elapsed(seconds)),
+        _ => wall,
+    }
+}
+
 fn best_in_words(best: &Best) -> String {
     let value = number::of_metric(&best.metric, best.value, best.unit.as_deref());
     format!("{}={value}  {}", harmless(&best.metric), harmless(&best.run))
@@ -288,6 +304,8 @@ pub(super) mod tests {
             stage: Stage::Running,
             decision: None,
             statuses: BTreeMap::from([(Status::Ok, 3), (Status::Failed, 1)]),
+            wall_seconds: 312.0,
+            accelerator_seconds: 624.0,
             sealed: Vec::new(),
             confidence: "exploratory".to_owned(),
             brief,
@@ -311,6 +329,7 @@ pub(super) mod tests {
         assert_snapshot!(page(&view(Some(&brief())), &canvas()), @"
         experiment A-001  running
           runs         4 (3 ok, 1 failed)
+          cost         5 min 12 s of wall time, 10 min 24 s of accelerator time
           confidence   exploratory
           best         step_time=12.3 ms  c0ffee00
           topic        mixing
@@ -405,6 +424,8 @@ pub(super) mod tests {
             "failed": 1,
             "ok": 3
           },
+          "wall_seconds": 312.0,
+          "accelerator_seconds": 624.0,
           "brief": {
             "hypothesis": "Fused mixing halves the memory traffic",
             "change": "one kernel instead of three",

@@ -67,6 +67,7 @@ pub struct RunJson<'a> {
     inputs: Vec<InputJson<'a>>,
     malformed: MalformedJson<'a>,
     hardware: &'a str,
+    accelerators: u32,
     load: LoadJson<'a>,
     truncated: Vec<TruncatedJson<'a>>,
     large_files: Vec<LargeFileJson<'a>>,
@@ -198,6 +199,7 @@ impl<'a> From<&'a RunView<'a>> for RunJson<'a> {
             inputs: run.inputs.iter().map(InputJson::from).collect(),
             malformed: MalformedJson { count: run.malformed.count, examples: &run.malformed.examples },
             hardware: &run.hardware,
+            accelerators: run.accelerators,
             load: LoadJson {
                 load_average: run.load.load_average.map(Number),
                 accelerator_processes: &run.load.accelerator_processes,
@@ -273,6 +275,8 @@ pub struct ExperimentJson<'a> {
     registration: Option<&'a str>,
     registered: Option<String>,
     statuses: BTreeMap<&'static str, u64>,
+    wall_seconds: Number,
+    accelerator_seconds: Number,
     brief: Option<BriefJson<'a>>,
     missing: Vec<&'static str>,
     amended_after_first_run: bool,
@@ -296,6 +300,8 @@ impl<'a> From<&'a ExperimentView<'a>> for ExperimentJson<'a> {
             registration: view.registration.as_deref(),
             registered: view.registered.map(|moment| moment.to_string()),
             statuses: view.statuses.iter().map(|(status, count)| (status.word(), *count)).collect(),
+            wall_seconds: Number(view.wall_seconds),
+            accelerator_seconds: Number(view.accelerator_seconds),
             brief: view.brief.map(BriefJson::from),
             missing: view
                 .brief
@@ -545,6 +551,7 @@ mod tests {
             "examples": []
           },
           "hardware": "5f3a9c21",
+          "accelerators": 0,
           "load": {
             "load_average": 0.42,
             "accelerator_processes": []

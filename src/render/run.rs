@@ -65,7 +65,12 @@ fn what_ran(page: &mut Page, view: &RunView<'_>, canvas: &Canvas) {
         page.field("directory", &harmless(&run.directory.to_string()));
     }
     page.field("started", &time::long(run.started, &canvas.zone));
-    page.field("took", &number::seconds(run.wall_seconds));
+    let charged = match run.accelerators {
+        0 => String::new(),
+        1 => " on 1 accelerator".to_owned(),
+        count => format!(" on {count} accelerators"),
+    };
+    page.field("took", &format!("{}{charged}", number::seconds(run.wall_seconds)));
     page.field("ended", &ending(run));
     match run.pair {
         Some(pair) if pair.number == 0 => page.field("pair", &format!("warm-up of the {}", pair.side)),
@@ -356,6 +361,7 @@ pub(super) mod tests {
         run.malformed =
             Malformed { count: 12, examples: vec!["METRIC loss=: `` is not a number".to_owned()] };
         run.load.accelerator_processes = vec!["python".to_owned()];
+        run.accelerators = 2;
         run.large =
             vec![LargeFile { path: OsBytes::from("model.pt"), bytes: 1 << 30, blake3: "ab".repeat(32) }];
         run.truncated =
@@ -368,7 +374,7 @@ pub(super) mod tests {
           command      './caf� ␛]0;'
           directory    sub dir
           started      2026-11-21 13:10:05 +02:00
-          took         83.4 s
+          took         83.4 s on 2 accelerators
           ended        signal 9: out of ␛[31mmemory
           trial        2 of 5
           seed         7

@@ -36,8 +36,18 @@ pub enum Place {
 pub struct BudgetLeft {
     /// Wall-clock seconds: left, and of how many.
     pub wall_seconds: Option<(f64, f64)>,
+    /// Accelerator seconds: left, and of how many.
+    pub accelerator_seconds: Option<(f64, f64)>,
     /// Runs: left, and of how many.
     pub runs: Option<(i64, u64)>,
+}
+
+impl BudgetLeft {
+    /// Whether no further run may start.
+    pub fn is_spent(&self) -> bool {
+        [self.wall_seconds, self.accelerator_seconds].iter().flatten().any(|(left, _)| *left <= 0.0)
+            || self.runs.is_some_and(|(left, _)| left <= 0)
+    }
 }
 
 /// A run that has not ended.
@@ -154,12 +164,14 @@ fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft,
 /// Each part of the budget in words, and whether it is spent.
 fn budget_in_words(budget: BudgetLeft) -> Vec<(bool, String)> {
     let mut parts = Vec::new();
-    if let Some((left, all)) = budget.wall_seconds {
+    let times = [("wall", budget.wall_seconds), ("accelerator", budget.accelerator_seconds)];
+    for (what, part) in times {
+        let Some((left, all)) = part else { continue };
         let all = time::elapsed(all);
         parts.push(if left > 0.0 {
-            (false, format!("{} of {all} of wall time left", time::elapsed(left)))
+            (false, format!("{} of {all} of {what} time left", time::elapsed(left)))
         } else {
-            (true, format!("the {all} of wall time are spent"))
+            (true, format!("the {all} of {what} time are spent"))
         });
     }
     if let Some((left, all)) = budget.runs {
@@ -217,7 +229,9 @@ pub struct StatusJson<'a> {
 #[derive(Debug, Serialize)]
 struct BudgetJson {
     wall_seconds: Option<Number>,
+    accelerator_seconds: Option<Number>,
     runs: Option<i64>,
+    spent: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -256,7 +270,9 @@ impl<'a> StatusView<'a> {
             experiment: self.experiment.as_ref().map(ExperimentJson::from),
             budget_left: BudgetJson {
                 wall_seconds: self.budget.wall_seconds.map(|(left, _)| Number(left)),
+                accelerator_seconds: self.budget.accelerator_seconds.map(|(left, _)| Number(left)),
                 runs: self.budget.runs.map(|(left, _)| left),
+                spent: self.budget.is_spent(),
             },
             under_way: self
                 .under_way
@@ -295,7 +311,11 @@ mod tests {
             place: Place::Branch { name: "exp/A-001".to_owned(), has_commit: true },
             changed_files: Some(3),
             experiment,
-            budget: BudgetLeft { wall_seconds: Some((4_800.0, 7_200.0)), runs: Some((-1, 40)) },
+            budget: BudgetLeft {
+                wall_seconds: Some((4_800.0, 7_200.0)),
+                accelerator_seconds: Some((9_600.0, 14_400.0)),
+                runs: Some((-1, 40)),
+            },
             under_way: runs
                 .iter()
                 .zip([true, false])
@@ -317,6 +337,7 @@ mod tests {
           hypothesis   Fused mixing halves the memory traffic
           runs         4 (3 ok, 1 failed) of 5 planned
           budget       1 h 20 min of 2 h of wall time left
+                       2 h 40 min of 4 h of accelerator time left
                        the 40 runs are spent
 
         under way
@@ -346,7 +367,7 @@ mod tests {
             next: None,
         };
         assert_snapshot!(page(&view, &canvas()), @"on branch main, without a commit yet");
-        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"runs":null},"under_way":[],"latest":[],"next":null}"#);
+        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"accelerator_seconds":null,"runs":null,"spent":false},"under_way":[],"latest":[],"next":null}"#);
         let bare = StatusView { place: Place::Bare, ..view.clone() };
         assert_snapshot!(page(&bare, &canvas()), @"in a bare repository: what is here can be read, nothing can run");
         let detached = StatusView { place: Place::Detached { commit: "ab".repeat(20) }, ..view };

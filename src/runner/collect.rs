@@ -186,15 +186,14 @@ impl Collector {
         self.series[*self.index.get(&key)?].1.values.last().copied()
     }
 
+    /// The point that was reported last of each metric and case.
+    pub fn newest(&self) -> impl Iterator<Item = Latest<'_>> {
+        self.series.iter().filter_map(newest_of)
+    }
+
     /// The point that was reported last, over all metrics.
     pub fn latest(&self) -> Option<Latest<'_>> {
-        let ((name, case), series) = &self.series[self.latest?];
-        Some(Latest {
-            name,
-            case: case.as_deref(),
-            value: *series.values.last()?,
-            step: series.steps.last().copied().filter(|step| !step.is_nan()),
-        })
+        newest_of(&self.series[self.latest?])
     }
 
     /// The point that was reported last, if it came after this was asked last.
@@ -236,6 +235,16 @@ impl Collector {
         }
         collected
     }
+}
+
+/// The last point of a series.
+fn newest_of(((name, case), series): &(SeriesKey, Series)) -> Option<Latest<'_>> {
+    Some(Latest {
+        name,
+        case: case.as_deref(),
+        value: *series.values.last()?,
+        step: series.steps.last().copied().filter(|step| !step.is_nan()),
+    })
 }
 
 /// A pair without secrets; its name may be what says that its value is one.

@@ -44,6 +44,8 @@ pub struct Environment {
     pub hardware: String,
     /// The short hash of the machine's boot.
     pub boot: Option<String>,
+    /// How many accelerators the command can see.
+    pub accelerators: u32,
     /// What else the machine does.
     pub load: Load,
 }
@@ -96,6 +98,7 @@ impl Environment {
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let visible = variable("CUDA_VISIBLE_DEVICES").map(|list| list.to_string_lossy().into_owned());
         let hardware_hash = hardware_hash(&hardware, &accelerators, visible.as_deref());
+        let seen = seen_accelerators(&accelerators, visible.as_deref());
         let clean = |text: String| options.redactor.redact_text(&text);
         let user = variable("USER").or_else(|| variable("LOGNAME")).and_then(|name| name.into_string().ok());
         let python =
@@ -123,6 +126,7 @@ impl Environment {
             stable: stable.bytes(),
             hardware: hardware_hash,
             boot: hardware::boot().map(|boot| short_hash(&format!("boot {boot}"))),
+            accelerators: seen,
             load: Load { load_average: hardware::load_average(), accelerator_processes: processes },
         }
     }
@@ -153,6 +157,33 @@ fn hardware_hash(hardware: &Hardware, accelerators: &[Accelerators], visible: Op
         parts.push(format!("visible {count}"));
     }
     short_hash(&parts.join("\n"))
+}
+
+/// How many accelerators a command that is started now can see.
+pub fn accelerators_in_sight() -> u32 {
+    let found: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
+    seen_accelerators(&found, std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref())
+}
+
+/// How many devices there are, or are visible where a list says which.
+fn seen_accelerators(accelerators: &[Accelerators], visible: Option<&str>) -> u32 {
+    let all: usize = accelerators.iter().flat_map(|found| &found.devices).map(|device| device.count).sum();
+    let seen = match visible {
+        None => all,
+        // CUDA reads the list up to the first device that is not there.
+        Some(list) => list
+            .split(',')
+            .map(str::trim)
+            .take_while(|device| {
+                !device.is_empty()
+                    && device
+                        .parse::<i64>()
+                        .map_or(true, |number| usize::try_from(number).is_ok_and(|number| number < all))
+            })
+            .count()
+            .min(all),
+    };
+    u32::try_from(seen).unwrap_or(u32::MAX)
 }
 
 /// The variables that are on the list, secrets taken out and home shortened.
@@ -292,6 +323,18 @@ mod tests {
         assert_eq!(hash(Some("0,1")), hash(Some("2,3")));
         assert_ne!(hash(Some("0,1")), hash(Some("0")));
         assert_ne!(hash(None), hardware_hash(&hardware, &[], None));
+    }
+
+    #[test]
+    fn only_visible_devices_count() {
+        let device =
+            super::super::accelerator::Device { model: "X".to_owned(), count: 4, memory_bytes: None };
+        let some = [Accelerators { devices: vec![device], ..Accelerators::default() }];
+        let seen = |visible| seen_accelerators(&some, visible);
+        assert_eq!([seen(None), seen(Some("0,1")), seen(Some("2"))], [4, 2, 1]);
+        assert_eq!([seen(Some("")), seen(Some("-1")), seen(Some("0,-1,1"))], [0, 0, 1]);
+        assert_eq!([seen(Some("GPU-5f3a,GPU-77aa")), seen(Some("0,9"))], [2, 1]);
+        assert_eq!([seen_accelerators(&[], None), seen_accelerators(&[], Some("0"))], [0, 0]);
     }
 
     #[test]

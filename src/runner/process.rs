@@ -216,6 +216,10 @@ impl Outcome {
     pub fn shell_status(&self) -> Option<i32> {
         match self.ended {
             Ended::NotStarted { status, .. } => Some(status),
+            // It took the signal for a polite request; all is not well because of that.
+            Ended::Stopped { .. } | Ended::TimedOut if self.exit == Exit::Code(0) => {
+                Exit::Signal(Signal::TERM.as_raw()).shell_status()
+            }
             _ => self.exit.shell_status(),
         }
     }

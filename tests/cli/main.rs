@@ -5,6 +5,7 @@
 mod lab;
 
 mod bad_input;
+mod budget;
 mod compare;
 mod documents;
 mod fsck;

@@ -106,6 +106,7 @@ fn run() -> Run {
         remarks: vec!["renamed".to_owned()],
         pair: None,
         confirms: false,
+        accelerators: 0,
     }
 }
 
@@ -283,6 +284,7 @@ fn what_later_versions_add_to_briefs_and_runs_is_stored_as_it_was_when_it_came()
     brief.brief.looks = vec![5, 10, 20];
     hold("brief-1-looks.json", Body::Brief(brief));
     hold("run-1-confirms.json", Body::Run(Box::new(Run { confirms: true, ..run() })));
+    hold("run-1-accelerators.json", Body::Run(Box::new(Run { accelerators: 2, ..run() })));
 }
 
 #[test]

@@ -142,6 +142,8 @@ impl TestLab {
             ("LC_ALL", "C"),
             ("TZ", "UTC"),
             ("COLUMNS", "100"),
+            // Runs are charged for the accelerators they see.
+            ("CUDA_VISIBLE_DEVICES", ""),
         ];
         command.envs(fixed);
         // What a measurement locks for the whole machine is the laboratory's own.
