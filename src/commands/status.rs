@@ -243,7 +243,7 @@ impl Situation<'_> {
             }
             Stage::Proposed | Stage::Designed | Stage::Running if !is_spent => {
                 let under_way = self.runs_here as u64;
-                let done = experiment.runs.total() + under_way;
+                let done = experiment.runs.trials() + under_way;
                 let planned = u64::from(brief.planned_trials());
                 let left = planned.saturating_sub(done);
                 if left == 0 {

@@ -124,6 +124,7 @@ impl Surroundings {
             stage: experiment.stage().unwrap_or(Stage::Running),
             decision: experiment.decision(),
             statuses: experiment.runs.by_status.clone(),
+            warm_ups: experiment.runs.warm_ups,
             wall_seconds: experiment.runs.wall_seconds,
             accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),

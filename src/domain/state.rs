@@ -126,12 +126,19 @@ pub struct Tally {
     pub accelerator_seconds: f64,
     /// Wall-clock seconds over those that ended well.
     pub ok_wall_seconds: f64,
+    /// How many of them were the warm-ups of a series of pairs.
+    pub warm_ups: u64,
 }
 
 impl Tally {
     /// How many there are.
     pub fn total(&self) -> u64 {
         self.by_status.values().sum()
+    }
+
+    /// How many there are, warm-ups left out.
+    pub fn trials(&self) -> u64 {
+        self.total().saturating_sub(self.warm_ups)
     }
 
     /// How many did not end well.
@@ -414,7 +421,7 @@ impl ExperimentState {
     pub fn stage(&self) -> Option<Stage> {
         let brief = &self.registered.as_ref()?.current.brief;
         let is_complete = brief.missing().is_empty();
-        Some(Stage::of(is_complete, self.runs.total(), brief.planned_trials(), self.decision()))
+        Some(Stage::of(is_complete, self.runs.trials(), brief.planned_trials(), self.decision()))
     }
 
     /// What was decided about it.

@@ -181,6 +181,7 @@ impl Log {
             let started = segment.numbers("started")?.unwrap_or_default();
             let wall = segment.numbers("wall_seconds")?.unwrap_or_default();
             let accelerator = segment.numbers("accelerator_seconds")?.unwrap_or_default();
+            let warm_ups = segment.texts("warm_up")?.unwrap_or_default();
             let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
             let status_of: Vec<Option<Status>> =
                 statuses.strings.iter().map(|word| Status::from_word(word)).collect();
@@ -201,12 +202,9 @@ impl Log {
                 #[expect(clippy::cast_possible_truncation, reason = "seconds of a clock, in microseconds")]
                 let time = Timestamp::from_microsecond((number(&started) * 1e6) as i64).unwrap_or_default();
                 if let Some(status) = status {
-                    places.entry((experiment, registration)).or_default().add(
-                        status,
-                        time,
-                        number(&wall),
-                        number(&accelerator),
-                    );
+                    let tally = places.entry((experiment, registration)).or_default();
+                    tally.add(status, time, number(&wall), number(&accelerator));
+                    tally.warm_ups += u64::from(warm_ups.get(row).is_some());
                 }
             }
             for ((experiment, registration), tally) in places {
@@ -284,5 +282,6 @@ fn merge(into: &mut Tally, from: &Tally) {
     into.latest = into.latest.into_iter().chain(from.latest).max();
     into.wall_seconds += from.wall_seconds;
     into.accelerator_seconds += from.accelerator_seconds;
+    into.warm_ups += from.warm_ups;
     into.ok_wall_seconds += from.ok_wall_seconds;
 }

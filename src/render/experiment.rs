@@ -30,6 +30,8 @@ pub struct ExperimentView<'a> {
     pub decision: Option<Decision>,
     /// Its runs by how they ended.
     pub statuses: BTreeMap<Status, u64>,
+    /// How many of its runs were warm-ups.
+    pub warm_ups: u64,
     /// Wall-clock seconds that its runs took.
     pub wall_seconds: f64,
     /// The same, times the accelerators that each run was charged for.
@@ -304,6 +306,7 @@ pub(super) mod tests {
             stage: Stage::Running,
             decision: None,
             statuses: BTreeMap::from([(Status::Ok, 3), (Status::Failed, 1)]),
+            warm_ups: 0,
             wall_seconds: 312.0,
             accelerator_seconds: 624.0,
             sealed: Vec::new(),

@@ -142,9 +142,14 @@ fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft,
     if let Some(hypothesis) = view.brief.and_then(|brief| brief.hypothesis.as_deref()) {
         page.field("hypothesis", &harmless(hypothesis));
     }
+    let warm_ups = match view.warm_ups {
+        0 => String::new(),
+        1 => " (1 of them a warm-up)".to_owned(),
+        several => format!(" ({several} of them warm-ups)"),
+    };
     let planned =
-        view.brief.map(|brief| format!(" of {} planned", brief.planned_trials())).unwrap_or_default();
-    page.field("runs", &format!("{}{planned}", runs_in_words(&view.statuses)));
+        view.brief.map(|brief| format!(", {} trials planned", brief.planned_trials())).unwrap_or_default();
+    page.field("runs", &format!("{}{warm_ups}{planned}", runs_in_words(&view.statuses)));
     for (index, (is_spent, text)) in budget_in_words(budget).into_iter().enumerate() {
         let tone = if is_spent { Tone::Bad } else { Tone::Plain };
         page.field(if index == 0 { "budget" } else { "" }, &canvas.style.paint(tone, &text));
@@ -335,7 +340,7 @@ mod tests {
 
         experiment A-001  running
           hypothesis   Fused mixing halves the memory traffic
-          runs         4 (3 ok, 1 failed) of 5 planned
+          runs         4 (3 ok, 1 failed), 5 trials planned
           budget       1 h 20 min of 2 h of wall time left
                        2 h 40 min of 4 h of accelerator time left
                        the 40 runs are spent

@@ -149,6 +149,9 @@ impl Rows {
     fn push_run(&mut self, row: u32, run: &Run) {
         self.number(row, "started", run.started.as_microsecond() as f64 / 1e6);
         self.number(row, "wall_seconds", run.wall_seconds);
+        if run.pair.is_some_and(|pair| pair.number == 0) {
+            self.text(row, "warm_up", "true");
+        }
         if run.accelerators > 0 {
             self.number(row, "accelerator_seconds", run.wall_seconds * f64::from(run.accelerators));
         }
