@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::config::{self, Settings};
 use crate::domain::entry::{Body, Identity};
 use crate::domain::id::{EntryId, Nonce, TopicName, Writer};
+use crate::domain::policy::Rules;
 use crate::error::Error;
 use crate::git::{Oid, Repo};
 use crate::log::{Appended, Log, NewFile, Request, layout};
@@ -52,6 +53,8 @@ pub struct Output {
     pub width: Option<usize>,
     /// Whether anybody still reads the answers.
     pub has_reader: bool,
+    /// Whether talk is kept back, as while something is looked up on the side.
+    pub is_silent: bool,
 }
 
 impl Output {
@@ -76,6 +79,7 @@ impl Output {
             talks_to_terminal: io::stderr().is_terminal(),
             width: size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 20),
             has_reader: true,
+            is_silent: false,
         }
     }
 
@@ -121,6 +125,9 @@ impl Output {
 
     /// Says a whole sentence to the person at the keyboard.
     pub fn say(&mut self, sentence: &str) {
+        if self.is_silent {
+            return;
+        }
         // Talk that cannot be heard is no reason to fail.
         let _ = self.flush();
         let _ = writeln!(io::stderr(), "{sentence}");
@@ -204,6 +211,18 @@ impl Context {
         Ok(self.log.append(&self.writer()?, request)?)
     }
 
+    /// Appends an entry that answers another, takes the place of others, and has files.
+    pub fn append_with(
+        &self,
+        body: Body,
+        answers: Option<EntryId>,
+        replaces: Vec<EntryId>,
+        files: Vec<NewFile>,
+    ) -> Result<Appended, Error> {
+        let request = Request { replaces, answers, files, ..self.request(self.nonce()?, body) };
+        Ok(self.log.append(&self.writer()?, request)?)
+    }
+
     /// Appends an entry whose nonce was given out before.
     pub fn append_as(
         &self,
@@ -258,6 +277,16 @@ impl Context {
         match self.agreed(topic)? {
             Some((text, origin)) => Ok(Settings::joined(self.layered(Some(&text), &origin)?, here)),
             None => Ok(here),
+        }
+    }
+
+    /// Who may do what in `topic`: as the team agreed on the topic's branch, else the main branch, and nowhere else.
+    ///
+    /// Neither the worktree nor the user's own file has a say, so that nobody gives a role to themselves.
+    pub fn rules_for(&self, topic: Option<&TopicName>) -> Result<Rules, Error> {
+        match self.agreed(topic)? {
+            Some((text, origin)) => Ok(parse(&text, &origin)?.rules),
+            None => Ok(Rules::default()),
         }
     }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::options::{BriefOptions, budget, check_looks, criteria};
-use super::{Answer, redaction, selection};
+use super::{Answer, deciding, redaction, selection};
 use crate::context::{Context, variable};
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
@@ -77,6 +77,13 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         context.output.say("the brief says this already; nothing was recorded");
         return Ok(Answer::Yes);
     }
+    if experiment.runs.total() > 0 && promises_otherwise(before, &brief) {
+        let rules = context.rules_for(experiment.topic())?;
+        let breaches = rules.breaches_of_amendment(&context.identity());
+        if !breaches.is_empty() {
+            return deciding::refuse(context, "amend the brief of", &experiment.name(), &breaches);
+        }
+    }
     let body = Body::Brief(Registration {
         registration: Some(registered.entry),
         brief: brief.clone(),
@@ -111,6 +118,15 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         context.output.line(&format!("it still lacks: {}", names.join(", ")))?;
     }
     Ok(Answer::Yes)
+}
+
+/// Whether an amendment changes what is judged, what it may cost, or who answers for it.
+fn promises_otherwise(before: &Brief, after: &Brief) -> bool {
+    let judged = |brief: &Brief| {
+        let Brief { accept, guard, no_guard, baseline, looks, owner, .. } = brief.clone();
+        ((accept, guard, no_guard), (baseline, looks, owner), brief.planned_trials(), brief.budget)
+    };
+    judged(before) != judged(after)
 }
 
 fn show(context: &mut Context, experiment: &ExperimentState, registered: &Registered) -> Result<(), Error> {

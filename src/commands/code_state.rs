@@ -78,12 +78,15 @@ pub fn capture(
 }
 
 /// Stores everything of a dirty worktree that a snapshot may hold, for an experiment that is put away; `None` when it is clean.
+///
+/// Untracked files in `elsewhere` are kept at another place and stay out.
 pub fn preserve(
     repo: &Repo,
     settings: &Settings,
     redactor: &Redactor,
+    elsewhere: &HashSet<PathBytes>,
 ) -> Result<Option<(Oid, Vec<String>)>, Error> {
-    let state = capture(repo, settings, redactor, &HashSet::new())?;
+    let state = capture(repo, settings, redactor, elsewhere)?;
     let head = repo.head()?.commit;
     let commit = oid(&state.code.commit);
     Ok((Some(commit) != head).then_some((commit, state.code.inexact)))

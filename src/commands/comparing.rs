@@ -88,6 +88,15 @@ pub enum CrossCheck {
     Bootstrap,
 }
 
+/// Whether somebody sees what is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    /// Somebody does.
+    Record,
+    /// Nobody does.
+    Leave,
+}
+
 /// Compares `candidates` with `baseline`, and hands what came of it to `then`.
 ///
 /// A look before all planned trials are in, or at a baseline that the brief does not promise, is recorded: once for the
@@ -103,9 +112,40 @@ pub fn compared<T>(
     compared_with(CrossCheck::Skip, context, index, state, baseline, candidates, then)
 }
 
+/// As [`compared`], on the side: nothing is said, and no look is recorded, since nobody sees the numbers.
+pub fn compared_aside<T>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    word: &str,
+    then: impl FnOnce(&Comparison<'_>) -> T,
+) -> Result<T, Error> {
+    let was_silent = std::mem::replace(&mut context.output.is_silent, true);
+    let way = (CrossCheck::Skip, Looks::Leave);
+    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
+        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons| {
+            Ok(then(&comparisons[0]))
+        })
+    });
+    context.output.is_silent = was_silent;
+    found
+}
+
 /// As [`compared`], with a cross-check or without.
 pub fn compared_with<T>(
     cross_check: CrossCheck,
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    baseline: &Chosen,
+    candidates: &[Chosen],
+    then: impl FnOnce(&mut Context, &[Comparison<'_>]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    compare_sides((cross_check, Looks::Record), context, index, state, baseline, candidates, then)
+}
+
+fn compare_sides<T>(
+    (cross_check, looks): (CrossCheck, Looks),
     context: &mut Context,
     index: &mut Index,
     state: &State,
@@ -154,7 +194,7 @@ pub fn compared_with<T>(
         })
         .collect();
     let comparisons = judge(context, &entries, found, &terms)?;
-    for (promise, comparison) in promises.iter().zip(&comparisons) {
+    for (promise, comparison) in promises.iter().zip(&comparisons).filter(|_| looks == Looks::Record) {
         record_look(context, baseline, promise, comparison);
     }
     then(context, &comparisons)

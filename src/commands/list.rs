@@ -14,8 +14,8 @@ use crate::render::json::ExperimentJson;
 
 /// List the experiments, newest first: stage, runs, decision, best result
 ///
-/// The best result is that of the metric that the brief's first criterion names, over the runs that ended well. Days of runs
-/// without a brief are listed as `<date>-scratch`.
+/// The best result is that of the metric that the brief's first criterion names, over the runs that ended well; the best of
+/// each topic is marked, leaving out what was rejected. Days of runs without a brief are listed as `<date>-scratch`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +55,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         _ => open,
     };
     shown.sort_by_key(|it| std::cmp::Reverse((beginning(it), it.id.key())));
-    around.find_best(context, &mut index, shown.iter().copied())?;
+    // What is not shown may be better.
+    around.find_best(context, &mut index, &state.experiments)?;
+    around.find_best_of_topics(&state.experiments);
     let views: Vec<ExperimentView<'_>> = shown.iter().map(|it| around.view(it)).collect();
     if context.output.json {
         for view in &views {

@@ -9,7 +9,7 @@ use super::pairs::{self, Aside};
 use super::place::Place;
 use super::run::{check_command, one_by_one, seeds};
 use super::trial::{Setup, TrialOptions};
-use super::{Answer, recovery, selection};
+use super::{Answer, deciding, recovery, selection};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::cell::{Cell, Outcome, Trial, cells};
@@ -140,6 +140,7 @@ fn measure(context: &mut Context, arguments: &Arguments, word: Option<&str>) -> 
     let interruptions = Interruptions::watch()?;
     let _machine = pairs::wait_for_machine(context, &interruptions)?;
     let Some(word) = word else {
+        deciding::refuse_unreviewed(context, &place)?;
         return one_by_one(context, &setup, &seeds, false, false, &interruptions);
     };
     let baseline = comparing::baseline(context, &place, word)?;

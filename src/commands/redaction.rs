@@ -59,6 +59,15 @@ pub fn topic(context: &Context, topic: &mut Topic) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes secrets out of texts that somebody gave as reasons.
+pub fn texts<'a>(context: &Context, texts: impl IntoIterator<Item = &'a mut String>) -> Result<(), Error> {
+    let redactor = recording::redactor(&context.settings_here()?)?;
+    for text in texts {
+        clean(&redactor, text);
+    }
+    Ok(())
+}
+
 /// Takes secrets out of a note.
 pub fn note(context: &Context, note: &mut Note) -> Result<(), Error> {
     let redactor = recording::redactor(&context.settings_here()?)?;

@@ -10,7 +10,7 @@ use super::pairs::{self, Series};
 use super::place::Place;
 use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, TrialOptions, Turn};
-use super::{Answer, limits, recovery};
+use super::{Answer, deciding, limits, recovery};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -88,6 +88,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         return Err(Error::request("cannot run 0 trials").hint("leave `-n` out for one trial"));
     }
     let place = Place::find(context, arguments.experiment.as_deref())?;
+    deciding::refuse_unreviewed(context, &place)?;
     let trials = trials(&arguments, &place);
     let setup = Setup::new(context, place, &arguments.options, &arguments.command)?;
     let seeds = if arguments.confirm {

@@ -20,7 +20,7 @@ use crate::log::running;
 use crate::render::entry::{EntryView, NoteLine};
 use crate::render::json::{ExperimentJson, RunJson, TopicJson};
 use crate::render::run::RunView;
-use crate::render::{entry, experiment, run as run_page, topic};
+use crate::render::{decision, entry, experiment, run as run_page, topic};
 
 /// The file in which a run's environment is stored.
 const ENVIRONMENT: &[u8] = b"environment.json";
@@ -288,7 +288,7 @@ fn whole_experiment(
 ) -> Result<Answer, Error> {
     let mut around = Surroundings::read(context, state)?;
     around.find_best(context, index, [experiment])?;
-    let view = around.view(experiment);
+    let view = around.view_with_confidence(context, index, state, experiment);
     if context.output.json {
         context.output.object(&ExperimentJson::from(&view))?;
         return Ok(Answer::Yes);
@@ -302,6 +302,8 @@ fn whole_experiment(
             text.push_str(&entry::history(&history, &canvas));
         }
     }
+    text.push_str(&decision::decisions(&experiment.rulings, &experiment.conflicting_rulings, &canvas));
+    text.push_str(&decision::reviews(&experiment.reviews, &canvas));
     let notes: Vec<NoteLine<'_>> = experiment
         .notes
         .iter()

@@ -6,9 +6,10 @@ use super::runs::{files_of, topic_of, topics};
 use super::surroundings::{Surroundings, brief_of, unreadable_index};
 use super::{Answer, limits};
 use crate::context::Context;
+use crate::domain::decision::Decision;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, TopicName};
 use crate::domain::run::{Run, Status};
 use crate::domain::spending::Spending;
 use crate::domain::state::{ExperimentState, State};
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::log::index::query::{Query, select};
 use crate::log::running;
 use crate::render::run::RunView;
-use crate::render::status::{BudgetLeft, Place, StatusView, UnderWay, page};
+use crate::render::status::{BestSoFar, BudgetLeft, Place, StatusView, UnderWay, page};
 use crate::render::text::command_line;
 
 /// How many runs are shown.
@@ -36,7 +37,9 @@ pub struct Arguments {}
 pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let around = Surroundings::read(context, &state)?;
+    let mut around = Surroundings::read(context, &state)?;
+    around.find_best(context, &mut index, &state.experiments)?;
+    let best = around.find_best_of_topics(&state.experiments);
     let head = context.repo.head()?;
     let commit = head.commit.map(crate::git::Oid::to_hex);
     let place = match (&head.branch, &commit) {
@@ -66,10 +69,36 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
         around: &around,
     }
     .next();
+    let topic_here = match (experiment, &head.branch) {
+        (Some(experiment), _) => experiment.topic().map(ToString::to_string),
+        (None, Some(branch)) => branch.strip_prefix("research/").map(str::to_owned),
+        (None, None) => None,
+    };
+    let open = match experiment {
+        Some(_) => Vec::new(),
+        None => open_experiments(&state, &around),
+    };
+    let is_here = |topic: Option<&TopicName>| match (&topic_here, topic) {
+        (Some(here), Some(topic)) => topic.as_str() == here,
+        (Some(_), None) => false,
+        // An experiment without a topic has no best but its own.
+        (None, _) => experiment.is_none(),
+    };
     let view = StatusView {
         changed_files: changed_files(context),
-        experiment: experiment.map(|it| around.view(it)),
         budget: budget.unwrap_or_default(),
+        experiment: experiment.map(|it| around.view_with_confidence(context, &mut index, &state, it)),
+        open: open.into_iter().filter(|it| is_here(it.topic())).map(|it| around.view(it)).collect(),
+        best: best
+            .into_iter()
+            .filter(|it| is_here(Some(it.topic)))
+            .map(|it| BestSoFar {
+                topic: it.topic.to_string(),
+                experiment: it.experiment.name(),
+                best: it.best,
+                relative: it.relative,
+            })
+            .collect(),
         under_way: running
             .iter()
             .map(|it| UnderWay {
@@ -255,12 +284,19 @@ impl Situation<'_> {
                 let why = format!("run what is left of {planned} planned trials");
                 Some((why, run_what_is_left(left, self.newest_here.as_ref())))
             }
+            _ if !is_spent && experiment.decision() == Some(Decision::Iterate) => Some((
+                "change what was to be changed and run again, or decide anew".to_owned(),
+                format!("git exp run -n {} -- <command>", brief.planned_trials()),
+            )),
+            _ if experiment.runs.total() == 0 => {
+                let why = "the budget is spent before anything ran".to_owned();
+                Some((why, format!("git exp brief {name} --budget \"…\"")))
+            }
             _ => {
-                let metric = brief.accept.first().map_or("wall_time", |criterion| criterion.metric.as_str());
-                let sort = command_line(&[metric]);
-                let why =
-                    if is_spent { "the budget is spent; see what came out" } else { "see what came out" };
-                Some((why.to_owned(), format!("git exp runs -e {name} --sort {sort}")))
+                let spent = if is_spent { "the budget is spent; " } else { "" };
+                let decide = format!("git exp decide {name} accept|reject|iterate --because \"…\"");
+                let why = format!("{spent}see what the numbers say, then {decide}");
+                Some((why, format!("git exp compare {name}")))
             }
         }
     }

@@ -1,14 +1,17 @@
 //! What the repository holds around experiments: branches, worktrees, seals, archives, and their best runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::comparing::compared_aside;
 use crate::context::Context;
 use crate::domain::brief::Brief;
+use crate::domain::confidence::Confidence;
 use crate::domain::criterion::{Criterion, Operator};
+use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
-use crate::domain::id::{EntryId, ExperimentId};
+use crate::domain::id::{EntryId, ExperimentId, TopicName};
 use crate::domain::metric::Better;
 use crate::domain::state::{ExperimentState, State};
 use crate::error::Error;
@@ -29,6 +32,8 @@ pub struct Surroundings {
     /// Where each branch is checked out, by its full name in lower case.
     worktrees: HashMap<String, PathBuf>,
     best: HashMap<RunsOf, Best>,
+    /// The experiments with the best value of their topics.
+    best_of_topics: HashSet<RunsOf>,
     /// The folder that paths are shown from; they are absolute without one.
     shown_from: Option<PathBuf>,
 }
@@ -58,6 +63,7 @@ impl Surroundings {
             seals,
             worktrees,
             best: HashMap::new(),
+            best_of_topics: HashSet::new(),
             // A script must not depend on where it was started.
             shown_from: (!context.output.json).then(|| context.directory.clone()),
         })
@@ -100,6 +106,50 @@ impl Surroundings {
         Ok(())
     }
 
+    /// Finds the experiment with the best value of each topic, among those that were not rejected; after [`Self::find_best`].
+    ///
+    /// The metric is the one that most of the topic's experiments are judged by.
+    pub fn find_best_of_topics<'a>(
+        &mut self,
+        experiments: impl IntoIterator<Item = &'a ExperimentState>,
+    ) -> Vec<BestOf<'a>> {
+        type Rivals<'a> = (Better, Vec<&'a ExperimentState>);
+        let mut topics: BTreeMap<&TopicName, BTreeMap<(&str, &str), Rivals<'a>>> = BTreeMap::new();
+        for experiment in experiments {
+            let criterion = brief_of(experiment).and_then(|brief| brief.accept.first());
+            if let (Some(topic), Some(criterion)) = (experiment.topic(), criterion)
+                && self.best.contains_key(&key(experiment))
+            {
+                let better = direction(criterion);
+                let rivals = topics.entry(topic).or_default();
+                let rivals = rivals.entry((criterion.metric.as_str(), better.word()));
+                rivals.or_insert((better, Vec::new())).1.push(experiment);
+            }
+        }
+        let mut found = Vec::new();
+        for (topic, metrics) in topics {
+            let widest = metrics.into_values().max_by_key(|(_, rivals)| rivals.len());
+            let Some((better, rivals)) = widest else { continue };
+            let value = |it: &ExperimentState| self.best[&key(it)].value;
+            let order = |a: &&&ExperimentState, b: &&&ExperimentState| match better {
+                Better::Lower => value(a).total_cmp(&value(b)),
+                Better::Higher => value(b).total_cmp(&value(a)),
+            };
+            let open = rivals.iter().filter(|it| it.decision() != Some(Decision::Rejected));
+            let Some(experiment) = open.min_by(order).copied() else { continue };
+            let best = self.best[&key(experiment)].clone();
+            let baseline = brief_of(experiment).and_then(|brief| brief.baseline.as_deref());
+            let relative = baseline.and_then(|word| {
+                let rival = rivals.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(word))?;
+                let (name, value) = (rival.name(), self.best[&key(rival)].value);
+                (value != 0.0 && rival.id != experiment.id).then(|| (name, best.value / value - 1.0))
+            });
+            self.best_of_topics.insert(key(experiment));
+            found.push(BestOf { topic, experiment, best, relative });
+        }
+        found
+    }
+
     /// Whether the experiment was put away.
     pub fn is_archived(&self, id: &ExperimentId) -> bool {
         self.archived.contains(&id.key()) && !self.branches.contains_key(&id.key())
@@ -109,6 +159,26 @@ impl Surroundings {
     pub fn worktree(&self, id: &ExperimentId) -> Option<&Path> {
         let branch = format!("refs/heads/{}", layout::experiment_branch(id));
         self.worktrees.get(&branch.to_ascii_lowercase()).map(PathBuf::as_path)
+    }
+
+    /// The experiment with what there is around it, and the confidence that its numbers have as they stand.
+    ///
+    /// To compare takes a while, so that lists leave it out.
+    pub fn view_with_confidence<'a>(
+        &self,
+        context: &mut Context,
+        index: &mut Index,
+        state: &State,
+        experiment: &'a ExperimentState,
+    ) -> ExperimentView<'a> {
+        let mut view = self.view(experiment);
+        let is_known = experiment.ruling().is_some_and(|it| it.ruling.evidence.is_some());
+        if !is_known && experiment.registered.is_some() && experiment.runs.total() > 0 {
+            // What cannot be compared is exploratory.
+            let found = compared_aside(context, index, state, &experiment.name(), |it| it.confidence);
+            view.confidence = found.unwrap_or(Confidence::Exploratory).word().to_owned();
+        }
+        view
     }
 
     /// The experiment with what there is around it.
@@ -123,25 +193,26 @@ impl Surroundings {
             // A day's scratch has nothing that could end.
             stage: experiment.stage().unwrap_or(Stage::Running),
             decision: experiment.decision(),
+            ruling: experiment.ruling(),
             statuses: experiment.runs.by_status.clone(),
             warm_ups: experiment.runs.warm_ups,
             wall_seconds: experiment.runs.wall_seconds,
             accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),
-            confidence: "exploratory".to_owned(),
+            confidence: experiment
+                .ruling()
+                .and_then(|it| it.ruling.evidence.as_ref())
+                .map_or(Confidence::Exploratory.word(), |evidence| &evidence.confidence)
+                .to_owned(),
             brief: brief_of(experiment),
             registration: registered.map(|it| it.entry.to_hex()),
             registered: registered.map(|it| it.time),
             first_run: experiment.runs.first,
             best: self.best.get(&key(experiment)).cloned(),
+            is_best_of_topic: self.best_of_topics.contains(&key(experiment)),
             was_amended_after_first_run: was_amended_after_first_run(experiment),
             is_archived: self.is_archived(id),
-            conflicts: registered
-                .map(|it| it.conflicts.as_slice())
-                .unwrap_or_default()
-                .iter()
-                .map(|entry| format!("the amendment {} replaces the same brief", entry.short()))
-                .collect(),
+            conflicts: conflicts(experiment),
         }
     }
 
@@ -153,6 +224,32 @@ impl Surroundings {
             None => path.display().to_string(),
         }
     }
+}
+
+/// The best of a topic so far.
+pub struct BestOf<'a> {
+    /// The topic.
+    pub topic: &'a TopicName,
+    /// The experiment that reached it.
+    pub experiment: &'a ExperimentState,
+    /// The value.
+    pub best: Best,
+    /// The baseline of its brief, and the change against the best value of that, where that is an experiment.
+    pub relative: Option<(String, f64)>,
+}
+
+/// Entries that claim the same place, in words.
+fn conflicts(experiment: &ExperimentState) -> Vec<String> {
+    let amendments = experiment.registered.iter().flat_map(|it| &it.conflicts);
+    let amendments =
+        amendments.map(|entry| format!("the amendment {} replaces the same brief", entry.short()));
+    let decisions = experiment.conflicting_rulings.iter().map(|entry| {
+        let ruling = experiment.rulings.iter().find(|it| it.entry == *entry);
+        let what =
+            ruling.map_or_else(String::new, |it| format!(" ({} by {})", it.ruling.decision, it.by.name));
+        format!("the decision {}{what} claims to be in force too; decide again to settle it", entry.short())
+    });
+    amendments.chain(decisions).collect()
 }
 
 /// What tells an experiment's runs from all others: its alias in lower case, and the entry that registered it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 
 use super::options::{assignment, budget, criteria};
-use super::{Answer, redaction};
+use super::{Answer, baseline, redaction};
 use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
@@ -28,7 +28,8 @@ Examples:
   git exp topic new moe --prefix MOE-HC --goal 'halve the step time at equal loss' --accept 'step_time <= -8%' \\
       --guard 'val_loss <= +0.2%' --budget wall=2h --baseline default=main
   git exp topic list
-  git exp topic show moe")]
+  git exp topic show moe
+  git exp topic baseline set default=MOE-HC-004 --because 'accepted, and repeated on two machines'")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -45,6 +46,8 @@ enum Action {
         /// The topic
         topic: String,
     },
+    /// Move and list the named baselines of a topic
+    Baseline(baseline::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -97,6 +100,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         Action::New(new) => open(context, &state, new),
         Action::List => list(context, &state),
         Action::Show { topic } => show(context, &state, &topic),
+        Action::Baseline(arguments) => baseline::run(context, &mut index, &state, arguments),
     }
 }
 
@@ -223,5 +227,6 @@ pub fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
         decided: own().filter(|it| it.stage() == Some(Stage::Decided)).count() as u64,
         created: Some(topic.opened),
         is_closed: false,
+        moves: &topic.moves,
     }
 }

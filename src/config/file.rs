@@ -8,10 +8,11 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Problem, offset_of};
+use super::error::{ConfigError, Problem, nearest, offset_of};
 use super::{BudgetRules, CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
 use crate::domain::capture::Naming;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
+use crate::domain::policy::{Policy, Roles, Rules};
 use crate::domain::quantity::{parse_duration, parse_size};
 use crate::domain::stop_guard::StopGuard;
 
@@ -29,8 +30,8 @@ struct File {
     run: RunSection,
     files: toml::Table,
     gate: toml::Table,
-    policy: toml::Table,
-    roles: toml::Table,
+    policy: PolicySection,
+    roles: BTreeMap<String, Lines>,
     ideas: toml::Table,
     export: toml::Table,
     notify: toml::Table,
@@ -94,6 +95,17 @@ struct DatasetSection {
 struct WorktreeSection {
     include: Vec<String>,
     copy: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct PolicySection {
+    may_accept: Option<Lines>,
+    may_amend: Option<Lines>,
+    may_move_baseline: Option<Lines>,
+    may_override: Option<Lines>,
+    review_before_run: Lines,
+    review_before_accept: Lines,
 }
 
 #[derive(Default, Deserialize)]
@@ -399,13 +411,17 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         })?;
     }
 
+    let rules = Rules {
+        roles: Roles(file.roles.into_iter().map(|(role, people)| (role, people.0)).collect()),
+        policy: file.policy.into_policy(),
+    };
+    check_rules(&rules).map_err(|(path, message)| at(&path, message))?;
+
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
     let sections = [
         ("files", file.files),
         ("gate", file.gate),
-        ("policy", file.policy),
-        ("roles", file.roles),
         ("ideas", file.ideas),
         ("export", file.export),
         ("notify", file.notify),
@@ -421,6 +437,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         worktree: WorktreeFiles { link: file.worktree.include, copy: file.worktree.copy },
         run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
         budget: BudgetRules { stop_if: file.budget.stop_if.0, accelerators: file.budget.accelerators },
+        rules,
         sections: sections
             .into_iter()
             .filter(|(_, table)| !table.is_empty())
@@ -454,6 +471,55 @@ impl MetricSection {
             pattern: self.pattern.map(|pattern| pattern.0),
             min_effect: self.min_effect.map(|effect| effect.0),
             description: self.description,
+        }
+    }
+}
+
+/// The roles that every team has, whether somebody holds them or not.
+const USUAL_ROLES: [&str; 5] = ["manager", "lead", "experimenter", "infrastructure", "reviewer"];
+
+/// Finds a role that is held by nobody in particular, and a rule about a role that there is not; gives where it stands.
+fn check_rules(rules: &Rules) -> Result<(), (Vec<&str>, String)> {
+    for (role, people) in &rules.roles.0 {
+        if people.iter().any(|person| person.trim().is_empty()) {
+            let message = format!("somebody in the role `{role}` has no name and no address");
+            return Err((vec!["roles", role.as_str()], message));
+        }
+    }
+    let policy = &rules.policy;
+    let of = |roles: &'_ Option<Vec<String>>| roles.clone().unwrap_or_default();
+    let named = [
+        ("may-accept", of(&policy.may_accept)),
+        ("may-amend", of(&policy.may_amend)),
+        ("may-move-baseline", of(&policy.may_move_baseline)),
+        ("may-override", of(&policy.may_override)),
+        ("review-before-run", policy.review_before_run.clone()),
+        ("review-before-accept", policy.review_before_accept.clone()),
+    ];
+    let own = rules.roles.0.keys().map(String::as_str);
+    let known: Vec<&str> = own.chain(USUAL_ROLES).collect();
+    for (key, roles) in named {
+        if let Some(role) = roles.iter().find(|role| !known.contains(&role.as_str())) {
+            let advice = match nearest(role, &known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "name it in `[roles]`".to_owned(),
+            };
+            return Err((vec!["policy", key], format!("there is no role `{role}` for `{key}`; {advice}")));
+        }
+    }
+    Ok(())
+}
+
+impl PolicySection {
+    fn into_policy(self) -> Policy {
+        let roles = |lines: Option<Lines>| lines.map(|lines| lines.0);
+        Policy {
+            may_accept: roles(self.may_accept),
+            may_amend: roles(self.may_amend),
+            may_move_baseline: roles(self.may_move_baseline),
+            may_override: roles(self.may_override),
+            review_before_run: self.review_before_run.0,
+            review_before_accept: self.review_before_accept.0,
         }
     }
 }

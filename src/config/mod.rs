@@ -14,6 +14,7 @@ pub use file::parse;
 
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
 use crate::domain::metric::{Definition, built_in};
+use crate::domain::policy::Rules;
 use crate::domain::stop_guard::StopGuard;
 
 /// The largest file that is ever kept whole: hosts refuse files above 100 MB.
@@ -45,7 +46,9 @@ pub struct Layer {
     pub run: RunLayer,
     /// What bounds every run.
     pub budget: BudgetRules,
-    /// Sections that are handed on as they are: `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`.
+    /// Who may do what.
+    pub rules: Rules,
+    /// Sections that are handed on as they are: `files`, `gate`, `ideas`, `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -366,6 +369,14 @@ mod tests {
         stop-if = ["val_bpb > 10", "non-finite", "no output for 10m"]
         accelerators = 2
 
+        [roles]
+        lead = ["Lea@example.org"]
+        reviewer = ["rob@example.org", "Eve Example"]
+
+        [policy]
+        may-accept = ["lead"]
+        review-before-run = ["reviewer", "lead"]
+
         [gate]
         command = "make smoke"
     "#;
@@ -400,6 +411,10 @@ mod tests {
         let guards: Vec<String> = layer.budget.stop_if.iter().map(ToString::to_string).collect();
         assert_eq!(guards, ["val_bpb > 10", "non-finite", "no output for 10m"]);
         assert_eq!(layer.budget.accelerators, Some(2));
+        assert_eq!(layer.rules.roles.0["reviewer"], ["rob@example.org", "Eve Example"]);
+        assert_eq!(layer.rules.policy.may_accept.as_deref(), Some(["lead".to_owned()].as_slice()));
+        assert_eq!(layer.rules.policy.may_override, None);
+        assert_eq!(layer.rules.policy.review_before_run, ["reviewer", "lead"]);
         assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
     }
 
@@ -528,6 +543,31 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_names_roles_that_there_are() {
+        assert_snapshot!(refusal("[roles]\nlead = [\"lea@example.org\"]\n[policy]\nmay-accept = [\"leed\"]\n"), @"
+        cannot read `exp.toml`
+        line 4, column 1: there is no role `leed` for `may-accept`; did you mean `lead`?
+        ");
+        assert_snapshot!(refusal("[policy]\nmay-acept = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `may-acept` in `policy`; did you mean `may-accept`?
+        ");
+        assert_snapshot!(refusal("[roles]\nlead = [\"lea@example.org\", \" \"]\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: somebody in the role `lead` has no name and no address
+        ");
+        assert_snapshot!(refusal("[roles]\nlead = 1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 8: in `roles.lead`: invalid type: integer `1`, expected a text or a list of texts
+        ");
+        let five = ["manager", "lead", "experimenter", "infrastructure", "reviewer"];
+        assert!(
+            five.iter()
+                .all(|role| parse(&format!("[policy]\nmay-accept = [\"{role}\"]\n"), "exp.toml").is_ok())
+        );
+    }
+
+    #[test]
     fn a_pattern_that_cannot_work_is_an_error() {
         assert_snapshot!(refusal("[metrics.loss]\nmatch = 'loss: (\\S+'\n"), @r"
         cannot read `exp.toml`
@@ -621,11 +661,11 @@ mod tests {
     fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
         let layer = |text| parse(text, "exp.toml").expect("the file is right");
         let agreed =
-            layer("[metrics.loss]\nbetter = \"lower\"\n[policy]\ntrials = 5\n[capture]\nhost = \"none\"\n");
-        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[policy]\ntrials = 1\n[params]\nlr = 1\n");
+            layer("[metrics.loss]\nbetter = \"lower\"\n[gate]\ntrials = 5\n[capture]\nhost = \"none\"\n");
+        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[gate]\ntrials = 1\n[params]\nlr = 1\n");
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
-        assert_eq!(settings.sections["policy"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.sections["gate"]["trials"].as_integer(), Some(5));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
     }

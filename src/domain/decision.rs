@@ -84,6 +84,11 @@ pub struct BaselineMove {
 }
 
 impl BaselineMove {
+    /// Whether something moved that does not stand on repeated evidence; a new name moves nothing.
+    pub fn lacks_repeated_evidence(&self) -> bool {
+        self.from.is_some() && !self.is_on_repeated_evidence()
+    }
+
     /// Whether the move stands on repeated evidence: an accepted comparison that is more than exploratory.
     pub fn is_on_repeated_evidence(&self) -> bool {
         self.evidence

@@ -17,6 +17,7 @@ pub mod id;
 pub mod metric;
 pub mod noise_floor;
 pub mod number;
+pub mod policy;
 pub mod quantity;
 pub mod run;
 pub mod spending;

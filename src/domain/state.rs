@@ -99,6 +99,8 @@ pub struct Registered {
     pub writer: Writer,
     /// When.
     pub time: Timestamp,
+    /// By whom.
+    pub by: Identity,
     /// The brief in force.
     pub current: Registration,
     /// The entry of the brief in force.
@@ -231,6 +233,7 @@ impl State {
                         entry: entry.id,
                         writer: entry.writer.clone(),
                         time: entry.time,
+                        by: entry.by.clone(),
                         current: it.clone(),
                         current_entry: entry.id,
                         current_time: entry.time,

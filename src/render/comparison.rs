@@ -15,7 +15,7 @@ use crate::domain::failure_rate::FAILURE_RATE;
 use crate::domain::metric::{BUILT_IN, Better, Scale};
 use crate::domain::statistics::Interval;
 use crate::domain::statistics::noninferiority::Answer;
-use crate::domain::verdict::{Outcome, Verdict};
+use crate::domain::verdict::Verdict;
 
 /// How much of a comparison is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
     page.line(&format!(
         "{} {}",
         canvas.style.paint(Tone::Strong, &heading),
-        canvas.style.paint(tone_of_outcome(comparison.outcome), comparison.outcome.word())
+        canvas.style.paint(Tone::of_outcome(comparison.outcome), comparison.outcome.word())
     ));
     let mut reasons = comparison.reasons.iter().map(|reason| harmless(reason));
     page.field("because", &reasons.next().unwrap_or_default());
@@ -140,7 +140,7 @@ pub fn summary(comparisons: &[Comparison<'_>], canvas: &Canvas) -> String {
         let first = comparison.rows.first();
         table.push(vec![
             Cell::toned(Tone::Strong, &comparison.matchup.names.1),
-            Cell::toned(tone_of_outcome(comparison.outcome), comparison.outcome.word()),
+            Cell::toned(Tone::of_outcome(comparison.outcome), comparison.outcome.word()),
             Cell::new(first.map_or("", |row| row.name.as_str())),
             Cell::new(first.map_or_else(String::new, change)),
             Cell::new(first.map_or_else(String::new, interval)),
@@ -251,14 +251,6 @@ fn escaped_plain(text: &str) -> String {
         }
     }
     shown
-}
-
-fn tone_of_outcome(outcome: Outcome) -> Tone {
-    match outcome {
-        Outcome::Accept => Tone::Good,
-        Outcome::Reject => Tone::Bad,
-        Outcome::GuardrailNotShown | Outcome::Unclear => Tone::Warning,
-    }
 }
 
 /// Which runs are compared, in words.

@@ -138,7 +138,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             }
             page.field("because", &harmless(&it.because));
             evidence(page, it.evidence.as_ref());
-            if !it.is_on_repeated_evidence() {
+            if it.lacks_repeated_evidence() {
                 page.field("", &canvas.style.paint(Tone::Warning, "moved without repeated evidence"));
             }
         }

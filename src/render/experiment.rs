@@ -12,6 +12,7 @@ use crate::domain::criterion::Criterion;
 use crate::domain::decision::Decision;
 use crate::domain::experiment::Stage;
 use crate::domain::run::Status;
+use crate::domain::state::RulingOf;
 
 /// An experiment with what the log knows around it.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct ExperimentView<'a> {
     pub stage: Stage,
     /// What was done about it.
     pub decision: Option<Decision>,
+    /// The decision in force, with who made it.
+    pub ruling: Option<&'a RulingOf>,
     /// Its runs by how they ended.
     pub statuses: BTreeMap<Status, u64>,
     /// How many of its runs were warm-ups.
@@ -50,6 +53,8 @@ pub struct ExperimentView<'a> {
     pub first_run: Option<Timestamp>,
     /// The best value of its primary metric.
     pub best: Option<Best>,
+    /// Whether no experiment of its topic that was not rejected has a better one.
+    pub is_best_of_topic: bool,
     /// Whether its brief was amended after its first run.
     pub was_amended_after_first_run: bool,
     /// Whether its branch was put away.
@@ -228,6 +233,17 @@ fn best_in_words(best: &Best) -> String {
     format!("{}={value}  {}", harmless(&best.metric), harmless(&best.run))
 }
 
+/// The best value of an experiment, marked where it is the best of its topic.
+pub fn best_cell(view: &ExperimentView<'_>) -> Cell {
+    match &view.best {
+        Some(best) if view.is_best_of_topic => {
+            Cell::toned(Tone::Good, format!("{} (best)", best_in_words(best)))
+        }
+        Some(best) => Cell::new(best_in_words(best)),
+        None => Cell::new("-"),
+    }
+}
+
 /// The experiments as a table.
 pub fn table(views: &[ExperimentView<'_>], canvas: &Canvas) -> String {
     let has_topics = views.iter().any(|view| view.topic.is_some());
@@ -260,7 +276,7 @@ pub fn table(views: &[ExperimentView<'_>], canvas: &Canvas) -> String {
                 || Cell::new("-"),
                 |decision| Cell::toned(Tone::of_decision(decision), decision.word()),
             ),
-            view.best.as_ref().map_or_else(|| Cell::new("-"), |best| Cell::new(best_in_words(best))),
+            best_cell(view),
             view.registered
                 .or(view.first_run)
                 .map_or_else(Cell::default, |moment| Cell::new(time::age(moment, canvas.now))),
@@ -305,6 +321,7 @@ pub(super) mod tests {
             worktree: Some(".worktrees/A-001".to_owned()),
             stage: Stage::Running,
             decision: None,
+            ruling: None,
             statuses: BTreeMap::from([(Status::Ok, 3), (Status::Failed, 1)]),
             warm_ups: 0,
             wall_seconds: 312.0,
@@ -321,6 +338,7 @@ pub(super) mod tests {
                 unit: Some("ms".to_owned()),
                 run: "c0ffee00".to_owned(),
             }),
+            is_best_of_topic: false,
             was_amended_after_first_run: false,
             is_archived: false,
             conflicts: Vec::new(),
@@ -454,7 +472,19 @@ pub(super) mod tests {
           },
           "missing": [],
           "amended_after_first_run": false,
-          "conflicts": []
+          "conflicts": [],
+          "because": null,
+          "decided_by": null,
+          "against": null,
+          "next": [],
+          "evidence": null,
+          "best": {
+            "metric": "step_time",
+            "value": 12.3,
+            "unit": "ms",
+            "run": "c0ffee00"
+          },
+          "best_of_topic": false
         }
         "#);
     }

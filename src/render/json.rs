@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::experiment::ExperimentView;
+use super::decision::MoveJson;
+use super::entry::EvidenceJson;
+use super::experiment::{Best, ExperimentView};
 use super::log::LogLine;
 use super::run::RunView;
 use super::topic::TopicView;
@@ -281,6 +283,28 @@ pub struct ExperimentJson<'a> {
     missing: Vec<&'static str>,
     amended_after_first_run: bool,
     conflicts: &'a [String],
+    because: Option<&'a str>,
+    decided_by: Option<String>,
+    against: Option<&'static str>,
+    next: &'a [String],
+    evidence: Option<EvidenceJson<'a>>,
+    best: Option<BestJson<'a>>,
+    best_of_topic: bool,
+}
+
+/// The best value of a metric over runs.
+#[derive(Debug, Serialize)]
+pub struct BestJson<'a> {
+    metric: &'a str,
+    value: Number,
+    unit: Option<&'a str>,
+    run: &'a str,
+}
+
+impl<'a> From<&'a Best> for BestJson<'a> {
+    fn from(best: &'a Best) -> Self {
+        Self { metric: &best.metric, value: Number(best.value), unit: best.unit.as_deref(), run: &best.run }
+    }
 }
 
 impl<'a> From<&'a ExperimentView<'a>> for ExperimentJson<'a> {
@@ -309,6 +333,13 @@ impl<'a> From<&'a ExperimentView<'a>> for ExperimentJson<'a> {
                 .unwrap_or_default(),
             amended_after_first_run: view.was_amended_after_first_run,
             conflicts: &view.conflicts,
+            because: view.ruling.map(|it| it.ruling.because.as_str()),
+            decided_by: view.ruling.map(|it| format!("{} <{}>", it.by.name, it.by.email)),
+            against: view.ruling.and_then(|it| it.ruling.against()),
+            next: view.ruling.map(|it| it.ruling.next.as_slice()).unwrap_or_default(),
+            evidence: view.ruling.and_then(|it| it.ruling.evidence.as_ref()).map(EvidenceJson::from),
+            best: view.best.as_ref().map(BestJson::from),
+            best_of_topic: view.is_best_of_topic,
         }
     }
 }
@@ -388,6 +419,7 @@ pub struct TopicJson<'a> {
     links: &'a BTreeMap<String, String>,
     created: Option<String>,
     closed: bool,
+    moves: Vec<MoveJson<'a>>,
 }
 
 impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
@@ -410,6 +442,7 @@ impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
             links: &topic.links,
             created: view.created.map(|moment| moment.to_string()),
             closed: view.is_closed,
+            moves: view.moves.iter().map(MoveJson::from).collect(),
         }
     }
 }

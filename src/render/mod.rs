@@ -1,6 +1,7 @@
 //! Views as text for people and as JSON for scripts; everything here returns strings.
 
 pub mod comparison;
+pub mod decision;
 pub mod difference;
 pub mod entry;
 pub mod experiment;
@@ -21,6 +22,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::decision::Decision;
 use crate::domain::run::Status;
+use crate::domain::verdict::Outcome;
 
 /// Whether text carries colour; it reads the same without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,15 @@ impl Tone {
             Status::Ok => Self::Good,
             Status::Failed | Status::Crashed | Status::Diverged => Self::Bad,
             Status::Killed | Status::Timeout => Self::Warning,
+        }
+    }
+
+    /// The tone of what the numbers say.
+    pub fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accept => Self::Good,
+            Outcome::Reject => Self::Bad,
+            Outcome::GuardrailNotShown | Outcome::Unclear => Self::Warning,
         }
     }
 

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::experiment::{ExperimentView, runs_in_words};
-use super::json::{ExperimentJson, Number, RunJson};
+use super::experiment::{Best, ExperimentView, best_cell, runs_in_words};
+use super::json::{BestJson, ExperimentJson, Number, RunJson};
 use super::run::RunView;
 use super::runs;
 use super::table::{Align, Cell, Table};
 use super::text::{command_line, harmless};
-use super::{Canvas, Page, Tone, time};
+use super::{Canvas, Page, Tone, number, time};
 use crate::domain::run::Run;
 
 /// What is checked out.
@@ -63,6 +63,34 @@ pub struct UnderWay<'a> {
     pub is_alive: bool,
 }
 
+/// The best of a topic so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BestSoFar {
+    /// The topic.
+    pub topic: String,
+    /// The experiment that reached it.
+    pub experiment: String,
+    /// The value.
+    pub best: Best,
+    /// The baseline of that experiment, and the relative change against its best value.
+    pub relative: Option<(String, f64)>,
+}
+
+impl BestSoFar {
+    fn in_words(&self) -> String {
+        let best = &self.best;
+        let value = number::of_metric(&best.metric, best.value, best.unit.as_deref());
+        let relative = self
+            .relative
+            .as_ref()
+            .map(|(baseline, change)| {
+                format!(", {} against the best of {}", number::percent(*change), harmless(baseline))
+            })
+            .unwrap_or_default();
+        format!("{} {value} by {}{relative}", harmless(&best.metric), harmless(&self.experiment))
+    }
+}
+
 /// Where somebody stands.
 #[derive(Clone, Debug)]
 pub struct StatusView<'a> {
@@ -74,6 +102,10 @@ pub struct StatusView<'a> {
     pub experiment: Option<ExperimentView<'a>>,
     /// What is left of its budget.
     pub budget: BudgetLeft,
+    /// All experiments that wait for something, newest first; empty inside of one.
+    pub open: Vec<ExperimentView<'a>>,
+    /// The best so far of each topic, or of the one that the place belongs to.
+    pub best: Vec<BestSoFar>,
     /// Runs that have not ended, oldest first.
     pub under_way: Vec<UnderWay<'a>>,
     /// The newest runs.
@@ -88,6 +120,16 @@ pub fn page(view: &StatusView<'_>, canvas: &Canvas) -> String {
     place(&mut page, view, canvas);
     if let Some(experiment) = &view.experiment {
         of_experiment(&mut page, experiment, view.budget, canvas);
+    }
+    if !view.open.is_empty() {
+        page.heading(canvas.style, "open experiments");
+        page.table(&open(&view.open), canvas);
+    }
+    if !view.best.is_empty() {
+        page.heading(canvas.style, "best so far");
+        for it in &view.best {
+            page.field(&harmless(&it.topic), &it.in_words());
+        }
     }
     if !view.under_way.is_empty() {
         page.heading(canvas.style, "under way");
@@ -161,9 +203,46 @@ fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft,
     if !missing.is_empty() {
         page.field("missing", &canvas.style.paint(Tone::Warning, &missing.join(", ")));
     }
+    if view.runs() > 0 {
+        page.field("confidence", &harmless(&view.confidence));
+    }
+    if let Some(it) = view.ruling {
+        let ruling = &it.ruling;
+        page.field(
+            "decision",
+            &harmless(&format!("{} by {}: {}", ruling.decision, it.by.name, ruling.because)),
+        );
+        if let Some(what) = ruling.against() {
+            let text = format!("against the numbers: {what}");
+            page.field("", &canvas.style.paint(Tone::Warning, &text));
+        }
+        for next in &ruling.next {
+            page.field("to do", &harmless(next));
+        }
+    }
     for conflict in &view.conflicts {
         page.field("conflict", &canvas.style.paint(Tone::Bad, &harmless(conflict)));
     }
+}
+
+/// The experiments that wait for something, with how far each is.
+fn open(views: &[ExperimentView<'_>]) -> Table {
+    let columns = ["experiment", "topic", "stage", "runs", "decision", "best"];
+    let mut table = Table::new(columns.map(|header| (header, Align::Left)));
+    for view in views {
+        table.push(vec![
+            Cell::toned(Tone::Strong, &view.id),
+            view.topic.map_or_else(|| Cell::new("-"), Cell::new),
+            Cell::new(view.stage.word()),
+            Cell::new(runs_in_words(&view.statuses)),
+            view.decision.map_or_else(
+                || Cell::new("-"),
+                |decision| Cell::toned(Tone::of_decision(decision), decision.word()),
+            ),
+            best_cell(view),
+        ]);
+    }
+    table
 }
 
 /// Each part of the budget in words, and whether it is spent.
@@ -229,6 +308,18 @@ pub struct StatusJson<'a> {
     under_way: Vec<UnderWayJson<'a>>,
     latest: Vec<RunJson<'a>>,
     next: Option<NextJson<'a>>,
+    open: Vec<ExperimentJson<'a>>,
+    best: Vec<BestSoFarJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct BestSoFarJson<'a> {
+    topic: &'a str,
+    experiment: &'a str,
+    #[serde(flatten)]
+    best: BestJson<'a>,
+    baseline: Option<&'a str>,
+    change: Option<Number>,
 }
 
 #[derive(Debug, Serialize)]
@@ -298,6 +389,18 @@ impl<'a> StatusView<'a> {
                 .collect(),
             latest: self.latest.iter().map(RunJson::from).collect(),
             next: self.next.as_ref().map(|(why, command)| NextJson { why, command }),
+            open: self.open.iter().map(ExperimentJson::from).collect(),
+            best: self
+                .best
+                .iter()
+                .map(|it| BestSoFarJson {
+                    topic: &it.topic,
+                    experiment: &it.experiment,
+                    best: BestJson::from(&it.best),
+                    baseline: it.relative.as_ref().map(|(baseline, _)| baseline.as_str()),
+                    change: it.relative.as_ref().map(|(_, change)| Number(*change)),
+                })
+                .collect(),
         }
     }
 }
@@ -321,6 +424,8 @@ mod tests {
                 accelerator_seconds: Some((9_600.0, 14_400.0)),
                 runs: Some((-1, 40)),
             },
+            open: Vec::new(),
+            best: Vec::new(),
             under_way: runs
                 .iter()
                 .zip([true, false])
@@ -344,6 +449,7 @@ mod tests {
           budget       1 h 20 min of 2 h of wall time left
                        2 h 40 min of 4 h of accelerator time left
                        the 40 runs are spent
+          confidence   exploratory
 
         under way
           0badcafe  A-001  2/5  2 d               warm  python train.py --name 'a b'
@@ -367,12 +473,14 @@ mod tests {
             changed_files: None,
             experiment: None,
             budget: BudgetLeft::default(),
+            open: Vec::new(),
+            best: Vec::new(),
             under_way: Vec::new(),
             latest: Vec::new(),
             next: None,
         };
         assert_snapshot!(page(&view, &canvas()), @"on branch main, without a commit yet");
-        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"accelerator_seconds":null,"runs":null,"spent":false},"under_way":[],"latest":[],"next":null}"#);
+        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"accelerator_seconds":null,"runs":null,"spent":false},"under_way":[],"latest":[],"next":null,"open":[],"best":[]}"#);
         let bare = StatusView { place: Place::Bare, ..view.clone() };
         assert_snapshot!(page(&bare, &canvas()), @"in a bare repository: what is here can be read, nothing can run");
         let detached = StatusView { place: Place::Detached { commit: "ab".repeat(20) }, ..view };

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::decision::moves;
 use super::experiment::budget_in_words;
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, time};
+use crate::domain::state::MoveOf;
 use crate::domain::topic::Topic;
 
 /// A topic with what the log knows around it.
@@ -23,6 +25,8 @@ pub struct TopicView<'a> {
     pub created: Option<Timestamp>,
     /// Whether it was closed.
     pub is_closed: bool,
+    /// How its named baselines came to be what they are, oldest first.
+    pub moves: &'a [MoveOf],
 }
 
 /// Everything about one topic.
@@ -45,6 +49,10 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
         page.field("created", &format!("{} ({age})", time::short(moment, &canvas.zone)));
     }
     promises(&mut page, topic);
+    if !view.moves.is_empty() {
+        page.heading(canvas.style, "moved baselines");
+        page.text.push_str(&moves(view.moves, canvas));
+    }
     page.text
 }
 
@@ -124,6 +132,7 @@ mod tests {
             decided: 9,
             created: Some("2026-11-21T11:10:05Z".parse().expect("the time is right")),
             is_closed: false,
+            moves: &[],
         };
         assert_snapshot!(page(&view, &canvas()), @"
         topic mixing
