@@ -62,6 +62,10 @@ fn baseline_and_candidate_run_in_turn_each_on_its_own_code_and_are_accepted_as_p
     let comparison = &lab.exp_json(["compare", "A-001"])[0];
     assert_eq!(comparison["verdict"], "accept", "{comparison:#}");
     assert_eq!(comparison["design"], "paired");
+    let warm_up = pairs.iter().find(|run| run["pair"]["number"] == 0 && run["experiment"] == "A-001");
+    let listed = &lab.exp_json(["list", "--topic", "mixing"])[0];
+    assert_eq!(listed["runs"], 4);
+    assert_ne!(Some(&listed["best"]["run"]), warm_up.map(|run| &run["run"]), "a warm-up is no result");
     assert_eq!(lab.git(["worktree", "list"]).lines().count(), 2, "the worktrees of the pairs are gone");
     assert!(lab.git(["status", "--porcelain"]).is_empty());
 }

@@ -169,7 +169,7 @@ pub struct Best {
     pub row: RowRef,
 }
 
-/// The means of `metric` over the runs that ended well, by the alias (in lower case) and the registration of their
+/// The means of `metric` over the runs that ended well, warm-ups left out, by the alias (in lower case) and the registration of their
 /// experiments.
 pub fn means(index: &mut Index, metric: &str) -> io::Result<HashMap<(String, Option<EntryId>), f64>> {
     let hidden = hidden(index)?;
@@ -180,11 +180,13 @@ pub fn means(index: &mut Index, metric: &str) -> io::Result<HashMap<(String, Opt
         let Some(statuses) = segment.texts("status")? else { continue };
         let aliases = segment.texts("experiment")?.unwrap_or_default();
         let registrations = segment.texts("registration")?.unwrap_or_default();
+        let warm_ups = segment.texts("warm_up")?.unwrap_or_default();
         let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
         let mut places: HashMap<(u32, u32), (f64, f64)> = HashMap::new();
         for (row, &value) in values.iter().enumerate() {
             if !value.is_finite()
                 || statuses.get(row) != Some(Status::Ok.word())
+                || warm_ups.get(row).is_some()
                 || entries.as_chunks::<32>().0.get(row).is_some_and(|id| hidden.contains(id))
             {
                 continue;
@@ -211,7 +213,7 @@ pub fn means(index: &mut Index, metric: &str) -> io::Result<HashMap<(String, Opt
     Ok(sums.into_iter().map(|(key, (sum, count))| (key, sum / count)).collect())
 }
 
-/// The best values of `metric` over the runs that ended well, by the alias (in lower case) and the registration of their experiments.
+/// The best values of `metric` over the runs that ended well, warm-ups left out, by the alias (in lower case) and the registration of their experiments.
 ///
 /// Of equal values the first in the index counts.
 pub fn best(
@@ -231,12 +233,14 @@ pub fn best(
         let Some(statuses) = segment.texts("status")? else { continue };
         let aliases = segment.texts("experiment")?.unwrap_or_default();
         let registrations = segment.texts("registration")?.unwrap_or_default();
+        let warm_ups = segment.texts("warm_up")?.unwrap_or_default();
         let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
         // One look-up for each pair of alias and registration, not for each run.
         let mut places: HashMap<(u32, u32), Best> = HashMap::new();
         for (row, &value) in values.iter().enumerate() {
             if !value.is_finite()
                 || statuses.get(row) != Some(Status::Ok.word())
+                || warm_ups.get(row).is_some()
                 || entries.as_chunks::<32>().0.get(row).is_some_and(|id| hidden.contains(id))
             {
                 continue;
