@@ -6,10 +6,12 @@ use super::runs::{files_of, topic_of, topics};
 use super::surroundings::{Surroundings, brief_of, unreadable_index};
 use super::{Answer, limits};
 use crate::context::Context;
+use crate::domain::brief::Brief;
 use crate::domain::decision::Decision;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
 use crate::domain::id::{EntryId, TopicName};
+use crate::domain::metric::{Kind, built_in};
 use crate::domain::run::{Run, Status};
 use crate::domain::spending::Spending;
 use crate::domain::state::{ExperimentState, State};
@@ -282,7 +284,8 @@ impl Situation<'_> {
                     ));
                 }
                 let why = format!("run what is left of {planned} planned trials");
-                Some((why, run_what_is_left(left, self.newest_here.as_ref())))
+                let against = in_pairs_with(brief, self.newest_here.as_ref());
+                Some((why, run_what_is_left(left, against, self.newest_here.as_ref())))
             }
             _ if !is_spent && experiment.decision() == Some(Decision::Iterate) => Some((
                 "change what was to be changed and run again, or decide anew".to_owned(),
@@ -302,8 +305,20 @@ impl Situation<'_> {
     }
 }
 
+/// The baseline that runs should go in pairs with: where the brief is about what varies with the machine, or they did so far.
+fn in_pairs_with<'a>(brief: &'a Brief, newest: Option<&Run>) -> Option<&'a str> {
+    // Labels and filters name runs, and no code that could run again.
+    let baseline = brief.baseline.as_deref().filter(|word| !word.contains(':'))?;
+    let primary = brief.accept.first()?.metric.as_str();
+    let reported = newest.and_then(|run| run.metrics.get(primary)?.kind);
+    let kind = reported.or_else(|| built_in(primary)?.kind);
+    let are_pairs = newest.is_some_and(|run| run.pair.is_some());
+    (are_pairs || (newest.is_none() && kind == Some(Kind::Measured))).then_some(baseline)
+}
+
 /// The command that runs `left` more trials of what ran last, each with a seed that was not used before.
-fn run_what_is_left(left: u64, newest: Option<&Run>) -> String {
+fn run_what_is_left(left: u64, against: Option<&str>, newest: Option<&Run>) -> String {
+    let against = against.map(|word| format!("--against {} ", command_line(&[word]))).unwrap_or_default();
     let command = newest.map_or_else(|| "<command>".to_owned(), |run| command_line(&run.argv));
     let trials = match newest.and_then(|run| run.seed) {
         Some(seed) if left <= 16 => {
@@ -312,20 +327,41 @@ fn run_what_is_left(left: u64, newest: Option<&Run>) -> String {
         }
         _ => format!("-n {left}"),
     };
-    format!("git exp run {trials} -- {command}")
+    format!("git exp run {against}{trials} -- {command}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::difference::tests::a_run;
+    use crate::domain::run::{Pair, PairSide};
 
     #[test]
     fn what_is_left_goes_on_with_seeds_that_were_not_used() {
         let mut run = a_run();
-        assert_eq!(run_what_is_left(2, Some(&run)), "git exp run --seed 8,9 -- python train.py --name 'a b'");
+        let command = "-- python train.py --name 'a b'";
+        assert_eq!(run_what_is_left(2, None, Some(&run)), format!("git exp run --seed 8,9 {command}"));
         run.seed = None;
-        assert_eq!(run_what_is_left(2, Some(&run)), "git exp run -n 2 -- python train.py --name 'a b'");
-        assert_eq!(run_what_is_left(5, None), "git exp run -n 5 -- <command>");
+        assert_eq!(run_what_is_left(2, None, Some(&run)), format!("git exp run -n 2 {command}"));
+        assert_eq!(run_what_is_left(5, None, None), "git exp run -n 5 -- <command>");
+        assert_eq!(
+            run_what_is_left(2, Some("main"), Some(&run)),
+            format!("git exp run --against main -n 2 {command}")
+        );
+    }
+
+    #[test]
+    fn what_varies_with_the_machine_is_to_run_in_pairs() {
+        let brief = |criterion: &str, baseline: &str| Brief {
+            baseline: Some(baseline.to_owned()),
+            accept: vec![criterion.parse().expect("a criterion")],
+            ..Brief::default()
+        };
+        assert_eq!(in_pairs_with(&brief("wall_time <= -8%", "main"), None), Some("main"));
+        assert_eq!(in_pairs_with(&brief("wall_time <= -8%", "label:old"), None), None);
+        assert_eq!(in_pairs_with(&brief("loss <= -8%", "main"), None), None);
+        let pair = Pair { number: 1, side: PairSide::Candidate, first: true };
+        let run = Run { pair: Some(pair), ..a_run() };
+        assert_eq!(in_pairs_with(&brief("loss <= -8%", "main"), Some(&run)), Some("main"));
     }
 }

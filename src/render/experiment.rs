@@ -269,7 +269,8 @@ pub fn table(views: &[ExperimentView<'_>], canvas: &Canvas) -> String {
             Cell::new(if view.is_archived {
                 format!("{}, archived", view.stage)
             } else {
-                view.stage.to_string()
+                let amended = if view.was_amended_after_first_run { ", amended" } else { "" };
+                format!("{}{amended}", view.stage)
             }),
             Cell::new(runs_in_words(&view.statuses)),
             view.decision.map_or_else(
