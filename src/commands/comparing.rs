@@ -68,6 +68,8 @@ struct Promise {
     subject: Option<Subject>,
     /// How many candidates it was picked from as the best.
     best_of: Option<usize>,
+    /// Whether the candidate is some runs of an experiment, picked by a label, a filter or by hand.
+    is_selection: bool,
 }
 
 /// A registered experiment that is looked at.
@@ -176,7 +178,7 @@ fn compare_sides<T>(
         let strata = matchups(&baseline_side, side, &promise.plan).map_err(|error| refuse(&error))?;
         // Each complete cell of an experiment was a try of its own, and so was each plan that was given up for another.
         if !promise.is_scratch {
-            promise.family += strata[0].tries - 1 + promise.plan.earlier.len();
+            promise.family += strata[0].tries - 1;
         }
         found.push(strata);
     }
@@ -547,6 +549,7 @@ fn promise(
             plan: Plan::default(),
             subject: None,
             best_of: None,
+            is_selection: false,
         });
     };
     let brief = registered.current.brief.clone();
@@ -589,6 +592,7 @@ fn promise(
         plan,
         subject: Some(subject),
         best_of,
+        is_selection: !matches!(candidate.what, What::Experiment(_)),
         brief,
     })
 }
@@ -742,6 +746,7 @@ impl Promise {
             amended: self.amended.clone(),
             unconfirmed_best_of: self.best_of,
             looks: self.states_looked_at(),
+            is_selection: self.is_selection,
             cross_check: false,
             scope,
             family: self.family,

@@ -371,7 +371,7 @@ mod tests {
 
         [roles]
         lead = ["Lea@example.org"]
-        reviewer = ["rob@example.org", "Eve Example"]
+        reviewer = ["reviewer@example.org", "Another Name"]
 
         [policy]
         may-accept = ["lead"]
@@ -411,7 +411,7 @@ mod tests {
         let guards: Vec<String> = layer.budget.stop_if.iter().map(ToString::to_string).collect();
         assert_eq!(guards, ["val_bpb > 10", "non-finite", "no output for 10m"]);
         assert_eq!(layer.budget.accelerators, Some(2));
-        assert_eq!(layer.rules.roles.0["reviewer"], ["rob@example.org", "Eve Example"]);
+        assert_eq!(layer.rules.roles.0["reviewer"], ["reviewer@example.org", "Another Name"]);
         assert_eq!(layer.rules.policy.may_accept.as_deref(), Some(["lead".to_owned()].as_slice()));
         assert_eq!(layer.rules.policy.may_override, None);
         assert_eq!(layer.rules.policy.review_before_run, ["reviewer", "lead"]);
@@ -544,7 +544,7 @@ mod tests {
 
     #[test]
     fn a_policy_names_roles_that_there_are() {
-        assert_snapshot!(refusal("[roles]\nlead = [\"lea@example.org\"]\n[policy]\nmay-accept = [\"leed\"]\n"), @"
+        assert_snapshot!(refusal("[roles]\nlead = [\"lead@example.org\"]\n[policy]\nmay-accept = [\"leed\"]\n"), @"
         cannot read `exp.toml`
         line 4, column 1: there is no role `leed` for `may-accept`; did you mean `lead`?
         ");
@@ -552,7 +552,7 @@ mod tests {
         cannot read `exp.toml`
         line 2, column 1: unknown key `may-acept` in `policy`; did you mean `may-accept`?
         ");
-        assert_snapshot!(refusal("[roles]\nlead = [\"lea@example.org\", \" \"]\n"), @"
+        assert_snapshot!(refusal("[roles]\nlead = [\"lead@example.org\", \" \"]\n"), @"
         cannot read `exp.toml`
         line 2, column 1: somebody in the role `lead` has no name and no address
         ");

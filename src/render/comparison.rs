@@ -878,6 +878,7 @@ mod tests {
             amended: None,
             unconfirmed_best_of: None,
             looks: Vec::new(),
+            is_selection: false,
             cross_check: false,
             scope: &nothing.1,
             family: 1,

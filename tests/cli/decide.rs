@@ -4,8 +4,8 @@ use std::process::Output;
 
 use crate::lab::TestLab;
 
-const LEAD: (&str, &str) = ("Lea", "lea@example.org");
-const REVIEWER: (&str, &str) = ("Rob", "rob@example.org");
+const LEAD: (&str, &str) = ("The Lead", "lead@example.org");
+const REVIEWER: (&str, &str) = ("The Reviewer", "reviewer@example.org");
 
 /// What `person` sees of git exp.
 fn by(lab: &TestLab, person: (&str, &str), arguments: &[&str]) -> Output {
@@ -146,8 +146,8 @@ fn decisions_of_two_clones_are_shown_as_a_conflict_until_somebody_decides_again(
 
 const RULES: &str = "
 [roles]
-lead = [\"LEA@example.org\"]
-reviewer = [\"rob@example.org\", \"ada@example.org\"]
+lead = [\"LEAD@example.org\"]
+reviewer = [\"reviewer@example.org\", \"ada@example.org\"]
 [policy]
 may-accept = [\"lead\"]
 may-amend = [\"lead\"]
@@ -185,7 +185,10 @@ fn a_review_counts_only_by_somebody_else() {
     assert_eq!(status(&lab.exp_output(accept)), Some(1), "Ada is no lead");
     assert_eq!(status(&by(&lab, LEAD, &accept)), Some(0));
     let shown = lab.exp_ok(["show", "A-002"]);
-    assert!(shown.contains("approve by Rob at") && shown.contains("accepted by Lea"), "{shown}");
+    assert!(
+        shown.contains("approve by The Reviewer at") && shown.contains("accepted by The Lead"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -216,7 +219,8 @@ fn a_brief_is_amended_after_the_first_run_by_those_who_may() {
 
 #[test]
 fn code_runs_once_it_was_reviewed_and_no_other_code() {
-    let rules = "[roles]\nreviewer = [\"rob@example.org\"]\n[policy]\nreview-before-run = [\"reviewer\"]\n";
+    let rules =
+        "[roles]\nreviewer = [\"reviewer@example.org\"]\n[policy]\nreview-before-run = [\"reviewer\"]\n";
     let lab = two_experiments("2000", rules, "0");
     let run = ["run", "-e", "A-002", "--", "./train.sh", "2000"];
     insta::assert_snapshot!(lab.exp(run), @r#"
@@ -322,7 +326,7 @@ fn a_baseline_moves_with_its_evidence() {
 
 #[test]
 fn a_baseline_is_moved_by_those_who_may() {
-    let rules = "[roles]\nlead = [\"lea@example.org\"]\nmanager = [\"ada@example.org\"]\n\
+    let rules = "[roles]\nlead = [\"lead@example.org\"]\nmanager = [\"ada@example.org\"]\n\
         [policy]\nmay-move-baseline = [\"lead\", \"manager\"]\nmay-override = [\"lead\"]\n";
     let lab = two_experiments("2300", rules, "5");
     let set = ["topic", "baseline", "set", "default=A-002", "--because", "it is simpler"];

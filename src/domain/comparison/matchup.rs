@@ -90,7 +90,10 @@ pub struct Matchup<'a> {
     pub is_stale: bool,
     /// Whether the candidate's trials confirm an earlier result.
     pub is_confirmed: bool,
-    /// How many cells the candidate has that could have been judged: each was a try.
+    /// The trials that somebody or a dying machine cut short, with their sides.
+    pub cut_short: Vec<(PairSide, Trial<'a>)>,
+    /// How often the candidate could have been judged: every cell with a result was a try, and every plan that was given
+    /// up for another; of a confirmed one, every confirmation.
     pub tries: usize,
     /// All the baseline's trials of that cell, whether or not they are compared: what its noise is known from.
     pub(super) floor: Cell<'a>,
@@ -122,7 +125,10 @@ pub fn matchups<'a>(
     let mut own = without_warm_ups(PairSide::Candidate, candidate.trials.clone(), &mut left_out);
     let is_stale = !keep_fresh(plan, &mut others, &mut own, &mut left_out);
     let (from, to) = (cells(&others), cells(&own));
-    let tries = to.iter().filter(|cell| cell.is_complete(planned)).count().max(1);
+    let has_result = |cell: &&Cell<'a>| cell.count(Outcome::Ended) > 0;
+    let has_confirmation = |cell: &&Cell<'a>| cell.trials().iter().any(|trial| trial.run.confirms);
+    let tries =
+        (to.iter().filter(has_result).count().max(1), to.iter().filter(has_confirmation).count().max(1));
     let hardware = |cells: &[Cell<'a>]| -> BTreeSet<&'a str> { cells.iter().map(Cell::hardware).collect() };
     let (known_from, known_to) = (hardware(&from), hardware(&to));
     let shared: BTreeSet<&str> = known_from.intersection(&known_to).copied().collect();
@@ -201,7 +207,7 @@ impl<'a> Matchup<'a> {
         to: &[Cell<'a>],
         stratum: Option<&str>,
         plan: &Plan,
-        tries: usize,
+        (tries, confirmations): (usize, usize),
     ) -> Self {
         let planned = plan.trials;
         let is_here = |cell: &&Cell<'a>| stratum.is_none_or(|hardware| cell.hardware() == hardware);
@@ -232,9 +238,14 @@ impl<'a> Matchup<'a> {
             look: None,
             is_stale: false,
             is_confirmed: false,
-            tries,
+            cut_short: Vec::new(),
+            tries: tries + plan.earlier.len(),
         };
         matchup.keep_confirmation();
+        if matchup.is_confirmed {
+            // Fresh trials of what was picked beforehand: only other confirmations compete with it.
+            matchup.tries = confirmations;
+        }
         matchup.keep_pairs();
         if plan.looks.is_empty() {
             matchup.keep_plan();
@@ -337,6 +348,9 @@ impl<'a> Matchup<'a> {
     }
 
     fn drop_cut_short(&mut self) {
+        for (side, cell) in [(PairSide::Baseline, &self.baseline), (PairSide::Candidate, &self.candidate)] {
+            self.cut_short.extend(cell.with(Outcome::CutShort).map(|trial| (side, trial)));
+        }
         self.drop_where(|trial| trial.outcome() == Outcome::CutShort, "it was cut short");
     }
 

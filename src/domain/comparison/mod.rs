@@ -21,13 +21,14 @@ use self::row::{Judged, SmallestEffects, rows};
 pub use self::row::{Numbers, Row};
 pub use self::warning::gap_seconds;
 use self::warning::warnings;
-use super::cell::{Cell, Outcome as TrialOutcome};
+use super::cell::{Cell, Outcome as TrialOutcome, Trial};
 use super::confidence::{Confidence, Ground};
 use super::criterion::Criterion;
 use super::difference::Difference;
 use super::failure_rate::{self, FAILURE_RATE, Failures};
 use super::id::EntryId;
 use super::metric::{Better, Definition, Kind, Scale};
+use super::run::PairSide;
 use super::statistics::holm::holm;
 use super::statistics::noninferiority::Answer;
 use super::statistics::{Design, Level, Spread};
@@ -85,6 +86,8 @@ pub struct Terms<'a> {
     pub unconfirmed_best_of: Option<usize>,
     /// What was seen at each look so far before all planned trials were in.
     pub looks: Vec<Seen>,
+    /// Whether the candidate is some runs of an experiment, picked by a label, a filter or by hand.
+    pub is_selection: bool,
     /// Whether a bootstrap interval is wanted beside the others.
     pub cross_check: bool,
     /// The variants that the topic's results must hold over.
@@ -467,6 +470,11 @@ fn obstacles(
                 .to_owned(),
         );
     }
+    if terms.is_selection {
+        obstacles
+            .push("it is a selection of runs: name the experiment to have all of them judged".to_owned());
+    }
+    obstacles.extend(cut_short(matchup, terms));
     if let Some(promised) = &terms.promised_baseline {
         obstacles.push(format!("the brief promises a comparison with `{promised}`"));
     }
@@ -481,6 +489,26 @@ fn obstacles(
         ));
     }
     obstacles
+}
+
+/// Trials that were cut short once they had told what they would come to: stopping the bad ones would be a way to win.
+fn cut_short(matchup: &Matchup<'_>, terms: &Terms<'_>) -> Vec<String> {
+    let asked = |trial: &Trial<'_>| {
+        terms.accept.iter().chain(terms.guard).any(|it| trial.run.metrics.contains_key(&it.metric))
+    };
+    let telling =
+        |side: PairSide| matchup.cut_short.iter().filter(|(own, trial)| *own == side && asked(trial)).count();
+    [PairSide::Baseline, PairSide::Candidate]
+        .into_iter()
+        .map(|side| (side, telling(side)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(side, count)| {
+            let trials = if count == 1 { "trial" } else { "trials" };
+            format!(
+                "{count} {trials} of the {side} had reported a result when cut short: repeat it with `git exp run --confirm`"
+            )
+        })
+        .collect()
 }
 
 /// What the strength of the evidence is computed from.

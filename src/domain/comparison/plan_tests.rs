@@ -159,3 +159,52 @@ fn a_candidate_that_is_no_better_is_futile_at_an_interim_look() {
         comparison.reasons
     );
 }
+
+#[test]
+fn stopping_the_trials_that_look_bad_wins_nothing() {
+    let (baseline, candidate) = sides(5);
+    let stopped = |candidate: Made, metrics: &[(&str, f64)]| {
+        candidate.run(5, metrics, |run| {
+            run.trials = 5;
+            run.status = crate::domain::run::Status::Killed;
+            run.reason = Some("interrupted by SIGINT".to_owned());
+        })
+    };
+    let with_a_result = stopped(candidate.clone(), &[("val_loss", 9.0)]);
+    let comparison = brief().plans(5).judge(&baseline, &with_a_result);
+    assert_eq!(comparison.outcome, Outcome::Unclear);
+    let reason = "1 trial of the candidate had reported a result when cut short: repeat it with `git exp run --confirm`";
+    assert!(comparison.reasons.contains(&reason.to_owned()), "{:?}", comparison.reasons);
+    // One that had told nothing yet harms nothing.
+    let without = stopped(candidate, &[]);
+    let comparison = brief().plans(5).judge(&baseline, &without);
+    assert_eq!(comparison.outcome, Outcome::Accept, "{:?}", comparison.reasons);
+}
+
+#[test]
+fn a_selection_of_runs_is_never_accepted() {
+    let (baseline, candidate) = sides(5);
+    let comparison = brief().plans(5).judge_with(&baseline, &candidate, |terms| terms.is_selection = true);
+    assert_eq!(comparison.outcome, Outcome::Unclear);
+    assert!(comparison.reasons.iter().any(|reason| reason.contains("selection of runs")));
+}
+
+#[test]
+fn every_code_that_was_tried_counts_as_a_try_until_one_is_confirmed() {
+    let (baseline, mut candidate) = sides(5);
+    for attempt in 3_u8..6 {
+        candidate = candidate.run(30, &[("val_loss", 2.3)], |run| {
+            run.code.tree = format!("{attempt:040x}").parse().expect("the name is right");
+            run.trials = 5;
+        });
+    }
+    let tries = |candidate: &Made| brief().plans(5).judge(&baseline, candidate).matchup.tries;
+    assert_eq!(tries(&candidate), 4);
+    for value in &CANDIDATE[..5] {
+        candidate = candidate.run(60, &[("val_loss", *value)], |run| {
+            run.confirms = true;
+            run.trials = 5;
+        });
+    }
+    assert_eq!(tries(&candidate), 1);
+}

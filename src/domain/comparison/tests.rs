@@ -166,6 +166,7 @@ impl Brief {
             amended: None,
             unconfirmed_best_of: None,
             looks: Vec::new(),
+            is_selection: false,
             cross_check: false,
             scope: &self.scope,
             family: self.family,
