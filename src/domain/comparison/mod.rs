@@ -165,12 +165,17 @@ impl Comparison<'_> {
             .iter()
             .filter(|row| row.verdict.is_some() && (named.is_empty() || named.contains(row.name.as_str())))
             .collect();
-        let is_worse = |row: &&Row| row.verdict == Some(Verdict::Worse) && !row.is_negligible;
+        let seems_worse = |row: &&Row| row.verdict == Some(Verdict::Worse) && !row.is_negligible;
+        // What ran at different times shows nothing.
+        let is_worse = |row: &&Row| seems_worse(row) && !row.is_exploratory;
         let fails = |answer: &Answered| answer.role == Role::Guard && answer.answer == Answer::Fails;
         let failing = self.rows.iter().filter(|row| row.name == FAILURE_RATE);
         if asked.iter().copied().chain(failing).any(|row| is_worse(&row)) || self.answers.iter().any(fails) {
             Check::No
-        } else if asked.is_empty() || asked.iter().any(|row| row.case.is_none() && row.interval.is_none()) {
+        } else if asked.is_empty()
+            || asked.iter().copied().any(|row| seems_worse(&row))
+            || asked.iter().any(|row| row.case.is_none() && row.interval.is_none())
+        {
             Check::Unknown
         } else {
             Check::Yes

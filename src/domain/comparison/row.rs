@@ -310,6 +310,11 @@ fn refused(mut row: Row, why: String) -> Judged {
 
 /// The row with what each side has by itself.
 fn one_sided(mut row: Row, reported: &[Vec<(Trial<'_>, &Value)>]) -> Row {
+    let units: BTreeSet<Option<&str>> =
+        reported.iter().flatten().map(|(_, value)| value.unit.as_deref()).collect();
+    if units.len() > 1 {
+        row.unit = None;
+    }
     for (numbers, reports) in [&mut row.baseline, &mut row.candidate].into_iter().zip(reported) {
         let values: Vec<f64> = reports.iter().filter_map(|(_, value)| value.value).collect();
         numbers.n = values.len();
