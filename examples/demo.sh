@@ -126,6 +126,15 @@ run "git exp runs --filter 'experiment ~ WINE and val_loss < 1.06' --sort val_lo
 say 'What differs between the two: configuration, code, inputs, environment and metrics.'
 run 'git exp diff -p WINE-001 WINE-002'
 
+say 'Is it better, and is it still good? The comparison with the baseline of its brief, and what that says of the brief.'
+run 'git exp compare WINE-002'
+
+say 'The quickest question needs no brief: two commands in turn, as pairs, in random order.'
+run "git exp ab -n 4 './train.sh --epochs 10' './train.sh --epochs 20' | head -20"
+
+say 'A decision is an entry like every run: with its reason, and the comparison as it stood.'
+run "git exp decide WINE-002 accept --because 'all seeds end lower' --next 'try dropout'"
+
 say 'One experiment in full.'
 run 'git exp show WINE-002'
 
