@@ -43,6 +43,10 @@ pub struct Arguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
     trials: u32,
 
+    /// Show what the commands write; it is recorded in any case
+    #[arg(long)]
+    show_output: bool,
+
     /// Show spread and tests of every metric
     #[arg(short, long)]
     verbose: bool,
@@ -68,7 +72,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     context.worktree()?;
     // Two commands are a question of their own: they must not be taken for what an experiment promised.
     let place = Place::scratch(context);
-    let candidate = Setup::new(context, place.clone(), &arguments.options, &by_shell(to))?;
+    let mut candidate = Setup::new(context, place.clone(), &arguments.options, &by_shell(to))?;
+    candidate.shows_output = arguments.show_output;
     let seeds = seeds(arguments.trials, &arguments.options.seed, &candidate.settings)?;
     let interruptions = Interruptions::watch()?;
     let _machine = pairs::wait_for_machine(context, &interruptions)?;

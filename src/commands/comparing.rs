@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value as Json;
 
-use super::diff::{config_files, versions};
+use super::diff::{config_files, explain_code, versions};
 use super::pairs::Baseline;
 use super::place::Place;
 use super::recording::fingerprint;
@@ -859,7 +859,7 @@ impl StoredRuns<'_> {
         };
         let (datasets_from, datasets_to) = (datasets(&mut environment_from), datasets(&mut environment_to));
         let (config_from, config_to) = (config_files(from), config_files(to));
-        Ok(Difference::between(
+        let mut difference = Difference::between(
             &Stored {
                 run: baseline.run,
                 environment: environment_from.as_ref(),
@@ -872,7 +872,10 @@ impl StoredRuns<'_> {
                 config_files: &config_to,
                 datasets: &datasets_to,
             },
-        ))
+        );
+        let config = [&config_from, &config_to];
+        explain_code(self.context, &mut difference, baseline.run, candidate.run, config);
+        Ok(difference)
     }
 }
 

@@ -11,7 +11,7 @@ use super::selection::{self, Selected};
 use super::show::environment;
 use super::surroundings::unreadable_index;
 use crate::context::Context;
-use crate::domain::difference::{Difference, Side};
+use crate::domain::difference::{Axis, Difference, Side};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::run::Run;
 use crate::domain::state::State;
@@ -78,7 +78,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let state = context.log.state(&mut index)?;
     let a = compared(context, &mut index, &state, &arguments.a)?;
     let b = compared(context, &mut index, &state, &arguments.b)?;
-    let difference = Difference::between(&a.side(), &b.side());
+    let mut difference = Difference::between(&a.side(), &b.side());
+    explain_code(context, &mut difference, &a.run, &b.run, [&a.config_files, &b.config_files]);
     let is_same_code = a.run.code.tree == b.run.code.tree;
     let trees = a
         .tree()
@@ -165,6 +166,32 @@ pub fn config_files(entry: &Entry) -> BTreeMap<String, String> {
             Some((String::from_utf8_lossy(path).into_owned(), file.blake3.clone()))
         })
         .collect()
+}
+
+/// Says in `difference` that the code differs in declared configuration files only, where that is so: one change is one
+/// axis.
+pub fn explain_code(
+    context: &Context,
+    difference: &mut Difference,
+    from: &Run,
+    to: &Run,
+    config_files: [&BTreeMap<String, String>; 2],
+) {
+    let axes = difference.axes();
+    if !axes.contains(&Axis::Code) || !axes.contains(&Axis::Configuration) {
+        return;
+    }
+    let trees = [from, to]
+        .map(|run| Oid::from_hex(run.code.tree.as_str()).filter(|tree| context.repo.has_object(*tree)));
+    let [Some(from), Some(to)] = trees else { return };
+    // What cannot be told stays two axes.
+    let Ok(changed) = context.repo.diff_files(from, to) else { return };
+    let is_config = |path: &[u8]| {
+        config_files.iter().any(|files| std::str::from_utf8(path).is_ok_and(|path| files.contains_key(path)))
+    };
+    if changed.iter().all(|change| is_config(&change.path)) {
+        difference.explain_code_by_configuration();
+    }
 }
 
 /// The datasets of a run as they were stored: name, then version and hash.

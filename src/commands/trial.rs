@@ -80,6 +80,8 @@ pub struct Setup {
     guards: Vec<StopGuard>,
     /// The call of `run` that the trials belong to.
     pub group: Nonce,
+    /// Whether the command's output is shown as it comes.
+    pub shows_output: bool,
     /// Added to the environment, so that both sides of a pair get one of equal size.
     padding: Option<usize>,
 }
@@ -152,6 +154,7 @@ impl Setup {
             place,
             settings,
             padding: None,
+            shows_output: true,
         };
         needs::check(context, &setup.settings, &setup.place.directory)?;
         setup.tell_changed_parameters(context);
@@ -237,7 +240,7 @@ impl Setup {
             redactor: Arc::clone(&self.redactor),
             limits,
             // With JSON, standard output is for the answer; what the command wrote is in the log.
-            show: if context.output.json { Show::Hidden } else { Show::Passed },
+            show: if context.output.json || !self.shows_output { Show::Hidden } else { Show::Passed },
         };
         context.output.flush()?;
         let watch = Watch::new(context.output.talks_to_terminal, turn.number, turn.of);

@@ -145,6 +145,13 @@ impl Difference {
         Self { rows: rows.0, metrics: metrics(&a.run.metrics, &b.run.metrics) }
     }
 
+    /// Says that the code differs in nothing but the configuration files, which are an axis of their own.
+    pub fn explain_code_by_configuration(&mut self) {
+        let is_tree =
+            |row: &&mut Row| row.axis == Axis::Code && matches!(row.name.as_str(), "tree" | "commit");
+        self.rows.iter_mut().filter(is_tree).for_each(|row| row.is_explained = true);
+    }
+
     /// The axes in which the two differ in more than repetition, each once.
     pub fn axes(&self) -> Vec<Axis> {
         let axes: BTreeSet<Axis> = self

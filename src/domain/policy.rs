@@ -251,7 +251,7 @@ mod tests {
     fn rules(policy: Policy) -> Rules {
         let roles = [
             ("lead", "Lead@Example.org"),
-            ("reviewer", "The Reviewer"),
+            ("reviewer", "Reviewer"),
             ("reviewer2", "Owen <owen@example.org>"),
         ];
         let roles = roles.map(|(role, member)| (role.to_owned(), vec![member.to_owned()]));
@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn an_address_is_matched_ignoring_case_and_so_is_a_name() {
         let rules = rules(Policy::default());
-        assert!(rules.roles.has(&person_of("The Lead"), "lead"));
-        assert!(rules.roles.has(&person_of("ROB"), "reviewer"));
+        assert!(rules.roles.has(&person_of("Lead"), "lead"));
+        assert!(rules.roles.has(&person_of("REVIEWER"), "reviewer"));
         assert!(rules.roles.has(&person_of("Owen"), "reviewer2"));
-        assert!(!rules.roles.has(&person_of("The Lead"), "reviewer"));
+        assert!(!rules.roles.has(&person_of("Lead"), "reviewer"));
         assert!(!rules.roles.has(&Identity::default(), "lead"));
     }
 
@@ -316,27 +316,21 @@ mod tests {
     fn a_review_counts_by_somebody_else_with_the_role_who_did_not_take_it_back() {
         let rules =
             rules(Policy { review_before_accept: words(&["reviewer", "reviewer2"]), ..Policy::default() });
-        let (owner, by) = (owners(), person_of("The Lead"));
+        let (owner, by) = (owners(), person_of("Lead"));
         let breaches = |reviews: &[ReviewOf]| {
             rules
                 .breaches_of_acceptance(&Acceptance { by: &by, owners: &owner, reviews, against: None })
                 .len()
         };
-        assert_eq!(breaches(&[review("The Reviewer", Opinion::Approve, 'a')]), 0);
+        assert_eq!(breaches(&[review("Reviewer", Opinion::Approve, 'a')]), 0);
         assert_eq!(breaches(&[review("Owen", Opinion::Approve, 'a')]), 1, "it is their own");
-        assert_eq!(breaches(&[review("The Lead", Opinion::Approve, 'a')]), 1, "another role");
+        assert_eq!(breaches(&[review("Lead", Opinion::Approve, 'a')]), 1, "another role");
         assert_eq!(
-            breaches(&[
-                review("The Reviewer", Opinion::Approve, 'a'),
-                review("The Reviewer", Opinion::Reject, 'a')
-            ]),
+            breaches(&[review("Reviewer", Opinion::Approve, 'a'), review("Reviewer", Opinion::Reject, 'a')]),
             1
         );
         assert_eq!(
-            breaches(&[
-                review("The Reviewer", Opinion::Reject, 'a'),
-                review("The Reviewer", Opinion::Approve, 'a')
-            ]),
+            breaches(&[review("Reviewer", Opinion::Reject, 'a'), review("Reviewer", Opinion::Approve, 'a')]),
             0
         );
     }
@@ -344,7 +338,7 @@ mod tests {
     #[test]
     fn code_that_changed_after_the_review_needs_another_one() {
         let rules = rules(Policy { review_before_run: words(&["reviewer"]), ..Policy::default() });
-        let reviews = [review("The Reviewer", Opinion::Approve, 'a')];
+        let reviews = [review("Reviewer", Opinion::Approve, 'a')];
         assert!(rules.breaches_of_run(&owners(), &reviews, Some(&commit('a'))).is_empty());
         insta::assert_snapshot!(rules.breaches_of_run(&owners(), &reviews, Some(&commit('b'))).join("\n"), @"`review-before-run` asks for an approving review, by the role `reviewer` and not by the owner, of the commit bbbbbbbb; what was approved is aaaaaaaa");
         insta::assert_snapshot!(rules.breaches_of_run(&owners(), &reviews, None).join("\n"), @"the worktree has changes that nobody can have reviewed");
@@ -366,7 +360,7 @@ mod tests {
 
     fn some_reviews() -> impl Strategy<Value = Vec<ReviewOf>> {
         let one = (
-            prop::sample::select(vec!["The Reviewer", "The Lead", "Owen"]),
+            prop::sample::select(vec!["Reviewer", "Lead", "Owen"]),
             any::<bool>(),
             prop::sample::select(vec!['a', 'b']),
         );
@@ -394,7 +388,7 @@ mod tests {
         fn breaches_of_several_rules_are_those_of_each_alone(
             may_accept in some_roles(), may_override in some_roles(), asks in any::<bool>(),
             reviews in some_reviews(), against in prop::option::of("[a-z]{1,5}"),
-            name in prop::sample::select(vec!["The Reviewer", "The Lead", "Owen", "Another"]),
+            name in prop::sample::select(vec!["Reviewer", "Lead", "Owen", "Another"]),
         ) {
             let review_before_accept = if asks { words(&["reviewer"]) } else { Vec::new() };
             let all = Policy { may_accept, may_override, review_before_accept, ..Policy::default() };
@@ -412,7 +406,7 @@ mod tests {
         }
 
         #[test]
-        fn more_people_in_a_role_never_forbid_more(reviews in some_reviews(), by in prop::sample::select(vec!["The Reviewer", "The Lead", "Another"])) {
+        fn more_people_in_a_role_never_forbid_more(reviews in some_reviews(), by in prop::sample::select(vec!["Reviewer", "Lead", "Another"])) {
             let policy = Policy { may_accept: Some(words(&["lead"])), review_before_accept: words(&["reviewer"]), ..Policy::default() };
             let (by, owner) = (person_of(by), owners());
             let acceptance = Acceptance { by: &by, owners: &owner, reviews: &reviews, against: None };

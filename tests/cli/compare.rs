@@ -129,3 +129,25 @@ fn what_cannot_be_compared_is_said() {
     hint: name the baseline first: git exp compare <baseline> <candidate>
     ");
 }
+
+#[test]
+fn one_change_in_a_declared_configuration_file_is_one_axis() {
+    let lab = TestLab::with_commit();
+    lab.write(
+        "exp.toml",
+        "[config]\nfiles = [\"train.toml\"]\n[metrics.loss]\nbetter = \"lower\"\nkind = \"quality\"\n",
+    );
+    lab.script("train.sh", "echo METRIC loss=$(($(cat train.toml) + GIT_EXP_SEED))");
+    for (label, width, other) in [("a", "16", "x"), ("b", "64", "x"), ("c", "64", "y")] {
+        lab.write("train.toml", width);
+        lab.write("other", other);
+        lab.commit_all(label);
+        lab.exp_ok(["run", "-n", "3", "--label", label, "--", "./train.sh"]);
+    }
+    assert_eq!(
+        lab.exp_json(["compare", "label:a", "label:b"])[0]["axes"],
+        serde_json::json!(["configuration"])
+    );
+    let both = serde_json::json!(["code", "configuration"]);
+    assert_eq!(lab.exp_json(["compare", "label:a", "label:c"])[0]["axes"], both);
+}

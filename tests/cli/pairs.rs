@@ -138,6 +138,9 @@ fn two_commands_are_compared_at_once_with_nothing_prepared() {
     let lab = TestLab::with_commit();
     let measured = |size: u32| format!("echo METRIC size=$(({size} + GIT_EXP_SEED)) better=lower");
     let output = lab.exp_ok(["ab", "-n", "4", &measured(10), &measured(20)]);
+    assert!(output.starts_with("size "), "what came out comes first: {output}");
+    let shown = lab.exp_ok(["ab", "--show-output", "-n", "1", &measured(10), &measured(20)]);
+    assert!(shown.starts_with("METRIC size=10 "), "{shown}");
     assert!(output.contains("size +80.5 % (95 % CI +67.7 … +94.3 %): worse"), "{output}");
     let views = lab.exp_json(["ab", "-n", "3", &measured(10), &measured(9)]);
     assert_eq!(views.len(), 9, "eight runs and the comparison");
