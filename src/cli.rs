@@ -37,6 +37,7 @@ const AFTER_HELP: &str = "\
 Begin here, in any repository:
   git exp run -- python train.py      run and record, nothing to prepare
   git exp runs                        what ran and what came out
+  git exp ab 'CMD A' 'CMD B'          which of two commands is better
   git exp diff <run> <run>            what differs between two runs
 
 With a question and a promise:

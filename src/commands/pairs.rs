@@ -81,6 +81,10 @@ pub fn against(
     let Some(commit) = Oid::from_hex(state.code.commit.as_str()) else {
         return Err(Error::request("there is no code to compare yet").hint("make a first commit"));
     };
+    if own.registration.is_none() && commit == baseline.commit {
+        return Err(Error::request(format!("`{word}` is the code that runs here, with nothing changed"))
+            .hint("change something first; `git exp noise` says how much the code varies by itself"));
+    }
     let _machine = wait_for_machine(context, interruptions)?;
     let mut aside = Aside::new(context)?;
     let candidate = aside.place(context, "cand", commit, setup.place.clone(), &setup)?;

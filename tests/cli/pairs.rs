@@ -118,6 +118,12 @@ fn what_cannot_be_run_in_pairs_is_said() {
     error: `label:x` names runs, not code
     hint: run against an experiment, a named baseline, a run or a revision
     ");
+    insta::assert_snapshot!(lab.exp(["run", "--against", "main", "--", "true"]), @"
+    exit: 125
+    --- stderr
+    error: `main` is the code that runs here, with nothing changed
+    hint: change something first; `git exp noise` says how much the code varies by itself
+    ");
     insta::assert_snapshot!(lab.exp(["ab", "true", "true"]), @"
     exit: 2
     --- stderr
