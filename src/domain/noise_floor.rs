@@ -34,7 +34,7 @@ pub struct NoiseFloor {
     /// Where one new run of the same code falls, 19 times of 20; from five runs on.
     pub prediction: Option<Interval>,
     /// On how many days or boots of the machine the runs were made.
-    pub sessions: usize,
+    pub occasions: usize,
     /// Where the level changed from one run to a later one, with the run.
     pub changes: Vec<(EntryId, ChangePoint)>,
     /// What is wanted to be seen above it.
@@ -112,7 +112,7 @@ fn floor(
     let declared = declared.unwrap_or_default();
     let kind = declared.kind.or(newest.kind).unwrap_or(Kind::Quality);
     let mut seeds: BTreeSet<u64> = BTreeSet::new();
-    let mut sessions: BTreeSet<(i64, Option<&str>)> = BTreeSet::new();
+    let mut occasions: BTreeSet<(i64, Option<&str>)> = BTreeSet::new();
     let mut values: Vec<(EntryId, f64)> = Vec::new();
     for trial in ended {
         let Some(reported) = trial.run.metrics.get(name) else { continue };
@@ -125,7 +125,7 @@ fn floor(
             continue;
         }
         let day = trial.run.started.as_second().div_euclid(86_400);
-        sessions.insert((day, trial.run.boot.as_deref()));
+        occasions.insert((day, trial.run.boot.as_deref()));
         values.push((trial.id, value));
     }
     let sample = Sample::new(values.iter().map(|(_, value)| *value).collect::<Vec<_>>()).ok()?;
@@ -166,7 +166,7 @@ fn floor(
         description: Description::of(&sample),
         spread,
         prediction: prediction(declared.scale, &sample, Level::FIVE_PERCENT).ok().flatten(),
-        sessions: sessions.len(),
+        occasions: occasions.len(),
         changes,
         wanted: all,
     })
@@ -259,7 +259,7 @@ mod tests {
             floor_of(&runs(&[2.30, 2.31, 2.29, 2.32, 2.28], |number| number), "loss <= -1%", Scale::Ratio);
         let interval = five.prediction.expect("five runs are enough");
         assert!(interval.low < 2.28 && interval.high > 2.32);
-        assert_eq!(five.sessions, 3);
+        assert_eq!(five.occasions, 3);
     }
 
     #[test]

@@ -214,7 +214,7 @@ pub struct FloorJson<'a> {
     std: Option<Number>,
     spread: Number,
     prediction: Option<[Number; 2]>,
-    sessions: usize,
+    occasions: usize,
     smallest_effect: Option<Number>,
     changes: Vec<ChangeJson>,
     wanted: Vec<WantedJson>,
@@ -269,7 +269,7 @@ impl<'a> FloorJson<'a> {
             std: floor.description.standard_deviation.map(Number),
             spread: relative(floor.spread),
             prediction: floor.prediction.map(|it| [Number(it.low), Number(it.high)]),
-            sessions: floor.sessions,
+            occasions: floor.occasions,
             smallest_effect: floor.smallest_effect(planned as usize).map(relative),
             changes: floor
                 .changes
