@@ -67,10 +67,14 @@ impl FromStr for Criterion {
         let number = |text: &str| {
             // `- 0.002` is what people write after `base`.
             let joined: String = text.split_whitespace().collect();
-            joined
+            // `+ -0` was once written for `- 0`.
+            let unsigned = joined.strip_prefix('+').unwrap_or(&joined);
+            unsigned
                 .parse::<f64>()
                 .ok()
                 .filter(|value| value.is_finite())
+                // No change is no change, on whichever side.
+                .map(|value| value + 0.0)
                 .ok_or_else(|| CriterionError::Number(text.trim().to_owned()))
         };
         let target = if let Some(percent) = target.strip_suffix('%') {
@@ -103,4 +107,45 @@ impl fmt::Display for Criterion {
             Target::Absolute(value) => write!(f, "{value}"),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_change_is_written_as_it_is_read() {
+        for (text, written) in [
+            ("loss <= base - 0", "loss <= base + 0"),
+            ("loss <= base + -0", "loss <= base + 0"),
+            ("loss <= base", "loss <= base + 0"),
+            ("loss <= -0%", "loss <= +0%"),
+            ("loss >= -0", "loss >= 0"),
+        ] {
+            let criterion: Criterion = text.parse().expect("it is a criterion");
+            assert_eq!(criterion.to_string(), written, "{text}");
+        }
+    }
+
+    proptest! {
+            #[test]
+            fn every_criterion_can_be_read_again(
+                value in proptest::num::f64::NORMAL | proptest::num::f64::ZERO | proptest::num::f64::SUBNORMAL,
+                is_at_most in any::<bool>(),
+                kind in 0_u8..3,
+            ) {
+                let target = match kind {
+                    // Percentages are kept to ten digits behind the point.
+                    0 => Target::Relative((value % 1e6).round() / 100.0 + 0.0),
+                    1 => Target::Change(value),
+                    _ => Target::Absolute(value),
+                };
+                let operator = if is_at_most { Operator::AtMost } else { Operator::AtLeast };
+                let criterion = Criterion { metric: "loss".to_owned(), operator, target };
+                let read: Criterion = criterion.to_string().parse().expect("what is written can be read");
+    prop_assert_eq!(read, criterion);
+            }
+        }
 }
