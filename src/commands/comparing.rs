@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::diff::{config_files, explain_code, versions};
@@ -567,7 +568,12 @@ fn promise(
     let plan = Plan {
         trials: Some(brief.planned_trials()),
         looks: brief.looks.clone(),
-        earlier: earlier.iter().filter(|(_, before)| plans_otherwise(before)).map(|(id, _)| *id).collect(),
+        // Going back to a plan does not bring back what ran under it: from the last change on, all is fresh.
+        earlier: earlier
+            .iter()
+            .skip_while(|(_, before)| !plans_otherwise(before))
+            .map(|(id, _)| *id)
+            .collect(),
     };
     let rivals = rivals(state, topic.as_ref(), &brief, &baseline.identity);
     let experiment = experiment.expect("what is registered is an experiment");
@@ -606,7 +612,7 @@ fn only_experiment<'a>(state: &'a State, side: &Side<'_>) -> Option<&'a Experime
     state.experiments.iter().find(is_registered).filter(|_| side.trials.iter().all(is_of_it))
 }
 
-/// The briefs that runs of a side were run under, other than the one in force.
+/// The briefs that runs of a side were run under, other than the one in force, the newest first.
 fn earlier_briefs(
     context: &Context,
     index: &mut Index,
@@ -619,12 +625,18 @@ fn earlier_briefs(
         .filter_map(|trial| trial.run.membership.brief)
         .filter(|entry| *entry != current)
         .collect();
-    let read =
-        earlier.into_iter().filter_map(|id| match context.log.find(index, &id.to_hex()).ok()?.1.body {
-            Body::Brief(before) => Some((id, before.brief)),
-            _ => None,
-        });
-    read.collect()
+    let mut read: Vec<(Timestamp, EntryId, Brief)> = earlier
+        .into_iter()
+        .filter_map(|id| {
+            let entry = context.log.find(index, &id.to_hex()).ok()?.1;
+            match entry.body {
+                Body::Brief(before) => Some((entry.time, id, before.brief)),
+                _ => None,
+            }
+        })
+        .collect();
+    read.sort_by_key(|(time, id, _)| std::cmp::Reverse((*time, *id)));
+    read.into_iter().map(|(_, id, brief)| (id, brief)).collect()
 }
 
 /// What of a brief was amended after runs had begun under an earlier one.
