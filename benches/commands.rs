@@ -241,6 +241,8 @@ fn run(number: usize, commits: &[String], tree: &str) -> Run {
         started: moment(number),
         wall_seconds: 60.0 + noise(1),
         accelerators: 0,
+        evaluation: None,
+        evaluation_changed: false,
         metrics: BTreeMap::from([
             ("val_loss".to_owned(), value(2.0 + noise(2), "")),
             ("step_time".to_owned(), value(10.0 + noise(3), "ms")),

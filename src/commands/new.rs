@@ -83,6 +83,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         topic: topic_name.clone(),
         from,
         start: Some(name(start)),
+        idea: None,
         brief: brief.clone(),
     });
     let appended = match context.append(body, Vec::new(), Vec::new()) {

@@ -130,7 +130,7 @@ fn open(context: &mut Context, state: &State, new: New) -> Result<Answer, Error>
             .map(|(axis, values)| (axis, values.split(',').map(|value| value.trim().to_owned()).collect()))
             .collect(),
         links: pairs("--link", &new.link)?,
-        name: name.clone(),
+        ..Topic::named(name.clone())
     };
     redaction::topic(context, &mut topic)?;
     if let Some(prefix) = &topic.prefix

@@ -211,6 +211,8 @@ impl Setup {
             started: context.now(),
             wall_seconds: 0.0,
             accelerators: limits::charged_accelerators(&self.settings.budget, captured.accelerators),
+            evaluation: None,
+            evaluation_changed: false,
             metrics: BTreeMap::new(),
             inputs: Vec::new(),
             malformed: Malformed::default(),

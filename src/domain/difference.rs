@@ -432,6 +432,8 @@ pub(crate) mod tests {
             pair: None,
             confirms: false,
             accelerators: 0,
+            evaluation: None,
+            evaluation_changed: false,
             seed: Some(7),
             params: BTreeMap::from([
                 ("lr".to_owned(), "3e-4".to_owned()),

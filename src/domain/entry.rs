@@ -6,8 +6,11 @@ use super::brief::Brief;
 use super::bytes::OsBytes;
 use super::decision::{BaselineMove, Look, Review, Ruling};
 use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
+use super::idea::{Idea, Rating};
 use super::metric::words;
+use super::rule_override::RuleOverride;
 use super::run::Run;
+use super::smoke::Smoke;
 use super::topic::Topic;
 
 /// One record in the log.
@@ -81,6 +84,14 @@ pub enum Body {
     Review(Review),
     /// A comparison that was looked at before it was complete.
     Look(Look),
+    /// An idea; one that replaces another amends it.
+    Idea(Idea),
+    /// What somebody thinks of an idea.
+    Rating(Rating),
+    /// A rule that was set aside for some paths.
+    Override(RuleOverride),
+    /// What the smoke command came to for one code.
+    Smoke(Smoke),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -103,6 +114,8 @@ pub struct Registration {
     pub from: Option<EntryId>,
     /// The commit its branch began at.
     pub start: Option<ObjectName>,
+    /// The idea it tries: the entry that added it.
+    pub idea: Option<EntryId>,
     /// What it promises.
     pub brief: Brief,
 }
@@ -152,7 +165,13 @@ impl Entry {
             Body::Decision(ruling) => Some(&ruling.experiment),
             Body::Review(review) => Some(&review.experiment),
             Body::Look(look) => Some(&look.experiment),
-            Body::Topic(_) | Body::Baseline(_) | Body::Unreadable { .. } => None,
+            Body::Override(it) => it.experiment.as_ref(),
+            Body::Smoke(smoke) => Some(&smoke.experiment),
+            Body::Topic(_)
+            | Body::Baseline(_)
+            | Body::Idea(_)
+            | Body::Rating(_)
+            | Body::Unreadable { .. } => None,
         }
     }
 
@@ -165,7 +184,13 @@ impl Entry {
             Body::Decision(ruling) => Some(ruling.registration),
             Body::Review(review) => Some(review.registration),
             Body::Look(look) => Some(look.registration),
-            Body::Topic(_) | Body::Baseline(_) | Body::Unreadable { .. } => None,
+            Body::Override(it) => it.registration,
+            Body::Smoke(smoke) => smoke.registration,
+            Body::Topic(_)
+            | Body::Baseline(_)
+            | Body::Idea(_)
+            | Body::Rating(_)
+            | Body::Unreadable { .. } => None,
         }
     }
 
@@ -176,9 +201,15 @@ impl Entry {
             Body::Brief(it) => it.topic.as_ref(),
             Body::Note(note) => note.topic.as_ref(),
             Body::Baseline(it) => Some(&it.topic),
-            Body::Run(_) | Body::Decision(_) | Body::Review(_) | Body::Look(_) | Body::Unreadable { .. } => {
-                None
-            }
+            Body::Idea(idea) => idea.topic.as_ref(),
+            Body::Override(it) => it.topic.as_ref(),
+            Body::Run(_)
+            | Body::Decision(_)
+            | Body::Review(_)
+            | Body::Look(_)
+            | Body::Rating(_)
+            | Body::Smoke(_)
+            | Body::Unreadable { .. } => None,
         }
     }
 
@@ -188,7 +219,11 @@ impl Entry {
             Body::Run(run) => vec![&run.code.commit],
             Body::Brief(registration) => registration.start.iter().collect(),
             Body::Review(review) => review.commit.iter().collect(),
+            Body::Smoke(smoke) => vec![&smoke.commit],
+            Body::Override(it) => it.commit.iter().collect(),
             Body::Topic(_)
+            | Body::Idea(_)
+            | Body::Rating(_)
             | Body::Note(_)
             | Body::Decision(_)
             | Body::Baseline(_)
@@ -210,6 +245,10 @@ impl Body {
             Self::Baseline(_) => "baseline",
             Self::Review(_) => "review",
             Self::Look(_) => "look",
+            Self::Idea(_) => "idea",
+            Self::Rating(_) => "rating",
+            Self::Override(_) => "override",
+            Self::Smoke(_) => "smoke",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

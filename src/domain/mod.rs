@@ -1,5 +1,6 @@
 //! Values and pure functions: what the words of this tool mean. No I/O, no clock, no randomness.
 
+pub mod breach;
 pub mod brief;
 pub mod bytes;
 pub mod capture;
@@ -14,12 +15,15 @@ pub mod experiment;
 pub mod failure_rate;
 pub mod filter;
 pub mod id;
+pub mod idea;
 pub mod metric;
 pub mod noise_floor;
 pub mod number;
 pub mod policy;
 pub mod quantity;
+pub mod rule_override;
 pub mod run;
+pub mod smoke;
 pub mod spending;
 pub mod state;
 pub mod statistics;

@@ -195,6 +195,10 @@ pub struct Run {
     pub wall_seconds: f64,
     /// How many accelerators it is charged for; 0 where none are there, or none can be told.
     pub accelerators: u32,
+    /// The digest of the evaluation code, where the topic pinned it.
+    pub evaluation: Option<String>,
+    /// Whether the evaluation code is another than when the topic began.
+    pub evaluation_changed: bool,
     /// What its metrics came to.
     pub metrics: BTreeMap<String, Value>,
     /// The inputs it reported.

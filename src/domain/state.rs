@@ -8,7 +8,10 @@ use super::decision::{BaselineMove, Decision, Look, Review, Ruling};
 use super::entry::{Body, Entry, Identity, Note, Registration};
 use super::experiment::Stage;
 use super::id::{EntryId, ExperimentId, Prefix, TopicName, Writer};
+use super::idea::{Idea, Rating};
+use super::rule_override::RuleOverride;
 use super::run::Status;
+use super::smoke::Smoke;
 use super::topic::Topic;
 
 /// Topics and experiments as they now stand.
@@ -18,6 +21,76 @@ pub struct State {
     pub topics: BTreeMap<TopicName, TopicState>,
     /// Experiments: registered ones by the time of their registration, then scratch experiments by name.
     pub experiments: Vec<ExperimentState>,
+    /// Ideas, by the time they were added.
+    pub ideas: Vec<IdeaState>,
+    /// Rules that were set aside, oldest first.
+    pub overrides: Vec<OverrideOf>,
+    /// What the smoke command came to, oldest first.
+    pub smokes: Vec<SmokeOf>,
+}
+
+/// An idea as it now stands.
+#[derive(Clone, Debug)]
+pub struct IdeaState {
+    /// The entry that added it: its identity.
+    pub first: EntryId,
+    /// The entry in force.
+    pub entry: EntryId,
+    /// When it was added.
+    pub time: Timestamp,
+    /// By whom.
+    pub by: Identity,
+    /// The clone that added it.
+    pub writer: Writer,
+    /// What it says.
+    pub idea: Idea,
+    /// What was thought of it, oldest first.
+    pub ratings: Vec<RatingOf>,
+    /// The registrations of the experiments that try it.
+    pub experiments: Vec<EntryId>,
+    /// Whether another idea has the same number, so that this one is told apart by its writer.
+    pub shares_number: bool,
+    /// Other entries that claim to be in force, because two replaced the same one.
+    pub conflicts: Vec<EntryId>,
+}
+
+/// A rating in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RatingOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it was given.
+    pub time: Timestamp,
+    /// By whom.
+    pub by: Identity,
+    /// What was said.
+    pub rating: Rating,
+}
+
+/// A rule that was set aside, in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it was given.
+    pub time: Timestamp,
+    /// By whom.
+    pub by: Identity,
+    /// What was set aside.
+    pub it: RuleOverride,
+}
+
+/// A smoke test in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SmokeOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it ended.
+    pub time: Timestamp,
+    /// Who ran it.
+    pub by: Identity,
+    /// What it came to.
+    pub smoke: Smoke,
 }
 
 /// A topic as it now stands.
@@ -318,6 +391,8 @@ impl State {
                 shares_alias: false,
             });
         }
+        state.fold_ideas(entries, &replaced);
+        state.fold_rules(entries);
         let mut seen: HashMap<String, usize> = HashMap::new();
         for experiment in &state.experiments {
             *seen.entry(experiment.id.key()).or_default() += 1;
@@ -364,6 +439,87 @@ impl State {
         self.fold_moves(entries);
     }
 
+    /// Ideas with their amendments, their ratings and the experiments that try them.
+    fn fold_ideas(&mut self, entries: &[Entry], replaced: &HashSet<EntryId>) {
+        let mut sorted: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| matches!(entry.body, Body::Idea(_) | Body::Rating(_) | Body::Brief(_)))
+            .collect();
+        sorted.sort_by_key(|entry| (entry.time, entry.id));
+        let mut ideas: BTreeMap<EntryId, IdeaState> = BTreeMap::new();
+        for entry in &sorted {
+            if let Body::Idea(idea) = &entry.body
+                && idea.first.is_none()
+            {
+                let it = IdeaState {
+                    first: entry.id,
+                    entry: entry.id,
+                    time: entry.time,
+                    by: entry.by.clone(),
+                    writer: entry.writer.clone(),
+                    idea: idea.clone(),
+                    ratings: Vec::new(),
+                    experiments: Vec::new(),
+                    shares_number: false,
+                    conflicts: Vec::new(),
+                };
+                ideas.insert(entry.id, it);
+            }
+        }
+        for entry in &sorted {
+            match &entry.body {
+                Body::Idea(idea) if !replaced.contains(&entry.id) => {
+                    let Some(known) = idea.first.and_then(|first| ideas.get_mut(&first)) else { continue };
+                    if known.entry != known.first {
+                        known.conflicts.push(known.entry);
+                    }
+                    known.idea = idea.clone();
+                    known.entry = entry.id;
+                }
+                Body::Rating(rating) => {
+                    let Some(known) = ideas.get_mut(&rating.idea) else { continue };
+                    let (time, by) = (entry.time, entry.by.clone());
+                    known.ratings.push(RatingOf { entry: entry.id, time, by, rating: rating.clone() });
+                }
+                Body::Brief(it) => {
+                    let Some(known) = it.idea.and_then(|idea| ideas.get_mut(&idea)) else { continue };
+                    let registration = it.registration.unwrap_or(entry.id);
+                    if !known.experiments.contains(&registration) {
+                        known.experiments.push(registration);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.ideas = ideas.into_values().collect();
+        self.ideas.sort_by_key(|it| (it.time, it.first));
+        let mut seen: HashMap<u32, usize> = HashMap::new();
+        for it in &self.ideas {
+            *seen.entry(it.idea.number).or_default() += 1;
+        }
+        for it in &mut self.ideas {
+            it.shares_number = seen[&it.idea.number] > 1;
+        }
+    }
+
+    /// What was set aside, and which code passed its smoke test.
+    fn fold_rules(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let (time, by) = (entry.time, entry.by.clone());
+            match &entry.body {
+                Body::Override(it) => {
+                    self.overrides.push(OverrideOf { entry: entry.id, time, by, it: it.clone() });
+                }
+                Body::Smoke(smoke) => {
+                    self.smokes.push(SmokeOf { entry: entry.id, time, by, smoke: smoke.clone() });
+                }
+                _ => {}
+            }
+        }
+        self.overrides.sort_by_key(|it| (it.time, it.entry));
+        self.smokes.sort_by_key(|it| (it.time, it.entry));
+    }
+
     /// Moves the named baselines, in the order of time; what a topic's entry says holds until the first move after it.
     fn fold_moves(&mut self, entries: &[Entry]) {
         let written: HashMap<EntryId, Timestamp> =
@@ -404,10 +560,43 @@ impl State {
             .collect()
     }
 
+    /// The ideas that `text` names: by number, or by `number@writer` where several have the same.
+    pub fn find_idea(&self, text: &str) -> Vec<&IdeaState> {
+        let (number, writer) = match text.split_once('@') {
+            Some((number, writer)) => (number, Some(writer)),
+            None => (text, None),
+        };
+        let Ok(number) = number.parse::<u32>() else { return Vec::new() };
+        let is_named = |it: &&IdeaState| {
+            it.idea.number == number && writer.is_none_or(|writer| it.writer.as_str().starts_with(writer))
+        };
+        self.ideas.iter().filter(is_named).collect()
+    }
+
+    /// The first number that no idea has.
+    pub fn next_idea_number(&self) -> u32 {
+        self.ideas.iter().map(|it| it.idea.number).max().map_or(1, |number| number.saturating_add(1))
+    }
+
     /// The first number that no experiment with this prefix has.
     pub fn next_number(&self, prefix: &Prefix) -> u32 {
         let taken = self.experiments.iter().filter_map(|it| prefix.number_of(&it.id)).max();
         taken.map_or(1, |number| number + 1)
+    }
+}
+
+impl IdeaState {
+    /// The name that tells it from every other idea: its number, with its writer where another has the same.
+    pub fn name(&self) -> String {
+        match self.shares_number {
+            true => format!("{}@{}", self.idea.number, self.writer),
+            false => self.idea.number.to_string(),
+        }
+    }
+
+    /// Whether it is still to be tried: neither dropped nor taken up by an experiment.
+    pub fn is_open(&self) -> bool {
+        self.idea.dropped.is_none() && self.experiments.is_empty()
     }
 }
 

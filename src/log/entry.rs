@@ -12,11 +12,14 @@ use crate::domain::criterion::Criterion;
 use crate::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use crate::domain::id::{EntryId, Nonce, Writer};
+use crate::domain::idea::{Idea, Rating};
 use crate::domain::metric::{Better, Kind, Value};
+use crate::domain::rule_override::RuleOverride;
 use crate::domain::run::{
     Code, Exit, Input, LargeFile, Load, Malformed, Membership, Pair, PairSide, Run, Status, Truncated,
 };
-use crate::domain::topic::Topic;
+use crate::domain::smoke::Smoke;
+use crate::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use crate::domain::verdict::Outcome;
 
 /// An entry that has no identity yet.
@@ -86,6 +89,10 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Baseline(it) => serde_json::value::to_raw_value(&encode_baseline(it)),
         Body::Review(review) => serde_json::value::to_raw_value(&encode_review(review)),
         Body::Look(look) => serde_json::value::to_raw_value(&encode_look(look)),
+        Body::Idea(idea) => serde_json::value::to_raw_value(&encode_idea(idea)),
+        Body::Rating(rating) => serde_json::value::to_raw_value(&encode_rating(rating)),
+        Body::Override(it) => serde_json::value::to_raw_value(&encode_override(it)),
+        Body::Smoke(smoke) => serde_json::value::to_raw_value(&encode_smoke(smoke)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -164,6 +171,10 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "baseline" => decode_baseline(read(raw)?).map(Body::Baseline),
         "review" => decode_review(read(raw)?).map(Body::Review),
         "look" => decode_look(read(raw)?).map(Body::Look),
+        "idea" => decode_idea(read(raw)?).map(Body::Idea),
+        "rating" => decode_rating(read(raw)?).map(Body::Rating),
+        "override" => decode_override(read(raw)?).map(Body::Override),
+        "smoke" => decode_smoke(read(raw)?).map(Body::Smoke),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -215,6 +226,20 @@ fn encode_topic(topic: &Topic) -> wire::Topic {
         stop: topic.stop.clone(),
         scope: topic.scope.clone(),
         links: topic.links.clone(),
+        problem: topic.problem.clone(),
+        constraints: topic.constraints.clone(),
+        success: topic.success.clone(),
+        hypotheses: topic.hypotheses.clone(),
+        matrix: topic.matrix.clone(),
+        code: topic.code.clone(),
+        phases: topic.phases.iter().map(encode_phase).collect(),
+        no_guard: topic.no_guard.clone(),
+        trials: topic.trials,
+        evaluation: topic
+            .evaluation
+            .as_ref()
+            .map(|pin| wire::EvaluationPin { paths: pin.paths.clone(), digest: pin.digest.clone() }),
+        closing: topic.closing.as_ref().map(encode_closing),
     }
 }
 
@@ -230,6 +255,133 @@ fn decode_topic(topic: wire::Topic) -> Result<Topic, String> {
         stop: topic.stop,
         scope: topic.scope,
         links: topic.links,
+        problem: topic.problem,
+        constraints: topic.constraints,
+        success: topic.success,
+        hypotheses: topic.hypotheses,
+        matrix: topic.matrix,
+        code: topic.code,
+        phases: topic
+            .phases
+            .into_iter()
+            .map(|it| Phase { name: it.name, goal: it.goal, until: it.until })
+            .collect(),
+        no_guard: topic.no_guard,
+        trials: topic.trials,
+        evaluation: topic.evaluation.map(|pin| EvaluationPin { paths: pin.paths, digest: pin.digest }),
+        closing: topic.closing.map(|it| Closing {
+            worked: it.worked,
+            failed: it.failed,
+            limits: it.limits,
+            next: it.next,
+            retrospective: it.retrospective,
+        }),
+    })
+}
+
+fn encode_phase(phase: &Phase) -> wire::Phase {
+    wire::Phase { name: phase.name.clone(), goal: phase.goal.clone(), until: phase.until.clone() }
+}
+
+fn encode_closing(closing: &Closing) -> wire::Closing {
+    wire::Closing {
+        worked: closing.worked.clone(),
+        failed: closing.failed.clone(),
+        limits: closing.limits.clone(),
+        next: closing.next.clone(),
+        retrospective: closing.retrospective.clone(),
+    }
+}
+
+fn encode_idea(idea: &Idea) -> wire::Idea {
+    wire::Idea {
+        number: idea.number,
+        first: idea.first.as_ref().map(EntryId::to_hex),
+        topic: idea.topic.as_ref().map(ToString::to_string),
+        title: idea.title.clone(),
+        hypothesis: idea.hypothesis.clone(),
+        mechanism: idea.mechanism.clone(),
+        sources: idea.sources.clone(),
+        effect: idea.effect.as_ref().map(ToString::to_string),
+        cost_seconds: idea.cost_seconds,
+        dropped: idea.dropped.clone(),
+    }
+}
+
+fn decode_idea(idea: wire::Idea) -> Result<Idea, String> {
+    Ok(Idea {
+        number: idea.number,
+        first: idea.first.as_deref().map(parse).transpose()?,
+        topic: idea.topic.as_deref().map(parse).transpose()?,
+        title: idea.title,
+        hypothesis: idea.hypothesis,
+        mechanism: idea.mechanism,
+        sources: idea.sources,
+        effect: idea.effect.as_deref().map(parse).transpose()?,
+        cost_seconds: idea.cost_seconds,
+        dropped: idea.dropped,
+    })
+}
+
+fn encode_rating(rating: &Rating) -> wire::Rating {
+    wire::Rating { idea: rating.idea.to_hex(), score: rating.score, critique: rating.critique.clone() }
+}
+
+fn decode_rating(rating: wire::Rating) -> Result<Rating, String> {
+    Ok(Rating { idea: parse(&rating.idea)?, score: rating.score, critique: rating.critique })
+}
+
+fn encode_override(it: &RuleOverride) -> wire::Override {
+    wire::Override {
+        rule: it.rule.clone(),
+        paths: it.paths.clone(),
+        commit: it.commit.as_ref().map(ToString::to_string),
+        experiment: it.experiment.as_ref().map(ToString::to_string),
+        registration: it.registration.as_ref().map(EntryId::to_hex),
+        topic: it.topic.as_ref().map(ToString::to_string),
+        because: it.because.clone(),
+    }
+}
+
+fn decode_override(it: wire::Override) -> Result<RuleOverride, String> {
+    Ok(RuleOverride {
+        rule: it.rule,
+        paths: it.paths,
+        commit: it.commit.as_deref().map(parse).transpose()?,
+        experiment: it.experiment.as_deref().map(parse).transpose()?,
+        registration: it.registration.as_deref().map(parse).transpose()?,
+        topic: it.topic.as_deref().map(parse).transpose()?,
+        because: it.because,
+    })
+}
+
+fn encode_smoke(smoke: &Smoke) -> wire::Smoke {
+    wire::Smoke {
+        experiment: smoke.experiment.to_string(),
+        registration: smoke.registration.as_ref().map(EntryId::to_hex),
+        commit: smoke.commit.to_string(),
+        tree: smoke.tree.to_string(),
+        command: smoke.command.clone(),
+        passed: smoke.passed,
+        exit: smoke.exit,
+        wall_seconds: wire::Number(smoke.wall_seconds),
+        reason: smoke.reason.clone(),
+        hardware: smoke.hardware.clone(),
+    }
+}
+
+fn decode_smoke(smoke: wire::Smoke) -> Result<Smoke, String> {
+    Ok(Smoke {
+        experiment: parse(&smoke.experiment)?,
+        registration: smoke.registration.as_deref().map(parse).transpose()?,
+        commit: parse(&smoke.commit)?,
+        tree: parse(&smoke.tree)?,
+        command: smoke.command,
+        passed: smoke.passed,
+        exit: smoke.exit,
+        wall_seconds: smoke.wall_seconds.0,
+        reason: smoke.reason,
+        hardware: smoke.hardware,
     })
 }
 
@@ -254,6 +406,7 @@ fn encode_brief(registration: &Registration) -> wire::Brief {
         dataset: brief.dataset.clone(),
         paths: brief.paths.clone(),
         looks: brief.looks.clone(),
+        idea: registration.idea.as_ref().map(EntryId::to_hex),
     }
 }
 
@@ -264,6 +417,7 @@ fn decode_brief(brief: wire::Brief) -> Result<Registration, String> {
         topic: brief.topic.as_deref().map(parse).transpose()?,
         from: brief.from.as_deref().map(parse).transpose()?,
         start: brief.start.as_deref().map(parse).transpose()?,
+        idea: brief.idea.as_deref().map(parse).transpose()?,
         brief: Brief {
             hypothesis: brief.hypothesis,
             change: brief.change,
@@ -494,6 +648,8 @@ pub(super) fn encode_run(run: &Run) -> wire::Run {
         }),
         confirms: run.confirms,
         accelerators: run.accelerators,
+        evaluation: run.evaluation.clone(),
+        evaluation_changed: run.evaluation_changed,
     }
 }
 
@@ -571,6 +727,8 @@ pub(super) fn decode_run(run: wire::Run) -> Result<Run, String> {
         started: parse(&run.started)?,
         wall_seconds: run.wall_seconds.0,
         accelerators: run.accelerators,
+        evaluation: run.evaluation,
+        evaluation_changed: run.evaluation_changed,
         metrics,
         inputs: run
             .inputs

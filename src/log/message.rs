@@ -44,7 +44,18 @@ pub fn of(entry: &Entry) -> String {
             trailer("Topic", it.topic.as_str());
             trailer("Entry", &entry.id.to_hex());
         }
-        Body::Brief(_) | Body::Note(_) | Body::Review(_) | Body::Look(_) | Body::Unreadable { .. } => {
+        Body::Smoke(smoke) => {
+            trailer("Commit", smoke.commit.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
+        Body::Brief(_)
+        | Body::Note(_)
+        | Body::Review(_)
+        | Body::Look(_)
+        | Body::Idea(_)
+        | Body::Rating(_)
+        | Body::Override(_)
+        | Body::Unreadable { .. } => {
             trailer("Entry", &entry.id.to_hex());
         }
     }
@@ -61,7 +72,8 @@ fn subject(entry: &Entry) -> String {
     let amends = if entry.replaces.is_empty() { "" } else { "amend " };
     match &entry.body {
         Body::Topic(topic) => {
-            format!("{amends}topic {}: {}", topic.name, topic.goal.as_deref().unwrap_or("no goal stated"))
+            let what = if topic.closing.is_some() { "close " } else { amends };
+            format!("{what}topic {}: {}", topic.name, topic.goal.as_deref().unwrap_or("no goal stated"))
         }
         Body::Brief(it) => {
             let what =
@@ -87,6 +99,17 @@ fn subject(entry: &Entry) -> String {
         Body::Review(it) => format!("review {} {}: {}", it.experiment, it.opinion, it.because),
         Body::Look(it) => {
             format!("look {} {} of {} trials: {}", it.experiment, it.trials, it.planned, it.outcome.word())
+        }
+        Body::Idea(it) if it.dropped.is_some() => format!("drop idea {}: {}", it.number, it.title),
+        Body::Idea(it) => format!("{amends}idea {}: {}", it.number, it.title),
+        Body::Rating(it) => {
+            let critique = it.critique.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            format!("rating {} of 5 for {}{critique}", it.score, it.idea.short())
+        }
+        Body::Override(it) => format!("override {} for {}: {}", it.rule, it.paths.join(" "), it.because),
+        Body::Smoke(it) => {
+            let result = if it.passed { "passed" } else { "failed" };
+            format!("smoke {} {result}: {}", it.experiment, it.command.join(" "))
         }
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }

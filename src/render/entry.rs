@@ -1,7 +1,10 @@
 //! One entry of the log on a page, and the parts that several pages share: files, notes, amendments.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::experiment::brief_fields;
 use super::json::{BriefJson, EntryJson};
@@ -12,7 +15,7 @@ use super::topic::promises;
 use super::{Canvas, Page, Tone, number, time};
 use crate::domain::decision::Evidence;
 use crate::domain::entry::{Body, Entry, FileEntry, Note, NoteSort};
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, ObjectName};
 
 /// An entry that is no run, with what the log knows around it.
 #[derive(Clone, Debug)]
@@ -154,11 +157,98 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
             page.field("said", it.outcome.word());
         }
+        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+            for (name, value) in details(&entry.body) {
+                page.field(&name.replace('_', " "), &harmless(&value));
+            }
+        }
         Body::Unreadable { problem, .. } => {
             page.field("problem", &canvas.style.paint(Tone::Bad, &harmless(problem)));
         }
         Body::Run(_) => {}
     }
+}
+
+/// What an idea, a rating, an override or a smoke test says: name, then value, a line each.
+fn details(body: &Body) -> Vec<(&'static str, String)> {
+    fn optional(name: &'static str, value: Option<&str>) -> Option<(&'static str, String)> {
+        value.map(|value| (name, value.to_owned()))
+    }
+    match body {
+        Body::Idea(it) => {
+            let mut details = vec![("number", it.number.to_string()), ("title", it.title.clone())];
+            details.extend(optional("hypothesis", it.hypothesis.as_deref()));
+            details.extend(optional("mechanism", it.mechanism.as_deref()));
+            details.extend(it.sources.iter().map(|source| ("source", source.clone())));
+            details.extend(it.effect.as_ref().map(|effect| ("effect", effect.to_string())));
+            details.extend(it.cost_seconds.map(|seconds| ("cost", time::elapsed(seconds))));
+            details.extend(optional("dropped", it.dropped.as_deref()));
+            details
+        }
+        Body::Rating(it) => {
+            let mut details = vec![("idea", it.idea.short()), ("score", it.score.to_string())];
+            details.extend(optional("critique", it.critique.as_deref()));
+            details
+        }
+        Body::Override(it) => {
+            let mut details = vec![("rule", it.rule.clone())];
+            details.extend(it.paths.iter().map(|path| ("path", path.clone())));
+            details.extend(it.commit.iter().map(|commit| ("commit", commit.to_string())));
+            details.push(("because", it.because.clone()));
+            details
+        }
+        Body::Smoke(it) => {
+            let mut details = vec![
+                ("result", if it.passed { "passed" } else { "failed" }.to_owned()),
+                ("command", it.command.join(" ")),
+                ("commit", it.commit.to_string()),
+                ("took", time::elapsed(it.wall_seconds)),
+            ];
+            details.extend(optional("reason", it.reason.as_deref()));
+            details
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The same for scripts: numbers as numbers, whole IDs, and what can be several as a list.
+fn details_json(body: &Body) -> BTreeMap<&'static str, serde_json::Value> {
+    let mut fields = BTreeMap::new();
+    match body {
+        Body::Idea(it) => {
+            fields.insert("number", json!(it.number));
+            fields.insert("title", json!(it.title));
+            fields.insert("hypothesis", json!(it.hypothesis));
+            fields.insert("mechanism", json!(it.mechanism));
+            fields.insert("sources", json!(it.sources));
+            fields.insert("effect", json!(it.effect.as_ref().map(ToString::to_string)));
+            fields.insert("cost_seconds", json!(it.cost_seconds));
+            fields.insert("dropped", json!(it.dropped));
+        }
+        Body::Rating(it) => {
+            fields.insert("idea", json!(it.idea.to_hex()));
+            fields.insert("score", json!(it.score));
+            fields.insert("critique", json!(it.critique));
+        }
+        Body::Override(it) => {
+            fields.insert("rule", json!(it.rule));
+            fields.insert("paths", json!(it.paths));
+            fields.insert("commit", json!(it.commit.as_ref().map(ObjectName::as_str)));
+            fields.insert("because", json!(it.because));
+        }
+        Body::Smoke(it) => {
+            fields.insert("passed", json!(it.passed));
+            fields.insert("command", json!(it.command));
+            fields.insert("commit", json!(it.commit.as_str()));
+            fields.insert("tree", json!(it.tree.as_str()));
+            fields.insert("exit", json!(it.exit));
+            fields.insert("wall_seconds", json!(it.wall_seconds));
+            fields.insert("reason", json!(it.reason));
+        }
+        _ => {}
+    }
+    fields.retain(|_, value| !value.is_null());
+    fields
 }
 
 fn evidence(page: &mut Page, evidence: Option<&Evidence>) {
@@ -305,6 +395,8 @@ struct BodyJson<'a> {
     planned: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
+    #[serde(flatten)]
+    details: BTreeMap<&'static str, serde_json::Value>,
 }
 
 /// A comparison as it stood when somebody decided by it.
@@ -341,7 +433,7 @@ impl EntryView<'_> {
             Body::Brief(it) => BodyJson {
                 registration: it.registration.map(|id| id.to_hex()),
                 from: it.from.map(|id| id.to_hex()),
-                start: it.start.as_ref().map(crate::domain::id::ObjectName::as_str),
+                start: it.start.as_ref().map(ObjectName::as_str),
                 brief: Some(BriefJson::from(&it.brief)),
                 ..BodyJson::default()
             },
@@ -373,7 +465,7 @@ impl EntryView<'_> {
                 registration: Some(it.registration.to_hex()),
                 opinion: Some(it.opinion.word()),
                 because: Some(&it.because),
-                commit: it.commit.as_ref().map(crate::domain::id::ObjectName::as_str),
+                commit: it.commit.as_ref().map(ObjectName::as_str),
                 ..BodyJson::default()
             },
             Body::Look(it) => BodyJson {
@@ -385,6 +477,9 @@ impl EntryView<'_> {
                 ..BodyJson::default()
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },
+            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+                BodyJson { details: details_json(&entry.body), ..BodyJson::default() }
+            }
             Body::Run(_) => BodyJson::default(),
         };
         EntryViewJson {
@@ -473,6 +568,7 @@ mod tests {
             experiment: "A-001".parse().expect("the ID is right"),
             registration: Some(EntryId([1; 32])),
             topic: None,
+            idea: None,
             from: None,
             start: None,
             brief: Brief { hypothesis: Some("It is faster".to_owned()), ..Brief::default() },

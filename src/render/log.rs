@@ -55,7 +55,10 @@ impl LogLine {
 pub fn subject(entry: &Entry) -> String {
     let amends = if entry.replaces.is_empty() { "" } else { "amended: " };
     let text = match &entry.body {
-        Body::Topic(topic) => format!("{amends}{}", topic.goal.as_deref().unwrap_or("no goal stated")),
+        Body::Topic(topic) => {
+            let what = if topic.closing.is_some() { "closed: " } else { amends };
+            format!("{what}{}", topic.goal.as_deref().unwrap_or("no goal stated"))
+        }
         Body::Brief(it) => {
             let brief = &it.brief;
             let what = brief.hypothesis.as_deref().or(brief.change.as_deref()).unwrap_or("no hypothesis yet");
@@ -79,6 +82,19 @@ pub fn subject(entry: &Entry) -> String {
         Body::Look(it) => {
             let (trials, planned) = (it.trials, it.planned);
             format!("{trials} of {planned} planned trials against {}: {}", it.baseline_name, it.outcome)
+        }
+        Body::Idea(it) => match &it.dropped {
+            Some(because) => format!("{} {} dropped: {because}", it.number, it.title),
+            None => format!("{amends}{} {}", it.number, it.title),
+        },
+        Body::Rating(it) => {
+            let critique = it.critique.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            format!("{} of 5 for the idea {}{critique}", it.score, it.idea.short())
+        }
+        Body::Override(it) => format!("`{}` for {}: {}", it.rule, it.paths.join(" "), it.because),
+        Body::Smoke(it) => {
+            let result = if it.passed { "passed" } else { "failed" };
+            format!("{result}: {}", it.command.join(" "))
         }
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };

@@ -114,7 +114,6 @@ mod tests {
     #[test]
     fn a_topic_fits_on_a_page_and_in_a_list() {
         let topic = Topic {
-            name: "mixing".parse().expect("the name is right"),
             prefix: "MIX".parse().ok(),
             goal: Some("Halve the step time at equal loss".to_owned()),
             accept: vec!["step_time <= -8%".parse().expect("the criterion is right")],
@@ -124,6 +123,7 @@ mod tests {
             stop: vec!["three experiments in a row change nothing".to_owned()],
             scope: BTreeMap::from([("seeds".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
             links: BTreeMap::from([("dashboard".to_owned(), "https://example.org/d".to_owned())]),
+            ..Topic::named("mixing".parse().expect("the name is right"))
         };
         let view = TopicView {
             topic: &topic,

@@ -11,11 +11,14 @@ use git_exp::domain::bytes::OsBytes;
 use git_exp::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use git_exp::domain::id::{EntryId, Nonce, Writer};
+use git_exp::domain::idea::{Idea, Rating};
 use git_exp::domain::metric::{Better, Kind, Value};
+use git_exp::domain::rule_override::RuleOverride;
 use git_exp::domain::run::{
     Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated,
 };
-use git_exp::domain::topic::Topic;
+use git_exp::domain::smoke::Smoke;
+use git_exp::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use git_exp::domain::verdict::Outcome;
 use git_exp::log::entry::{Draft, decode, encode};
 use git_exp::log::message;
@@ -107,6 +110,8 @@ fn run() -> Run {
         pair: None,
         confirms: false,
         accelerators: 0,
+        evaluation: None,
+        evaluation_changed: false,
     }
 }
 
@@ -117,6 +122,7 @@ fn brief() -> Registration {
         registration: None,
         topic: Some("moe".parse().expect("a topic")),
         from: Some(EntryId([5; 32])),
+        idea: None,
         start: Some("e".repeat(40).parse().expect("a commit")),
         brief: Brief {
             hypothesis: Some("the loader is the bottleneck".to_owned()),
@@ -139,7 +145,6 @@ fn brief() -> Registration {
 fn topic() -> Topic {
     let brief = brief().brief;
     Topic {
-        name: "moe".parse().expect("a topic"),
         prefix: Some("MOE-HC".parse().expect("a prefix")),
         goal: Some("halve the step time".to_owned()),
         accept: brief.accept,
@@ -149,6 +154,7 @@ fn topic() -> Topic {
         stop: vec!["3 experiments without improvement".to_owned()],
         scope: BTreeMap::from([("seeds".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
         links: BTreeMap::from([("paper".to_owned(), "https://example.org/p".to_owned())]),
+        ..Topic::named("moe".parse().expect("a topic"))
     }
 }
 
@@ -221,9 +227,9 @@ fn look() -> Look {
 /// Holds one kind of entry to the file that keeps its bytes.
 #[track_caller]
 fn hold(name: &str, body: Body) {
-    let kept = std::fs::read(path(name)).unwrap_or_default();
     let (draft, files) = draft(body);
     let (bytes, entry) = encode(draft, files);
+    let kept = std::fs::read(path(name)).unwrap_or_default();
     // The tool's version stands in every entry, and is the one thing that may differ.
     let neutral = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).expect("entries are text");
@@ -278,11 +284,105 @@ fn a_look_is_stored_as_it_was_in_version_1() {
     hold("look-1.json", Body::Look(look()));
 }
 
+fn idea() -> Idea {
+    Idea {
+        number: 7,
+        first: Some(EntryId([3; 32])),
+        topic: Some("moe".parse().expect("a topic")),
+        title: "overlap the loader".to_owned(),
+        hypothesis: Some("the loader is the bottleneck".to_owned()),
+        mechanism: Some("the copy waits for the step".to_owned()),
+        sources: vec!["https://example.org/p".to_owned()],
+        effect: Some("step_time -8%".parse().expect("an effect")),
+        cost_seconds: Some(7200.0),
+        dropped: Some("the copy is 1 % of the step".to_owned()),
+    }
+}
+
+fn kickoff() -> Topic {
+    let words = |word: &str| vec![word.to_owned()];
+    Topic {
+        problem: Some("nights are too short".to_owned()),
+        constraints: words("one GPU"),
+        success: words("a training in a night"),
+        hypotheses: words("the loader is the bottleneck"),
+        matrix: words("workers: 1, 2, 4"),
+        code: words("src/loader.py"),
+        phases: vec![Phase {
+            name: "measure".to_owned(),
+            goal: Some("a noise floor".to_owned()),
+            until: Some("step_time <= 9 ms".to_owned()),
+        }],
+        no_guard: Some("nothing but time changes".to_owned()),
+        trials: Some(7),
+        evaluation: Some(EvaluationPin { paths: words("eval/**"), digest: "ab".repeat(32) }),
+        closing: Some(Closing {
+            worked: words("prefetching"),
+            failed: words("a bigger batch"),
+            limits: words("one machine"),
+            next: words("two machines"),
+            retrospective: words("measure the noise first"),
+        }),
+        ..topic()
+    }
+}
+
+#[test]
+fn an_idea_is_stored_as_it_was_in_version_1() {
+    hold("idea-1.json", Body::Idea(idea()));
+}
+
+#[test]
+fn a_rating_is_stored_as_it_was_in_version_1() {
+    let critique = Some("it was tried in March".to_owned());
+    hold("rating-1.json", Body::Rating(Rating { idea: EntryId([3; 32]), score: 2, critique }));
+}
+
+#[test]
+fn an_override_is_stored_as_it_was_in_version_1() {
+    let it = RuleOverride {
+        rule: "frozen".to_owned(),
+        paths: vec!["eval/**".to_owned()],
+        commit: Some("e".repeat(40).parse().expect("a commit")),
+        experiment: Some("MOE-HC-001".parse().expect("an ID")),
+        registration: Some(EntryId([3; 32])),
+        topic: Some("moe".parse().expect("a topic")),
+        because: "the metric had a mistake".to_owned(),
+    };
+    hold("override-1.json", Body::Override(it));
+}
+
+#[test]
+fn a_smoke_test_is_stored_as_it_was_in_version_1() {
+    let smoke = Smoke {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: Some(EntryId([3; 32])),
+        commit: "a".repeat(40).parse().expect("a commit"),
+        tree: "b".repeat(40).parse().expect("a tree"),
+        command: vec!["make".to_owned(), "smoke".to_owned()],
+        passed: false,
+        exit: Some(2),
+        wall_seconds: 1.5,
+        reason: Some("it exited with 2".to_owned()),
+        hardware: "0123456789abcdef".to_owned(),
+    };
+    hold("smoke-1.json", Body::Smoke(smoke));
+}
+
+#[test]
+fn what_later_versions_add_to_topics_is_stored_as_it_was_when_it_came() {
+    hold("topic-1-kickoff.json", Body::Topic(kickoff()));
+}
+
 #[test]
 fn what_later_versions_add_to_briefs_and_runs_is_stored_as_it_was_when_it_came() {
     let mut brief = brief();
     brief.brief.looks = vec![5, 10, 20];
     hold("brief-1-looks.json", Body::Brief(brief));
+    hold("brief-1-idea.json", Body::Brief(Registration { idea: Some(EntryId([9; 32])), ..self::brief() }));
+    let evaluation = Some("ab".repeat(32));
+    let changed = Run { evaluation, evaluation_changed: true, ..run() };
+    hold("run-1-evaluation.json", Body::Run(Box::new(changed)));
     hold("run-1-confirms.json", Body::Run(Box::new(Run { confirms: true, ..run() })));
     hold("run-1-accelerators.json", Body::Run(Box::new(Run { accelerators: 2, ..run() })));
 }
