@@ -269,6 +269,7 @@ fn brief(writer: &Writer, number: usize, trials: usize) -> (Body, EntryId) {
         registration: None,
         topic: None,
         from: None,
+        idea: None,
         start: None,
         brief: Brief {
             baseline: Some(experiment(0)),
