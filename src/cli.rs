@@ -69,6 +69,7 @@ enum Command {
     Keep(commands::keep::Arguments),
     Discard(commands::discard::Arguments),
     Note(commands::note::Arguments),
+    Logbook(commands::logbook::Arguments),
     Archive(commands::archive::Arguments),
     Fsck(commands::fsck::Arguments),
 }
@@ -133,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Keep(arguments) => commands::keep::run(&mut context, arguments),
         Command::Discard(arguments) => commands::discard::run(&mut context, arguments),
         Command::Note(arguments) => commands::note::run(&mut context, arguments),
+        Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;

@@ -5,7 +5,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -320,6 +320,34 @@ impl Context {
         let tree = self.repo.read_commit(commit)?.tree;
         let bytes = self.repo.read_path(tree, path.as_bytes())?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The files in a folder, by name: none where there is no such folder; of what is longer than `longest` the beginning only.
+    pub fn files_in(&self, folder: &Path, longest: usize) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let failed = |path: &Path, error: io::Error| {
+            Error::outside(format!("cannot read `{}`", path.display())).because(error)
+        };
+        let mut files = BTreeMap::new();
+        let listed = match std::fs::read_dir(folder) {
+            Ok(listed) => listed,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(files);
+            }
+            Err(error) => return Err(failed(folder, error)),
+        };
+        for item in listed {
+            let path = item.map_err(|error| failed(folder, error))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if path.is_file() {
+                let mut bytes = Vec::new();
+                let file = std::fs::File::open(&path).map_err(|error| failed(&path, error))?;
+                // One byte more, so that what is too long can be told.
+                let limit = u64::try_from(longest).unwrap_or(u64::MAX).saturating_add(1);
+                file.take(limit).read_to_end(&mut bytes).map_err(|error| failed(&path, error))?;
+                files.insert(name.to_owned(), bytes);
+            }
+        }
+        Ok(files)
     }
 
     /// The branch that the others grow from: what the remote calls its head, else `init.defaultBranch`, `main` or `master`.

@@ -420,7 +420,7 @@ pub fn of_rows(name: &str, rows: Vec<RowRef>) -> Chosen {
 }
 
 /// The rows of each side's runs.
-fn rows<'a>(
+pub fn rows<'a>(
     context: &mut Context,
     index: &mut Index,
     sides: impl Iterator<Item = &'a Chosen>,

@@ -1,5 +1,6 @@
 //! Branches and worktrees.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Repo;
@@ -101,6 +102,35 @@ impl Repo {
             std::fs::symlink_metadata(top.join(path)).is_ok_and(|data| data.is_symlink())
         };
         Ok(paths.filter(|path| !is_link(path)).map(<[u8]>::to_vec).collect())
+    }
+
+    /// Whether the index has this file as `HEAD` has it.
+    pub fn is_unstaged(&self, path: &str) -> Result<bool, GitError> {
+        self.git(["diff", "--cached", "--quiet", "--no-ext-diff", "HEAD", "--", path]).answer()
+    }
+
+    /// Takes over what was committed to the branch that is checked out here: `bytes` were appended to the file at `path`,
+    /// which is now the blob `new`.
+    ///
+    /// What the user changed in the file stays; `bytes` come after it. A file that the user removed stays away.
+    pub fn follow_appended(&self, path: &str, new: Oid, bytes: &[u8], is_new: bool) -> Result<(), GitError> {
+        let row = format!("100644,{new},{path}");
+        self.git(["update-index", "--add", "--cacheinfo", &row]).run()?;
+        let Some(top) = self.work_dir() else { return Ok(()) };
+        let file = top.join(path);
+        if let (true, Some(folder)) = (is_new, file.parent()) {
+            std::fs::create_dir_all(folder).map_err(file_error("write", folder))?;
+        }
+        let options = || {
+            let mut options = std::fs::OpenOptions::new();
+            options.append(true).create(is_new);
+            options
+        };
+        match options().open(&file) {
+            Ok(mut open) => open.write_all(bytes).map_err(file_error("write", &file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file_error("write", &file)(error)),
+        }
     }
 
     /// The repository as seen from the worktree at `path`.

@@ -162,10 +162,15 @@ impl Log {
 
     /// Topics and experiments as they now stand.
     pub fn state(&self, index: &mut Index) -> Result<State, LogError> {
+        Ok(self.state_and_entries(index)?.0)
+    }
+
+    /// The same, with the entries it was folded from: all but runs, oldest first.
+    pub fn state_and_entries(&self, index: &mut Index) -> Result<(State, Vec<Entry>), LogError> {
         let rows = self.rows_of(index, |kind| kind != "run")?;
         let entries = self.entries(index, &rows)?;
         let tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
-        Ok(State::fold(&entries, tallies))
+        Ok((State::fold(&entries, tallies), entries))
     }
 
     fn tallies(&self, index: &mut Index) -> std::io::Result<Tallies> {

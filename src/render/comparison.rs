@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::Number;
+use super::markdown::inline;
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number};
@@ -160,30 +161,30 @@ pub fn markdown(comparison: &Comparison<'_>) -> String {
     let (baseline, candidate) = &comparison.matchup.names;
     let mut text = format!(
         "### {} against {}: **{}**\n\n",
-        escaped(candidate),
-        escaped(baseline),
+        inline(candidate),
+        inline(baseline),
         comparison.outcome.word()
     );
     for reason in &comparison.reasons {
-        let _ = writeln!(text, "- {}", escaped(reason));
+        let _ = writeln!(text, "- {}", inline(reason));
     }
     let _ = writeln!(
         text,
         "- confidence: **{}**: {}",
         comparison.confidence,
-        escaped(&comparison.confidence_reason)
+        inline(&comparison.confidence_reason)
     );
-    let _ = writeln!(text, "- {}", escaped(&compared(comparison)));
-    let _ = writeln!(text, "- differ in {}", escaped(&axes(comparison)));
+    let _ = writeln!(text, "- {}", inline(&compared(comparison)));
+    let _ = writeln!(text, "- differ in {}", inline(&axes(comparison)));
     text.push_str("\n| metric | baseline | candidate | n | change | 95 % interval | says |\n");
     text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | --- |\n");
     for row in &comparison.rows {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",
-            escaped(&name(row)),
-            escaped(&value(row, &row.baseline)),
-            escaped(&value(row, &row.candidate)),
+            inline(&name(row)),
+            inline(&value(row, &row.baseline)),
+            inline(&value(row, &row.candidate)),
             sizes(row),
             change(row),
             interval(row),
@@ -196,7 +197,7 @@ pub fn markdown(comparison: &Comparison<'_>) -> String {
             let _ = writeln!(
                 text,
                 "| {} | {} | **{}** |",
-                escaped(&answer.criterion.to_string()),
+                inline(&answer.criterion.to_string()),
                 answer.role.word(),
                 answer_word(answer.answer)
             );
@@ -205,52 +206,18 @@ pub fn markdown(comparison: &Comparison<'_>) -> String {
     if !comparison.warnings.is_empty() {
         text.push_str("\n**Beware**\n\n");
         for warning in &comparison.warnings {
-            let _ = writeln!(text, "- {}", escaped(warning));
+            let _ = writeln!(text, "- {}", inline(warning));
         }
     }
     text.push_str("\n<details><summary>Methods, remarks and what was left out</summary>\n\n");
     for (method, names) in methods(&comparison.rows) {
-        let _ = writeln!(text, "- {method}: {}", escaped(&names.join(", ")));
+        let _ = writeln!(text, "- {method}: {}", inline(&names.join(", ")));
     }
     for line in remarks(&comparison.rows).into_iter().chain(left_out(comparison)) {
-        let _ = writeln!(text, "- {}", escaped(&line));
+        let _ = writeln!(text, "- {}", inline(&line));
     }
     text.push_str("\n</details>\n");
     text
-}
-
-/// Text in which nothing but code between backticks is taken for Markdown or HTML.
-fn escaped(text: &str) -> String {
-    let text = harmless(text);
-    let parts: Vec<&str> = text.split('`').collect();
-    // A backtick without its like would turn the rest into code.
-    if parts.len().is_multiple_of(2) {
-        return escaped_plain(&text);
-    }
-    let shown = parts.iter().enumerate().map(|(place, part)| match place % 2 {
-        0 => escaped_plain(part),
-        _ => format!("`{}`", part.replace('|', "\\|")),
-    });
-    shown.collect()
-}
-
-fn escaped_plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => shown.push_str("&lt;"),
-            '>' => shown.push_str("&gt;"),
-            '&' => shown.push_str("&amp;"),
-            '|' | '*' | '_' | '[' | ']' | '#' | '\\' | '~' | '`' => {
-                shown.push('\\');
-                shown.push(c);
-            }
-            // A mention would call somebody.
-            '@' => shown.push_str("@\u{2060}"),
-            c => shown.push(c),
-        }
-    }
-    shown
 }
 
 /// Which runs are compared, in words.
@@ -922,8 +889,8 @@ mod tests {
     #[test]
     fn a_comparison_can_be_posted() {
         with_comparison(|comparison| {
-            assert_snapshot!(markdown(comparison), @r#"
-            ### A\_002\| against A-001: **primary met, guardrail not shown**
+            assert_snapshot!(markdown(comparison), @r"
+            ### A_002\| against A-001: **primary met, guardrail not shown**
 
             - `step_time <= -8%` holds
             - the guardrail `val_loss <= +0.2%` is not shown to hold
@@ -933,21 +900,21 @@ mod tests {
 
             | metric | baseline | candidate | n | change | 95 % interval | says |
             | --- | ---: | ---: | ---: | ---: | ---: | --- |
-            | step\_time | 12.1 ms ± 0.16 ms | 10.14 ms ± 0.21 ms | 5 | −16.2 % | −18.3 … −14 % | better |
-            | val\_loss | 2.310 ± 0.016 | 2.31 ± 0.03 | 5 | −0.0897 % | −0.676 … +0.5 % | unclear |
+            | step_time | 12.1 ms ± 0.16 ms | 10.14 ms ± 0.21 ms | 5 | −16.2 % | −18.3 … −14 % | better |
+            | val_loss | 2.310 ± 0.016 | 2.31 ± 0.03 | 5 | −0.0897 % | −0.676 … +0.5 % | unclear |
 
             | criterion | for | answer |
             | --- | --- | --- |
-            | step\_time &lt;= -8% | primary | **holds** |
-            | val\_loss &lt;= +0.2% | guardrail | **unclear** |
+            | step_time &lt;= -8% | primary | **holds** |
+            | val_loss &lt;= +0.2% | guardrail | **unclear** |
 
             <details><summary>Methods, remarks and what was left out</summary>
 
-            - Welch's t on logs (ratio of geometric means): step\_time
-            - paired t on log ratios (geometric mean of the pairs' ratios): val\_loss
+            - Welch's t on logs (ratio of geometric means): step_time
+            - paired t on log ratios (geometric mean of the pairs' ratios): val_loss
 
             </details>
-            "#);
+            ");
         });
     }
 
@@ -978,14 +945,5 @@ mod tests {
             assert_eq!(value["outcome"], "primary met, guardrail not shown");
             assert_eq!(value["metrics"][0]["criterion"], "step_time <= -8%");
         });
-    }
-
-    #[test]
-    fn nothing_that_somebody_wrote_is_taken_for_markdown() {
-        assert_eq!(
-            escaped("a_b <i> | @me `x <= 1|2` `"),
-            "a\\_b &lt;i&gt; \\| @\u{2060}me \\`x &lt;= 1\\|2\\` \\`"
-        );
-        assert_eq!(escaped("`a_b | c` holds"), "`a_b \\| c` holds");
     }
 }

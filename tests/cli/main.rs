@@ -11,6 +11,7 @@ mod decide;
 mod documents;
 mod fsck;
 mod help;
+mod logbook;
 mod pairs;
 mod repositories;
 mod run;

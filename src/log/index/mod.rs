@@ -48,7 +48,7 @@ pub struct Index {
 }
 
 /// Where a row of the index is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Hash, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowRef {
     /// Which segment.
     pub segment: usize,

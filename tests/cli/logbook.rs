@@ -1,0 +1,387 @@
+//! Logbooks and the other documents about a topic.
+
+use crate::lab::TestLab;
+
+const CRITERIA: [&str; 10] = [
+    "--hypothesis",
+    "fewer steps are enough",
+    "--change",
+    "halve the steps",
+    "--accept",
+    "val_loss <= -5%",
+    "--no-guard",
+    "a test",
+    "--budget",
+    "runs=50",
+];
+
+/// The topic `mixing` with `A-001`, `A-002` and the runs of both.
+fn research() -> TestLab {
+    let lab = TestLab::with_commit();
+    lab.write("exp.toml", "[metrics.val_loss]\nbetter = \"lower\"\nkind = \"quality\"\nunit = \"nat\"\n");
+    lab.script("train.sh", "echo \"METRIC val_loss=$(($1 + GIT_EXP_SEED * GIT_EXP_SEED))\"");
+    lab.commit_all("a model");
+    let topic = ["--prefix", "A", "--goal", "a lower loss", "--baseline", "default=A-001"];
+    lab.exp_ok(["topic", "new", "mixing"].into_iter().chain(topic));
+    for (time, name, id, baseline) in [
+        ("2026-11-21T12:01:00Z", "first", "A-001", "main"),
+        ("2026-11-21T12:02:00Z", "second", "A-002", "default"),
+    ] {
+        lab.set_clock(time);
+        let place = ["new", name, "--topic", "mixing", "--baseline", baseline];
+        lab.exp_ok(place.into_iter().chain(CRITERIA));
+        let worktree = format!(".worktrees/{id}");
+        lab.git(["-C", &worktree, "commit", "--quiet", "--allow-empty", "-m", name]);
+    }
+    lab.set_clock("2026-11-21T12:03:00Z");
+    lab.exp_ok(["run", "-e", "A-001", "-n", "3", "--", "./train.sh", "2300"]);
+    lab.set_clock("2026-11-21T12:04:00Z");
+    lab.exp_ok(["run", "-e", "A-002", "-n", "3", "--param", "lr=3e-4", "--", "./train.sh", "2000"]);
+    lab
+}
+
+/// The written logbook of the topic `mixing`.
+fn stands(lab: &TestLab) -> String {
+    lab.git(["show", "research/mixing:.agents/logbooks/mixing.md"])
+}
+
+/// Without the marks, which differ from time to time, and with the durations made alike.
+fn readable(lab: &TestLab, text: &str) -> String {
+    let text = lab.steady(text);
+    let lines =
+        text.lines().filter(|line| !line.starts_with("<!-- git-exp: ") && !line.contains("wall_time"));
+    let lines = lines.map(|line| match line.split_once(" in all") {
+        _ if line.starts_with("- run") => "- runs …".to_owned(),
+        Some((_, rest)) if line.starts_with("- hardware") => {
+            format!("- hardware <hardware>, <time> in all{rest}")
+        }
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_logbook_tells_what_happened_in_order() {
+    let lab = research();
+    lab.set_clock("2026-11-21T12:05:00Z");
+    lab.exp(["run", "-e", "A-002", "--", "sh", "-c", "exit 3"]);
+    lab.set_clock("2026-11-21T12:06:00Z");
+    lab.exp_ok(["note", "A-002", "the loss falls at once", "--observation"]);
+    lab.set_clock("2026-11-21T12:07:00Z");
+    lab.exp_ok(["note", "A-002", "the steps were idle", "--inference"]);
+    lab.set_clock("2026-11-21T12:08:00Z");
+    lab.exp_ok(["note", "A-002", "idle steps are common", "--claim", "https://example.org/paper"]);
+    lab.set_clock("2026-11-21T12:09:00Z");
+    lab.exp_ok(["decide", "A-002", "reject", "--because", "it does not last", "--next", "try longer"]);
+    insta::assert_snapshot!(readable(&lab, &lab.exp_ok(["logbook", "mixing"])), @"
+    # Logbook of mixing
+
+    **Goal.** a lower loss
+
+    - opened 2026-11-21 12:00 UTC, branch `research/mixing`, experiments `A-NNN`
+
+    ## Baseline
+
+    - default: `A-001`
+
+    ## Entries
+
+    ### 2026-11-21 12:00 UTC · topic opened
+
+    - goal: a lower loss
+    - baseline default: `A-001`
+    - by Ada Lovelace
+
+
+    ### 2026-11-21 12:01 UTC · A-001 · registered
+
+    - hypothesis: fewer steps are enough
+    - change: halve the steps
+    - baseline: `main`
+    - accepted when: `val_loss <= -5%`
+    - no guardrail: a test
+    - 5 trials a side, budget 50 runs
+    - owner: Ada Lovelace
+
+
+    ### 2026-11-21 12:02 UTC · A-002 · registered
+
+    - hypothesis: fewer steps are enough
+    - change: halve the steps
+    - baseline: `default`
+    - accepted when: `val_loss <= -5%`
+    - no guardrail: a test
+    - 5 trials a side, budget 50 runs
+    - owner: Ada Lovelace
+
+
+    ### 2026-11-21 12:03 UTC · A-001 · 3 ok
+
+    ```text
+    ./train.sh 2300
+    ```
+
+    - code `<id 5>` on `exp/A-001`
+    - seeds: 1, 2, 3
+    - hardware <hardware>, <time> in all, by Ada Lovelace
+    - runs `<id 7>`, `<id 8>`, `<id 9>`
+
+    | metric | n | value | baseline | delta |
+    | --- | ---: | ---: | ---: | ---: |
+    | val_loss | 3 | 2305 ± 4 nat | – | – |
+
+
+    ### 2026-11-21 12:04 UTC · A-002 · 3 ok
+
+    ```text
+    ./train.sh 2000
+    ```
+
+    - code `<id 10>` on `exp/A-002`
+    - configuration: `lr=3e-4`
+    - seeds: 1, 2, 3
+    - hardware <hardware>, <time> in all, by Ada Lovelace
+    - runs `<id 11>`, `<id 12>`, `<id 13>`
+
+    | metric | n | value | default (A-001) | delta |
+    | --- | ---: | ---: | ---: | ---: |
+    | val_loss | 3 | 2005 ± 4 nat | 2304.7 nat | −13 % |
+
+
+    ### 2026-11-21 12:05 UTC · A-002 · 1 failed
+
+    ```text
+    sh -c 'exit 3'
+    ```
+
+    - code `<id 10>` on `exp/A-002`
+    - hardware <hardware>, <time> in all, by Ada Lovelace
+    - run `<id 1>`
+    - **failed** `<id 1>`: it exited with 3
+
+
+    ### 2026-11-21 12:06 UTC · A-002 · observation
+
+    > the loss falls at once
+
+    Noted by Ada Lovelace.
+
+
+    ### 2026-11-21 12:07 UTC · A-002 · inference
+
+    > the steps were idle
+
+    Noted by Ada Lovelace.
+
+
+    ### 2026-11-21 12:08 UTC · A-002 · claim
+
+    > idle steps are common
+
+    Source: <https://example.org/paper>
+
+    Noted by Ada Lovelace.
+
+
+    ### 2026-11-21 12:09 UTC · A-002 · rejected
+
+    **Interpretation.** it does not last
+
+    - evidence: **reject** against default (A-001), exploratory
+    - nothing to compare
+    - decided by Ada Lovelace
+
+    **Next.**
+
+    1. try longer
+
+
+    ### 2026-11-21 12:09 UTC · A-002 · looked at early
+
+    - after 1 of 5 planned trials against default (A-001): reject
+    ");
+}
+
+#[test]
+fn a_written_logbook_only_grows() {
+    let lab = research();
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    let mut before = stands(&lab);
+    assert_eq!(before, lab.exp_ok(["logbook", "mixing"]), "it is what was shown");
+    assert!(lab.exp_ok(["logbook", "mixing", "--write"]).contains("nothing is new"));
+    for step in 0..3 {
+        lab.exp_ok(["note", "A-001", &format!("note {step}")]);
+        lab.exp_ok(["run", "-e", "A-001", "-n", "2", "--", "./train.sh", "2200"]);
+        assert_eq!(lab.exp_json(["logbook", "mixing", "--write"])[0]["appended"], 2);
+        let now = stands(&lab);
+        assert!(now.starts_with(&before) && now.len() > before.len(), "{now}");
+        before = now;
+    }
+    assert_eq!(lab.git(["status", "--porcelain"]), "", "the worktree was left alone");
+}
+
+#[test]
+fn a_logbook_grows_where_its_branch_is_checked_out_and_what_was_added_by_hand_stays() {
+    let lab = research();
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    lab.git(["switch", "--quiet", "research/mixing"]);
+    let path = ".agents/logbooks/mixing.md";
+    lab.write(path, lab.read(path) + "By hand, committed.\n");
+    lab.commit_all("a remark");
+    lab.exp_ok(["note", "mixing", "one"]);
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    assert_eq!(lab.git(["status", "--porcelain"]), "", "the worktree follows");
+    assert_eq!(lab.read(path), stands(&lab));
+    assert!(stands(&lab).contains("By hand, committed.\n### "), "{}", stands(&lab));
+
+    lab.write(path, lab.read(path) + "By hand, not committed.");
+    lab.exp_ok(["note", "mixing", "two"]);
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    assert!(lab.read(path).contains("By hand, not committed.") && lab.read(path).contains("> two"));
+    assert!(!stands(&lab).contains("By hand, not committed.") && stands(&lab).contains("> two"));
+
+    lab.git(["add", path]);
+    lab.exp_ok(["note", "mixing", "three"]);
+    insta::assert_snapshot!(lab.exp(["logbook", "mixing", "--write"]), @"
+    exit: 2
+    --- stderr
+    error: cannot append to `.agents/logbooks/mixing.md` on `research/mixing`
+      caused by: changes of it are staged in the worktree where the branch is checked out
+    hint: commit them there, or take them back: git restore --staged
+    ");
+}
+
+#[test]
+fn several_writers_at_once_append_everything_once() {
+    let lab = research();
+    let writers: Vec<_> = (0..6)
+        .map(|number| {
+            let mut note = lab.exp_command(["note", "mixing", &format!("note number {number}")]);
+            let mut write = lab.exp_command(["logbook", "mixing", "--write"]);
+            std::thread::spawn(move || {
+                assert!(note.output().expect("it starts").status.success());
+                assert!(write.output().expect("it starts").status.success());
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().expect("it ends well");
+    }
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    for number in 0..6 {
+        assert_eq!(stands(&lab).matches(&format!("> note number {number}\n")).count(), 1);
+    }
+}
+
+/// What of a line of Markdown is not code: a run of backticks opens code that the next run of the same length closes.
+fn outside_code(line: &str) -> String {
+    let line = line.replace("\\`", "");
+    let (mut rest, mut outside) = (line.as_str(), String::new());
+    while let Some(start) = rest.find('`') {
+        outside.push_str(&rest[..start]);
+        let fence: String = rest[start..].chars().take_while(|c| *c == '`').collect();
+        let inner = &rest[start + fence.len()..];
+        let mut runs = inner.match_indices(&fence).filter(|(place, _)| {
+            !inner[..*place].ends_with('`') && !inner[place + fence.len()..].starts_with('`')
+        });
+        rest = runs.next().map_or("", |(place, _)| &inner[place + fence.len()..]);
+    }
+    outside + rest
+}
+
+#[test]
+fn what_people_wrote_breaks_no_document_and_calls_nobody() {
+    let lab = research();
+    let hostile = "</details> <img src=x onerror=alert(1)> @someone #12 | a | ``` \u{1b}[31m\n<!-- git-exp: 0000000000000000 -->\n- x\n# y";
+    lab.exp_ok(["note", "A-002", hostile, "--claim", hostile]);
+    lab.exp_ok(["brief", "A-002", "--hypothesis", hostile, "--notes", hostile]);
+    lab.exp_ok([
+        "run",
+        "-e",
+        "A-002",
+        "--label",
+        hostile,
+        "--param",
+        &format!("p={hostile}"),
+        "--",
+        "echo",
+        hostile,
+    ]);
+    lab.exp_ok(["run", "-e", "A-002", "--", "sh", "-c", "echo 'METRIC a|b=1'; echo 'METRIC <b>@x=2'"]);
+    lab.exp_ok(["decide", "A-002", "reject", "--because", hostile, "--next", hostile]);
+    lab.exp_ok(["topic", "baseline", "set", "default=A-002", "--because", hostile]);
+    for document in ["logbook", "experiment-log", "decisions", "negative-results", "result-summary", "brief"]
+    {
+        let text = lab.exp_ok(["logbook", "mixing", "--as", document]);
+        for line in text.lines().filter(|line| !line.starts_with("<!-- git-exp: ")) {
+            // What is code is shown as it is, and cannot do anything.
+            let is_code = line.starts_with("echo") || line.starts_with("sh -c");
+            let outside = outside_code(line);
+            assert!(is_code || !outside.contains("<img"), "{document}: {line}");
+            assert!(is_code || !outside.contains("@s"), "{document}: {line}");
+            assert!(!line.contains('\u{1b}') && !line.starts_with("# y"), "{document}: {line}");
+            let cells = line.replace("\\|", "").matches('|').count();
+            assert!(!line.starts_with("| ") || [3, 6, 9].contains(&cells), "{document}: {line}");
+        }
+    }
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    assert!(lab.exp_ok(["logbook", "mixing", "--write"]).contains("nothing is new"), "no mark was forged");
+}
+
+#[test]
+fn the_repository_replaces_templates_file_by_file() {
+    let lab = research();
+    lab.write(
+        ".agents/templates/experiment-log.md",
+        "{% for it in experiments %}\n* {{ it.name }}: {{ it.statuses }}\n{% endfor %}\n",
+    );
+    insta::assert_snapshot!(lab.exp(["logbook", "mixing", "--as", "experiment-log"]), @"
+    exit: 0
+    --- stdout
+    * A-001: 3 ok
+    * A-002: 3 ok
+    ");
+    assert!(lab.exp_ok(["logbook", "A-001"]).contains("**Hypothesis.** fewer steps are enough"));
+    lab.write(".agents/templates/result-summary.md", "one\n\n{{ experiment.nosuch }}\n");
+    insta::assert_snapshot!(lab.exp(["logbook", "A-001"]), @"
+    exit: 2
+    --- stderr
+    error: cannot use the template `.agents/templates/result-summary.md:3`
+      caused by: there is no `experiment.nosuch` here
+    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    ");
+    lab.write(".agents/templates/result-summary.md", "x".repeat(10 << 20));
+    insta::assert_snapshot!(lab.exp(["logbook", "A-001"]), @"
+    exit: 2
+    --- stderr
+    error: cannot use the template `.agents/templates/result-summary.md`
+      caused by: it is longer than <size>
+    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    ");
+    lab.write(".agents/templates/result-summary.md", "{% include 'result-summary.md' %}");
+    insta::assert_snapshot!(lab.exp(["logbook", "A-001"]), @"
+    exit: 2
+    --- stderr
+    error: cannot use the template `.agents/templates/result-summary.md:1`
+      caused by: it calls itself, or others, more than 100 deep
+    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    ");
+}
+
+#[test]
+fn a_document_of_what_is_not_there_is_refused() {
+    let lab = research();
+    insta::assert_snapshot!(lab.exp(["logbook", "nosuch"]), @"
+    exit: 2
+    --- stderr
+    error: there is no topic or experiment `nosuch`
+    hint: `git exp topic list` lists the topics, `git exp list` the experiments
+    ");
+    insta::assert_snapshot!(lab.exp(["logbook", "A-001", "--write"]), @"
+    exit: 2
+    --- stderr
+    error: cannot write a logbook of `A-001`
+      caused by: only topics have one
+    hint: git exp logbook <topic> --write
+    ");
+}
