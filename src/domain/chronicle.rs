@@ -113,8 +113,24 @@ pub fn chronicle<'a>(
         }
     }
     events.extend(series(topic, &experiments, runs, baselines, written));
-    events.sort_by_key(|event| (event.time, event.entries[0]));
+    events.sort_by_key(|event| (event.time, event.place(), event.entries[0]));
     events
+}
+
+impl Event<'_> {
+    /// Its place among events of the same moment: what others can stand on comes first.
+    fn place(&self) -> u8 {
+        let What::Entry(entry) = &self.what else { return 2 };
+        match entry.body {
+            Body::Topic(_) => 0,
+            Body::Idea(_) | Body::Brief(_) => 1,
+            Body::Look(_) | Body::Smoke(_) | Body::Run(_) => 3,
+            Body::Note(_) | Body::Rating(_) | Body::Override(_) | Body::Unreadable { .. } => 4,
+            Body::Review(_) => 5,
+            Body::Decision(_) => 6,
+            Body::Baseline(_) => 7,
+        }
+    }
 }
 
 /// The registration of the experiment that an entry is about: that entry itself where it registers one.

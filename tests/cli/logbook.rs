@@ -124,7 +124,7 @@ fn a_logbook_tells_what_happened_in_order() {
     - code `<id 5>` on `exp/A-001`
     - seeds: 1, 2, 3
     - hardware <hardware>, <time> in all, by Ada Lovelace
-    - runs `<id 7>`, `<id 8>`, `<id 9>`
+    - runs …
 
     | metric | n | value | baseline | delta |
     | --- | ---: | ---: | ---: | ---: |
@@ -141,7 +141,7 @@ fn a_logbook_tells_what_happened_in_order() {
     - configuration: `lr=3e-4`
     - seeds: 1, 2, 3
     - hardware <hardware>, <time> in all, by Ada Lovelace
-    - runs `<id 11>`, `<id 12>`, `<id 13>`
+    - runs …
 
     | metric | n | value | default (A-001) | delta |
     | --- | ---: | ---: | ---: | ---: |
@@ -156,7 +156,7 @@ fn a_logbook_tells_what_happened_in_order() {
 
     - code `<id 10>` on `exp/A-002`
     - hardware <hardware>, <time> in all, by Ada Lovelace
-    - run `<id 1>`
+    - runs …
     - **failed** `<id 1>`: it exited with 3
 
 
@@ -183,6 +183,11 @@ fn a_logbook_tells_what_happened_in_order() {
     Noted by Ada Lovelace.
 
 
+    ### 2026-11-21 12:09 UTC · A-002 · looked at early
+
+    - after 1 of 5 planned trials against default (A-001): reject
+
+
     ### 2026-11-21 12:09 UTC · A-002 · rejected
 
     **Interpretation.** it does not last
@@ -194,11 +199,6 @@ fn a_logbook_tells_what_happened_in_order() {
     **Next.**
 
     1. try longer
-
-
-    ### 2026-11-21 12:09 UTC · A-002 · looked at early
-
-    - after 1 of 5 planned trials against default (A-001): reject
     ");
 }
 
