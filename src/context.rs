@@ -322,6 +322,18 @@ impl Context {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// The text of a file that the user named, `-` for standard input.
+    pub fn text_of(&self, path: &Path) -> Result<String, Error> {
+        if path == Path::new("-") {
+            let mut text = String::new();
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Error::request("cannot read standard input").because(error))?;
+            return Ok(text);
+        }
+        read_if_there(path)?.ok_or_else(|| Error::request(format!("there is no file `{}`", path.display())))
+    }
+
     /// The files in a folder, by name: none where there is no such folder; of what is longer than `longest` the beginning only.
     pub fn files_in(&self, folder: &Path, longest: usize) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let failed = |path: &Path, error: io::Error| {

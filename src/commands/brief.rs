@@ -1,15 +1,13 @@
 //! `git exp brief`
-#![expect(clippy::disallowed_methods, reason = "starts the editor and reads what it wrote")]
 
-use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::options::{BriefOptions, budget, check_looks, criteria};
-use super::{Answer, deciding, redaction, selection};
-use crate::context::{Context, variable};
+use super::{Answer, deciding, editing, redaction, selection};
+use crate::context::Context;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
 use crate::domain::quantity::duration_text;
@@ -220,27 +218,7 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
     };
     let failed = |error: &dyn std::fmt::Display| Error::outside("cannot edit the brief").because(error);
     let body = toml::to_string_pretty(&sheet).map_err(|error| failed(&error))?;
-    let path = context.repo.git_dir().join("EXP_BRIEF.toml");
-    std::fs::write(&path, format!("{HEADING}{body}")).map_err(|error| failed(&error))?;
-    let editor = variable("GIT_EDITOR")
-        .or_else(|| context.repo.config_string("core.editor"))
-        .or_else(|| variable("VISUAL"))
-        .or_else(|| variable("EDITOR"))
-        .unwrap_or_else(|| "vi".to_owned());
-    // The editor is a shell command, as it is for Git.
-    let status = Command::new("sh")
-        .arg("-c")
-        .arg(format!("{editor} \"$@\""))
-        .arg(&editor)
-        .arg(&path)
-        .status()
-        .map_err(|error| failed(&error))?;
-    if !status.success() {
-        return Err(Error::request(format!(
-            "the editor `{editor}` ended with {status}; nothing was recorded"
-        )));
-    }
-    let edited = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+    let (edited, path) = editing::edit(context, "EXP_BRIEF.toml", &format!("{HEADING}{body}"))?;
     let sheet: Sheet = toml::from_str(&edited).map_err(|error| {
         Error::request("cannot read the edited brief")
             .because(error.to_string().trim_end())
@@ -266,6 +244,6 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         paths: sheet.paths,
     };
     check_looks(&brief)?;
-    let _ = std::fs::remove_file(&path);
+    editing::forget(&path);
     Ok(brief)
 }

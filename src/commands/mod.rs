@@ -24,11 +24,14 @@ pub mod status;
 pub mod topic;
 
 mod baseline;
+mod closing;
 mod code_state;
 mod comparing;
 mod deciding;
 mod documents;
+mod editing;
 mod file_hash;
+mod kickoff;
 mod limits;
 mod needs;
 mod options;
@@ -40,6 +43,7 @@ pub(crate) mod recovery;
 mod redaction;
 mod research;
 mod selection;
+mod stopping;
 mod surroundings;
 mod trial;
 

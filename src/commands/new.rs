@@ -142,6 +142,10 @@ fn topic<'a>(
     };
     let name: TopicName = word.parse()?;
     match state.topics.get(&name) {
+        Some(topic) if topic.topic.closing.is_some() => {
+            Err(Error::request(format!("the topic `{name}` is closed"))
+                .hint(format!("git exp topic reopen {name}, or choose another with --topic")))
+        }
         Some(topic) => Ok(Some(topic)),
         None if asked.is_none() => Ok(None),
         None => Err(Error::request(format!("there is no topic `{name}`")).hint(format!(
@@ -162,6 +166,8 @@ fn inherited(topic: &TopicState) -> Brief {
     Brief {
         accept: topic.accept.clone(),
         guard: topic.guard.clone(),
+        no_guard: topic.no_guard.clone(),
+        trials: topic.trials,
         budget: topic.budget,
         baseline,
         ..Brief::default()

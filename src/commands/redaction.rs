@@ -50,9 +50,24 @@ pub fn brief(context: &Context, brief: &mut Brief) -> Result<(), Error> {
 /// Takes secrets out of a topic.
 pub fn topic(context: &Context, topic: &mut Topic) -> Result<(), Error> {
     let redactor = recording::redactor(&context.settings_here()?)?;
-    clean_option(&redactor, &mut topic.goal);
-    for text in topic.stop.iter_mut().chain(topic.scope.values_mut().flatten()) {
+    for text in [&mut topic.goal, &mut topic.problem, &mut topic.no_guard] {
+        clean_option(&redactor, text);
+    }
+    let lists = [
+        &mut topic.constraints,
+        &mut topic.success,
+        &mut topic.hypotheses,
+        &mut topic.matrix,
+        &mut topic.code,
+        &mut topic.stop,
+    ];
+    for text in lists.into_iter().flatten().chain(topic.scope.values_mut().flatten()) {
         clean(&redactor, text);
+    }
+    for phase in &mut topic.phases {
+        clean(&redactor, &mut phase.name);
+        clean_option(&redactor, &mut phase.goal);
+        clean_option(&redactor, &mut phase.until);
     }
     clean_values(&redactor, &mut topic.baselines);
     clean_values(&redactor, &mut topic.links);

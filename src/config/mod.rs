@@ -5,12 +5,14 @@
 
 mod error;
 mod file;
+mod kickoff;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use error::{ConfigError, Problem};
 pub use file::parse;
+pub use kickoff::parse_kickoff;
 
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
 use crate::domain::metric::{Definition, built_in};

@@ -29,5 +29,6 @@ pub mod spending;
 pub mod state;
 pub mod statistics;
 pub mod stop_guard;
+pub mod stopping;
 pub mod topic;
 pub mod verdict;

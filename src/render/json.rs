@@ -420,6 +420,16 @@ pub struct TopicJson<'a> {
     created: Option<String>,
     closed: bool,
     moves: Vec<MoveJson<'a>>,
+    stops: Vec<StopJson<'a>>,
+    kickoff: super::logbook::TopicFields,
+}
+
+/// A stop criterion, and whether it is met.
+#[derive(Debug, Serialize)]
+struct StopJson<'a> {
+    when: &'a str,
+    answer: &'static str,
+    why: &'a str,
 }
 
 impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
@@ -443,6 +453,12 @@ impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
             created: view.created.map(|moment| moment.to_string()),
             closed: view.is_closed,
             moves: view.moves.iter().map(MoveJson::from).collect(),
+            stops: view
+                .stops
+                .iter()
+                .map(|(when, stop)| StopJson { when, answer: stop.word(), why: stop.why() })
+                .collect(),
+            kickoff: super::logbook::TopicFields::new(topic, view.created.unwrap_or_default()),
         }
     }
 }

@@ -29,6 +29,7 @@ pub const EMBEDDED: &[(&str, &str)] = &[
     ("brief.md", include_str!("../../templates/brief.md")),
     ("decisions.md", include_str!("../../templates/decisions.md")),
     ("experiment-log.md", include_str!("../../templates/experiment-log.md")),
+    ("kickoff.toml", include_str!("../../templates/kickoff.toml")),
     ("logbook-entry.md", include_str!("../../templates/logbook-entry.md")),
     ("logbook-head.md", include_str!("../../templates/logbook-head.md")),
     ("negative-results.md", include_str!("../../templates/negative-results.md")),
@@ -174,6 +175,12 @@ fn add_functions(environment: &mut Environment<'static>) {
     environment.add_filter("block", |text: String| Value::from_safe_string(markdown::block(&text)));
     environment.add_filter("quote", |text: String| Value::from_safe_string(markdown::quote(&text)));
     environment.add_filter("link", |text: String| Value::from_safe_string(markdown::link(&text)));
+    environment.add_filter("toml", |value: Value| match value.kind() {
+        ValueKind::None => Value::from_safe_string("\"\"".to_owned()),
+        _ => Value::from_safe_string(
+            toml::Value::try_from(&value).map(|value| value.to_string()).unwrap_or_default(),
+        ),
+    });
     environment.add_filter("codes", |texts: Vec<String>| {
         let codes: Vec<String> = texts.iter().map(|text| markdown::code(text)).collect();
         Value::from_safe_string(codes.join(", "))

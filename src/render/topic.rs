@@ -8,6 +8,7 @@ use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, time};
 use crate::domain::state::MoveOf;
+use crate::domain::stopping::Stop;
 use crate::domain::topic::Topic;
 
 /// A topic with what the log knows around it.
@@ -25,6 +26,8 @@ pub struct TopicView<'a> {
     pub created: Option<Timestamp>,
     /// Whether it was closed.
     pub is_closed: bool,
+    /// Its stop criteria, each with whether it is met; empty where nobody asked.
+    pub stops: Vec<(String, Stop)>,
     /// How its named baselines came to be what they are, oldest first.
     pub moves: &'a [MoveOf],
 }
@@ -44,11 +47,47 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
         page.field("prefix", prefix.as_str());
     }
     page.field("experiments", &format!("{} ({} decided)", view.experiments, view.decided));
+    if let Some(problem) = &topic.problem {
+        page.field("problem", &harmless(problem));
+    }
     if let Some(moment) = view.created {
         let age = time::age(moment, canvas.now);
         page.field("created", &format!("{} ({age})", time::short(moment, &canvas.zone)));
     }
-    promises(&mut page, topic);
+    // Where it is known whether they are met, the stop criteria stand apart.
+    let stop = if view.stops.is_empty() { topic.stop.clone() } else { Vec::new() };
+    promises(&mut page, &Topic { stop, ..topic.clone() });
+    if !view.stops.is_empty() {
+        page.heading(canvas.style, "stop when");
+        for (text, stop) in &view.stops {
+            let tone = if stop.is_met() { Tone::Warning } else { Tone::Plain };
+            let answer = canvas.style.paint(tone, stop.word());
+            page.line(&format!("  {}: {answer} ({})", harmless(text), harmless(stop.why())));
+        }
+    }
+    if !topic.phases.is_empty() {
+        page.heading(canvas.style, "phases");
+        for (number, phase) in (1..).zip(&topic.phases) {
+            let goal = phase.goal.as_ref().map(|goal| format!(": {goal}")).unwrap_or_default();
+            let until = phase.until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
+            page.line(&format!("  {number}. {}", harmless(&format!("{}{goal}{until}", phase.name))));
+        }
+    }
+    if let Some(closing) = &topic.closing {
+        let parts = [
+            ("worked", &closing.worked),
+            ("did not work", &closing.failed),
+            ("limits", &closing.limits),
+            ("next", &closing.next),
+            ("retrospective", &closing.retrospective),
+        ];
+        for (name, texts) in parts {
+            page.heading(canvas.style, name);
+            for text in texts {
+                page.line(&format!("  {}", harmless(text)));
+            }
+        }
+    }
     if !view.moves.is_empty() {
         page.heading(canvas.style, "moved baselines");
         page.text.push_str(&moves(view.moves, canvas));
@@ -63,8 +102,15 @@ pub(super) fn promises(page: &mut Page, topic: &Topic) {
             page.field(if index == 0 { name } else { "" }, &harmless(line));
         }
     };
+    list("constraints", topic.constraints.clone());
+    list("success", topic.success.clone());
+    list("hypotheses", topic.hypotheses.clone());
+    list("matrix", topic.matrix.clone());
+    list("code", topic.code.clone());
     list("accept", topic.accept.iter().map(ToString::to_string).collect());
     list("guard", topic.guard.iter().map(ToString::to_string).collect());
+    list("no guard", topic.no_guard.clone().into_iter().collect());
+    list("trials", topic.trials.map(|trials| format!("{trials} a side")).into_iter().collect());
     if !topic.budget.is_empty() {
         list("budget", vec![format!("{} for each experiment", budget_in_words(topic.budget))]);
     }
@@ -132,6 +178,10 @@ mod tests {
             decided: 9,
             created: Some("2026-11-21T11:10:05Z".parse().expect("the time is right")),
             is_closed: false,
+            stops: vec![(
+                "three experiments in a row change nothing".to_owned(),
+                Stop::Unknown("for people to judge".to_owned()),
+            )],
             moves: &[],
         };
         assert_snapshot!(page(&view, &canvas()), @"
@@ -145,8 +195,10 @@ mod tests {
           budget       2 h of wall time for each experiment
           baselines    main=MIX-001
           scope        seeds: 1, 2
-          stop when    three experiments in a row change nothing
           links        dashboard: https://example.org/d
+
+        stop when
+          three experiments in a row change nothing: unknown (for people to judge)
         ");
         assert_snapshot!(table(&[view], &canvas()), @"
         topic   prefix  experiments  decided  age         goal

@@ -17,3 +17,4 @@ mod repositories;
 mod run;
 mod secrets;
 mod survival;
+mod topic;

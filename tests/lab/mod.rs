@@ -181,6 +181,11 @@ impl TestLab {
         self.steady(&transcript(&self.exp_output(arguments)))
     }
 
+    /// What a user sees of a command that was prepared by hand, for a snapshot.
+    pub fn seen(&self, command: &mut Command) -> String {
+        self.steady(&transcript(&command.output().expect("it can be started")))
+    }
+
     /// Runs git exp, which must exit with 0; gives its standard output as it was.
     #[track_caller]
     pub fn exp_ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
