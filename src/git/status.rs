@@ -136,6 +136,19 @@ impl Repo {
         Some(self.hash_object(super::ObjectKind::Blob, &bytes))
     }
 
+    /// A file of the worktree as it stands, or the target of a link: its mode and its bytes.
+    pub fn worktree_file(&self, path: &[u8]) -> Result<(u32, Vec<u8>), GitError> {
+        let file = self.work_dir().unwrap_or(Path::new("")).join(super::worktree::path_of(path));
+        let failed = || super::error::file_error("read", &file);
+        let data = gix::index::fs::Metadata::from_path_no_follow(&file).map_err(failed())?;
+        if data.is_symlink() {
+            let target = fs::read_link(&file).map_err(failed())?;
+            return Ok((0o120_000, target.into_os_string().into_encoded_bytes()));
+        }
+        let mode = if data.is_executable() { 0o100_755 } else { super::FILE };
+        Ok((mode, fs::read(&file).map_err(failed())?))
+    }
+
     /// The submodules: path, the commit that the index names, and the one that is checked out.
     pub fn submodules(&self) -> Result<Vec<(PathBytes, Oid, Option<Oid>)>, GitError> {
         let index = self.inner.index_or_empty().map_err(|error| GitError::Status(error.into()))?;
