@@ -184,8 +184,12 @@ struct Sides {
     now: HashMap<PathBytes, Stored>,
     /// Files that Git does not look at, as they are now.
     hidden: HashMap<PathBytes, Version>,
+    /// Where the commits that are looked at begin, or `HEAD`.
+    base: Option<Oid>,
+    /// What is to be left of files that grow.
     before: Option<Oid>,
     agreed: Vec<Oid>,
+    known: Vec<Oid>,
 }
 
 impl Look<'_> {
@@ -199,6 +203,8 @@ impl Look<'_> {
         if !found.is_empty() && !matches!(scope, Scope::Range(..)) {
             // Only now is it worth to ask what was merged, and what the experiment began with.
             sides.agreed = self.agreed_here()?;
+            sides.before = self.met(sides.before)?;
+            sides.known = self.context.agreed_tips(self.branch.topic.as_ref())?;
             found = self.breaches(scope, &sides)?;
         }
         self.without_those_set_aside(scope, &sides, found)
@@ -212,7 +218,8 @@ impl Look<'_> {
         let changes = repo.tree_changes(self.tree(from)?, self.tree(tip)?)?;
         let now = changes.into_iter().filter(|(path, _, _)| self.concerns(path));
         let now = now.map(|(path, _, after)| (path, after)).collect();
-        Ok(Sides { now, hidden: HashMap::new(), before: Some(base), agreed })
+        let known = self.known(tip)?;
+        Ok(Sides { now, hidden: HashMap::new(), base: Some(base), before: Some(base), agreed, known })
     }
 
     /// The commits that what is at `tip` is held against: where it began, and what was merged since of what was agreed on. None
@@ -227,6 +234,26 @@ impl Look<'_> {
             bases = self.branch.repo.independent(&bases)?;
         }
         Ok(if bases == [base] { Vec::new() } else { bases })
+    }
+
+    /// The ends of the branches that were agreed on, but for those that have the commit itself.
+    fn known(&self, commit: Oid) -> Result<Vec<Oid>, Error> {
+        let mut known = Vec::new();
+        for tip in self.context.agreed_tips(self.branch.topic.as_ref())? {
+            if !self.branch.repo.is_ancestor(commit, tip)? {
+                known.push(tip);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Where `HEAD` and what is being merged into it met, else `HEAD`.
+    fn met(&self, head: Option<Oid>) -> Result<Option<Oid>, Error> {
+        let merged = self.branch.repo.merge_heads()?;
+        match (head, merged.first()) {
+            (Some(head), Some(merged)) => Ok(self.branch.repo.merge_base(head, *merged)?.or(Some(head))),
+            _ => Ok(head),
+        }
     }
 
     /// The commits that uncommitted files are held against.
@@ -283,7 +310,7 @@ impl Look<'_> {
         let hidden: HashMap<PathBytes, Version> =
             hidden.map(|path| Ok((path.clone(), self.hidden(path)?))).collect::<Result<_, Error>>()?;
         now.extend(hidden.keys().map(|path| (path.clone(), None)));
-        Ok(Sides { now, hidden, before: head, agreed: Vec::new() })
+        Ok(Sides { now, hidden, base: head, before: head, agreed: Vec::new(), known: Vec::new() })
     }
 
     /// A file that Git was told not to look at, and that is not as it has it.
@@ -301,7 +328,14 @@ impl Look<'_> {
         };
         let changes = repo.index_changes(from)?.into_iter().filter(|(path, _, _)| self.concerns(path));
         let now = changes.map(|(path, _, after)| (path, after)).collect();
-        Ok(Sides { now, hidden: HashMap::new(), before: head, agreed: Vec::new() })
+        Ok(Sides {
+            now,
+            hidden: HashMap::new(),
+            base: head,
+            before: head,
+            agreed: Vec::new(),
+            known: Vec::new(),
+        })
     }
 
     fn concerns(&self, path: &[u8]) -> bool {
@@ -318,7 +352,7 @@ impl Look<'_> {
         }
         let branch = self.branch.in_words();
         let name = self.branch.experiment.map(ExperimentState::name);
-        let base = match sides.agreed.first().or(sides.before.as_ref()) {
+        let base = match sides.agreed.first().or(sides.base.as_ref()) {
             Some(base) if Some(*base) != self.branch.repo.head()?.commit => base.to_hex()[..SHORT].to_owned(),
             _ => "HEAD".to_owned(),
         };
@@ -338,11 +372,10 @@ impl Look<'_> {
         paths.sort();
         let wanted: HashSet<&[u8]> = paths.iter().map(|path| path.as_slice()).collect();
         let before = self.entries(sides.before, &wanted)?;
-        let agreed: Vec<_> = sides
-            .agreed
-            .iter()
-            .map(|commit| self.entries(Some(*commit), &wanted))
-            .collect::<Result<_, _>>()?;
+        let all = |commits: &[Oid]| -> Result<Vec<_>, Error> {
+            commits.iter().map(|commit| self.entries(Some(*commit), &wanted)).collect()
+        };
+        let (agreed, known) = (all(&sides.agreed)?, all(&sides.known)?);
         let owned: Vec<PathBytes> = paths
             .iter()
             .filter(|path| self.rules.files.is_owned(&String::from_utf8_lossy(path)))
@@ -358,6 +391,7 @@ impl Look<'_> {
             changes.push(FileChange {
                 before: of(&before)?,
                 agreed: agreed.iter().map(of).collect::<Result<_, _>>()?,
+                known: known.iter().map(of).collect::<Result<_, _>>()?,
                 after: match sides.hidden.get(path) {
                     Some(hidden) => Some(hidden.clone()),
                     None => version(sides.now[path])?,
@@ -479,7 +513,7 @@ impl Look<'_> {
         }
         let commit = given.it.commit.as_ref().and_then(|commit| Oid::from_hex(commit.as_str()));
         match commit {
-            Some(commit) if sides.before == Some(commit) => Ok(true),
+            Some(commit) if sides.base == Some(commit) => Ok(true),
             commit => self.brings_in(commit, scope, sides),
         }
     }
@@ -492,8 +526,8 @@ impl Look<'_> {
             Scope::Range(_, tip) => vec![tip],
             Scope::Worktree | Scope::Staged => repo.merge_heads()?,
         };
-        if let Some(before) = sides.before
-            && repo.is_ancestor(commit, before)?
+        if let Some(base) = sides.base
+            && repo.is_ancestor(commit, base)?
         {
             return Ok(false);
         }

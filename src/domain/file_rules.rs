@@ -82,6 +82,8 @@ pub struct FileChange {
     pub before: Option<Version>,
     /// As the branches that were agreed on have it, as far as they were merged since.
     pub agreed: Vec<Option<Version>>,
+    /// As the branches that were agreed on have it now; to have it so, too, is no breach.
+    pub known: Vec<Option<Version>>,
     /// As it is now; absent where it is gone.
     pub after: Option<Version>,
     /// Who changed it.
@@ -230,7 +232,8 @@ impl FileChange {
     /// Whether anything became of the file that was not agreed on.
     fn is_one(&self) -> bool {
         let after = self.after.as_ref();
-        let is_agreed = self.agreed.iter().any(|agreed| is_same(agreed.as_ref(), after));
+        let mut agreed = self.agreed.iter().chain(&self.known);
+        let is_agreed = agreed.any(|agreed| is_same(agreed.as_ref(), after));
         !is_agreed && (!self.agreed.is_empty() || !is_same(self.before.as_ref(), after))
     }
 
@@ -478,6 +481,8 @@ mod tests {
         assert_eq!(found(&it).len(), 1, "to go back to what was before is a change");
         it.after = Some(version("other"));
         assert_eq!(found(&it).len(), 1);
+        it.known = vec![Some(version("other"))];
+        assert_eq!(found(&it), [""; 0], "it is what the branch has now");
     }
 
     #[test]

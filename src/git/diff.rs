@@ -109,6 +109,13 @@ impl Repo {
 
     /// The commits that are being merged into `HEAD`.
     pub fn merge_heads(&self) -> Result<Vec<Oid>, GitError> {
+        // A hook that runs before a merge is committed is told by its environment alone.
+        let told = std::env::vars_os()
+            .filter_map(|(name, _)| Oid::from_hex(name.to_str()?.strip_prefix("GITHEAD_")?));
+        let told: Vec<Oid> = told.filter(|_| self.is_of_environment).collect();
+        if !told.is_empty() {
+            return Ok(told);
+        }
         let path = self.git_dir().join("MERGE_HEAD");
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(text.lines().filter_map(|line| Oid::from_hex(line.trim())).collect()),
