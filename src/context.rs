@@ -24,8 +24,8 @@ use crate::render::{Canvas, Style};
 pub const CONFIGURATION: &str = "exp.toml";
 /// Where branches are that were fetched.
 const FETCHED: &str = "refs/remotes/origin/";
-/// What the main branch may be called there.
-const FETCHED_MAIN: [&str; 3] = ["HEAD", "main", "master"];
+/// What the main branch may be called there: its head comes last, because that of a clone may be any branch.
+const FETCHED_MAIN: [&str; 3] = ["main", "master", "HEAD"];
 /// Overrides the clock, so that tests and demonstrations say the same every time.
 const CLOCK_VARIABLE: &str = "GIT_EXP_NOW";
 
@@ -313,9 +313,9 @@ impl Context {
     pub fn agreed(&self, topic: Option<&TopicName>) -> Result<Option<(String, String)>, Error> {
         let of_topic = topic.map(layout::topic_branch);
         let local = of_topic.iter().cloned().chain(self.main_branch()?);
-        let fetched = of_topic.iter().map(String::as_str).chain(FETCHED_MAIN);
+        let fetched = of_topic.iter().cloned().chain(self.fetched_main_branch()?);
         let branches = local.map(|name| ("refs/heads/", name));
-        for (prefix, branch) in branches.chain(fetched.map(|name| (FETCHED, name.to_owned()))) {
+        for (prefix, branch) in branches.chain(fetched.map(|name| (FETCHED, name))) {
             let Some(tip) = self.repo.read_ref(&format!("{prefix}{branch}"))? else { continue };
             if let Some(text) = self.text_at(tip, CONFIGURATION)? {
                 return Ok(Some((text, format!("{branch}:{CONFIGURATION}"))));
@@ -329,7 +329,7 @@ impl Context {
         let own = topic.map(layout::topic_branch).into_iter().chain(self.main_branch()?);
         let mut names: Vec<String> =
             own.flat_map(|name| [format!("refs/heads/{name}"), format!("{FETCHED}{name}")]).collect();
-        names.extend(FETCHED_MAIN.map(|name| format!("{FETCHED}{name}")));
+        names.extend(self.fetched_main_branch()?.map(|name| format!("{FETCHED}{name}")));
         let mut tips = Vec::new();
         for name in names {
             tips.extend(self.repo.read_ref(&name)?.filter(|tip| !tips.contains(tip)));
@@ -350,6 +350,16 @@ impl Context {
         let default = self.repo.config_string("init.defaultBranch");
         for name in configured.into_iter().chain(default).chain(["main".to_owned(), "master".to_owned()]) {
             if self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fetched_main_branch(&self) -> Result<Option<String>, Error> {
+        let configured = self.repo.config_string("exp.mainBranch");
+        for name in configured.into_iter().chain(FETCHED_MAIN.map(str::to_owned)) {
+            if self.repo.read_ref(&format!("{FETCHED}{name}"))?.is_some() {
                 return Ok(Some(name));
             }
         }

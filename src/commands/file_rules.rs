@@ -153,14 +153,12 @@ pub fn breaches(
 
 /// Says where the branch has rules of its own, which do not count.
 pub fn note(context: &Context, branch: &Branch<'_>) -> Result<Option<String>, Error> {
-    if branch.experiment.is_none() {
-        return Ok(None);
-    }
     let Some(tip) = branch.tip else { return Ok(None) };
     let agreed = context.agreed(branch.topic.as_ref())?;
     let own = context.text_at(tip, CONFIGURATION)?;
     Ok(match (agreed, own) {
         (Some((agreed, _)), Some(own)) if agreed == own => None,
+        (Some(_), _) if branch.experiment.is_none() => None,
         (Some((_, origin)), _) => Some(format!(
             "`{CONFIGURATION}` is another one here than where it was agreed on; the rules are those of `{origin}`"
         )),

@@ -89,7 +89,7 @@ fn write(path: &Path) -> Result<(), Error> {
 /// Says what became of the hooks.
 pub fn tell(context: &mut Context, hooks: &Hooks) -> Result<(), Error> {
     if !hooks.ours.is_empty() {
-        context.output.line(&format!("each commit is checked from now on ({})", hooks.ours.join(", ")))?;
+        context.output.line(&format!("hooks that check the rules about files: {}", hooks.ours.join(", ")))?;
     }
     for path in &hooks.theirs {
         context.output.say(&format!("`{path}` is a hook of yours, and was left as it is"));

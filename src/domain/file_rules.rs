@@ -165,8 +165,8 @@ impl FileRules {
                 format!("{restore}; {}", ask(FROZEN)),
             );
         }
-        let grows = self.append_only.iter().filter(|it| it.paths.matches(path));
-        if let Some(problem) = grows.filter_map(|it| change.not_grown(it.newest)).next() {
+        let mut grows = self.append_only.iter().filter(|it| it.paths.matches(path));
+        if let Some(problem) = grows.find_map(|it| change.not_grown(it.newest)) {
             let mend = format!(
                 "put back what was there, and only add to it (`git diff {} -- {}` shows what went); {}",
                 surroundings.base,
@@ -270,11 +270,11 @@ impl FileChange {
 
     /// What is wrong where something was taken out of a file that only grows.
     fn not_grown(&self, newest: Newest) -> Option<&'static str> {
-        let known = self.before.iter().chain(self.agreed.iter().flatten());
+        let mut known = self.before.iter().chain(self.agreed.iter().flatten());
         let Some(after) = &self.after else {
-            return known.into_iter().next().map(|_| "it is gone");
+            return known.next().map(|_| "it is gone");
         };
-        if known.into_iter().any(|known| kind(known.mode) != kind(after.mode)) {
+        if known.any(|known| kind(known.mode) != kind(after.mode)) {
             return Some(self.became());
         }
         if let Some(before) = &self.before
