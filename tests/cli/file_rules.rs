@@ -421,6 +421,7 @@ fn an_owner_approves_of_the_very_change() {
     approve(LEAD);
     assert_eq!(found(&lab, &[]), [""; 0], "the plan was approved");
     lab.commit_all("a wider wire");
+    lab.set_clock("2026-11-21T13:00:00Z");
     assert_eq!(
         found(&lab, &[]),
         ["owned: `src/api/wire.rs` belongs to `lead`, and it was changed by Ada Lovelace <ada@example.org>"]
@@ -430,6 +431,7 @@ fn an_owner_approves_of_the_very_change() {
     lab.write("train.py", "otherwise\n");
     lab.commit_all("something else");
     assert_eq!(found(&lab, &[]), [""; 0], "what was approved is as it was");
+    lab.set_clock("2026-11-21T14:00:00Z");
     assert!(by(&lab, LEAD, &["git-exp", "review", "A-001", "reject", "-m", "x"]).status.success());
     assert_eq!(found(&lab, &[]).len(), 1, "it was taken back");
 }
