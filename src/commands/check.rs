@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::file_rules::{self, Branch, Scope};
-use super::{Answer, selection};
+use super::{Answer, deciding};
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::state::State;
@@ -60,7 +60,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let branch = match &arguments.experiment {
-        Some(word) => Branch::of(context, selection::experiment(&state, word)?)?,
+        Some(word) => Branch::of(context, deciding::registered(context, &state, Some(word))?.0)?,
         None => Branch::current(context, &state)?,
     };
     let is_whole = !arguments.staged && arguments.range.is_none();

@@ -290,20 +290,25 @@ impl Look<'_> {
         take.sort();
         take.dedup();
         let head = repo.head()?.commit;
-        let mut now = HashMap::new();
-        if !take.is_empty() {
-            let tree = match repo.snapshot_tree(&take, &[]) {
+        // Only what grows is stored for a look at its content: what is frozen may be large.
+        let (grow, others): (Vec<PathBytes>, Vec<PathBytes>) =
+            take.into_iter().partition(|path| self.rules.files.grows(&String::from_utf8_lossy(path)));
+        let known = self.entries(head, &others.iter().map(Vec::as_slice).collect())?;
+        let mut found = repo.worktree_entries(&others, &known)?;
+        if !grow.is_empty() {
+            let tree = match repo.snapshot_tree(&grow, &[]) {
                 Ok(tree) => tree,
                 // Where a merge left conflicts, the files that have them are to be taken, too.
                 Err(_) => {
-                    let conflicts = changes.modified.iter().filter(|path| !take.contains(path)).cloned();
-                    repo.snapshot_tree(&take.iter().cloned().chain(conflicts).collect::<Vec<_>>(), &[])?
+                    let conflicts = changes.modified.iter().filter(|path| !grow.contains(path)).cloned();
+                    repo.snapshot_tree(&grow.iter().cloned().chain(conflicts).collect::<Vec<_>>(), &[])?
                 }
             };
-            let mut found = HashMap::new();
-            repo.entries_at(tree, &take.iter().map(Vec::as_slice).collect(), &mut found)?;
-            now = take.into_iter().map(|path| (path.clone(), found.get(&path).copied())).collect();
+            repo.entries_at(tree, &grow.iter().map(Vec::as_slice).collect(), &mut found)?;
         }
+        let now = grow.into_iter().chain(others);
+        let mut now: HashMap<PathBytes, Stored> =
+            now.map(|path| (path.clone(), found.get(&path).copied())).collect();
         let hidden = changes.hidden.iter().filter(|path| self.concerns(path));
         let hidden: HashMap<PathBytes, Version> =
             hidden.map(|path| Ok((path.clone(), self.hidden(path)?))).collect::<Result<_, Error>>()?;

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::file_rules::Branch;
-use super::{Answer, deciding, redaction, selection};
+use super::{Answer, deciding, redaction};
 use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::file_rules::NAMES;
@@ -69,10 +69,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let branch = match &arguments.experiment {
-        Some(word) => {
-            deciding::registered(context, &state, Some(word))?;
-            Branch::of(context, selection::experiment(&state, word)?)?
-        }
+        Some(word) => Branch::of(context, deciding::registered(context, &state, Some(word))?.0)?,
         None => Branch::current(context, &state)?,
     };
     let asked = arguments.topic.as_deref().map(|word| topic(&state, word)).transpose()?;
