@@ -453,6 +453,7 @@ mod tests {
 
     #[test]
     fn files_are_named_as_a_commit_would_name_them_and_nothing_is_stored() {
+        use std::os::unix::fs::PermissionsExt as _;
         let lab = Lab::new();
         lab.write(".gitattributes", "*.txt text eol=crlf\n");
         for path in ["x.txt", "a b", "line\nbreak", "run.sh"] {
@@ -463,7 +464,6 @@ mod tests {
         lab.write("a b", "-- two\n");
         lab.write("line\nbreak", "two\n");
         std::os::unix::fs::symlink("x.txt", lab.top().join("link")).unwrap();
-        use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(lab.top().join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         let paths =
             ["x.txt", "a b", "line\nbreak", "run.sh", "link", "gone"].map(|path| path.as_bytes().to_vec());
