@@ -22,6 +22,10 @@ use crate::render::{Canvas, Style};
 
 /// The name of the file that says what the team agrees on.
 pub const CONFIGURATION: &str = "exp.toml";
+/// Where branches are that were fetched.
+const FETCHED: &str = "refs/remotes/origin/";
+/// What the main branch may be called there: its head comes last, because that of a clone may be any branch.
+const FETCHED_MAIN: [&str; 3] = ["main", "master", "HEAD"];
 /// Overrides the clock, so that tests and demonstrations say the same every time.
 const CLOCK_VARIABLE: &str = "GIT_EXP_NOW";
 
@@ -304,15 +308,33 @@ impl Context {
     }
 
     /// The text of `exp.toml` that the team agreed on, and where it was found.
-    fn agreed(&self, topic: Option<&TopicName>) -> Result<Option<(String, String)>, Error> {
-        let branches = topic.map(layout::topic_branch).into_iter().chain(self.main_branch()?);
-        for branch in branches {
-            let Some(tip) = self.repo.read_ref(&format!("refs/heads/{branch}"))? else { continue };
+    ///
+    /// A clone that has neither branch of its own, as one of a single commit, reads what it fetched of them.
+    pub fn agreed(&self, topic: Option<&TopicName>) -> Result<Option<(String, String)>, Error> {
+        let of_topic = topic.map(layout::topic_branch);
+        let local = of_topic.iter().cloned().chain(self.main_branch()?);
+        let fetched = of_topic.iter().cloned().chain(self.fetched_main_branch()?);
+        let branches = local.map(|name| ("refs/heads/", name));
+        for (prefix, branch) in branches.chain(fetched.map(|name| (FETCHED, name))) {
+            let Some(tip) = self.repo.read_ref(&format!("{prefix}{branch}"))? else { continue };
             if let Some(text) = self.text_at(tip, CONFIGURATION)? {
                 return Ok(Some((text, format!("{branch}:{CONFIGURATION}"))));
             }
         }
         Ok(None)
+    }
+
+    /// Where the topic's branch and the main branch are, here and as they were fetched.
+    pub fn agreed_tips(&self, topic: Option<&TopicName>) -> Result<Vec<Oid>, Error> {
+        let own = topic.map(layout::topic_branch).into_iter().chain(self.main_branch()?);
+        let mut names: Vec<String> =
+            own.flat_map(|name| [format!("refs/heads/{name}"), format!("{FETCHED}{name}")]).collect();
+        names.extend(self.fetched_main_branch()?.map(|name| format!("{FETCHED}{name}")));
+        let mut tips = Vec::new();
+        for name in names {
+            tips.extend(self.repo.read_ref(&name)?.filter(|tip| !tips.contains(tip)));
+        }
+        Ok(tips)
     }
 
     /// The text of a file in a commit.
@@ -368,6 +390,16 @@ impl Context {
         let default = self.repo.config_string("init.defaultBranch");
         for name in configured.into_iter().chain(default).chain(["main".to_owned(), "master".to_owned()]) {
             if self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fetched_main_branch(&self) -> Result<Option<String>, Error> {
+        let configured = self.repo.config_string("exp.mainBranch");
+        for name in configured.into_iter().chain(FETCHED_MAIN.map(str::to_owned)) {
+            if self.repo.read_ref(&format!("{FETCHED}{name}"))?.is_some() {
                 return Ok(Some(name));
             }
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Answer;
+use super::{Answer, hooks};
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::layout::NOTES;
@@ -13,12 +13,16 @@ use crate::log::layout::NOTES;
 /// `git log` show results, and keeps worktrees of experiments out of `git status`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  git exp init\n\nNo file is put into your worktree, and nothing is pushed."
+    after_help = "Examples:\n  git exp init\n  git exp init --hooks\n\nNo file is put into your worktree, and nothing is pushed."
 )]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Have each commit checked against the rules about files, by Git hooks; hooks of yours are left as they are
+    #[arg(long)]
+    hooks: bool,
+}
 
 /// Runs the command.
-pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error> {
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let known = context.log.writer()?;
     let writer = context.writer()?;
     let shows_notes = show_notes(context)?;
@@ -27,19 +31,28 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
     if context.repo.config_string("fetch.negotiationAlgorithm").is_none() {
         context.repo.set_config_local("fetch.negotiationAlgorithm", "skipping")?;
     }
+    let installed = if arguments.hooks { Some(hooks::install(context)?) } else { None };
+    let is_done =
+        |installed: &hooks::Hooks| if installed.theirs.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {
         let view = serde_json::json!({
             "schema": "git-exp/init/1",
             "writer": writer.as_str(),
             "created": known.is_none(),
+            "hooks": installed.as_ref().map(|hooks| &hooks.ours),
+            "hooks_of_others": installed.as_ref().map(|hooks| &hooks.theirs),
         });
         context.output.object(&view)?;
-        return Ok(Answer::Yes);
+        return Ok(installed.as_ref().map_or(Answer::Yes, is_done));
     }
     let state = if known.is_some() { "already goes" } else { "goes" };
     context.output.line(&format!("this clone {state} by the name `{writer}`"))?;
     if shows_notes {
         context.output.line("plain `git log` shows results from now on (`notes.displayRef`)")?;
+    }
+    if let Some(installed) = &installed {
+        hooks::tell(context, installed)?;
+        return Ok(is_done(installed));
     }
     context.output.hint("run something: git exp run -- <command>");
     Ok(Answer::Yes)

@@ -11,7 +11,9 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Problem, nearest, offset_of};
 use super::{BudgetRules, CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
 use crate::domain::capture::Naming;
+use crate::domain::file_rules::{AppendOnly, FileRules, Newest, Ownership};
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
+use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
 use crate::domain::quantity::{parse_duration, parse_size};
 use crate::domain::stop_guard::StopGuard;
@@ -28,7 +30,7 @@ struct File {
     needs: BTreeMap<String, NeedSection>,
     worktree: WorktreeSection,
     run: RunSection,
-    files: toml::Table,
+    files: FilesSection,
     gate: toml::Table,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
@@ -109,6 +111,16 @@ struct PolicySection {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct FilesSection {
+    frozen: Paths,
+    append_only: Vec<AppendOnlySection>,
+    main_only: Paths,
+    evaluation: Paths,
+    owner: BTreeMap<String, Lines>,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RunSection {
     timeout: Option<Time>,
@@ -143,6 +155,7 @@ choice!(kind, Kind);
 choice!(summary, Summary);
 choice!(scale, Scale);
 choice!(naming, Naming);
+choice!(newest, Newest);
 
 struct Time(Duration);
 
@@ -293,6 +306,51 @@ impl<'de> Deserialize<'de> for Lines {
     }
 }
 
+fn path_pattern<E: de::Error>(text: &str) -> Result<PathPattern, E> {
+    text.parse().map_err(E::custom)
+}
+
+/// One pattern of paths or several.
+#[derive(Default)]
+struct Paths(Vec<PathPattern>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Lines(texts) = Lines::deserialize(deserializer)?;
+        texts.iter().map(|text| path_pattern(text)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+struct AppendOnlySection(AppendOnly);
+
+impl<'de> Deserialize<'de> for AppendOnlySection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Detailed {
+            path: String,
+            #[serde(default, deserialize_with = "newest")]
+            newest: Option<Newest>,
+        }
+        struct AppendOnlyVisitor;
+        impl<'de> Visitor<'de> for AppendOnlyVisitor {
+            type Value = AppendOnlySection;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or a table as { path = \"NEWS.md\", newest = \"first\" }")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AppendOnlySection, E> {
+                Ok(AppendOnlySection(AppendOnly { paths: path_pattern(text)?, newest: Newest::default() }))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AppendOnlySection, A::Error> {
+                let detailed = Detailed::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let paths = path_pattern(&detailed.path)?;
+                Ok(AppendOnlySection(AppendOnly { paths, newest: detailed.newest.unwrap_or_default() }))
+            }
+        }
+        deserializer.deserialize_any(AppendOnlyVisitor)
+    }
+}
+
 /// One stop guard or several.
 #[derive(Default)]
 struct Guards(Vec<StopGuard>);
@@ -411,21 +469,18 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         })?;
     }
 
-    let rules = Rules {
-        roles: Roles(file.roles.into_iter().map(|(role, people)| (role, people.0)).collect()),
-        policy: file.policy.into_policy(),
-    };
+    let roles = Roles(file.roles.into_iter().map(|(role, people)| (role, people.0)).collect());
+    let files = file
+        .files
+        .into_rules()
+        .map_err(|(pattern, message)| at(&["files", "owner", pattern.as_str()], message))?;
+    let rules = Rules { roles, policy: file.policy.into_policy(), files };
     check_rules(&rules).map_err(|(path, message)| at(&path, message))?;
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections = [
-        ("files", file.files),
-        ("gate", file.gate),
-        ("ideas", file.ideas),
-        ("export", file.export),
-        ("notify", file.notify),
-    ];
+    let sections =
+        [("gate", file.gate), ("ideas", file.ideas), ("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -500,14 +555,53 @@ fn check_rules(rules: &Rules) -> Result<(), (Vec<&str>, String)> {
     let known: Vec<&str> = own.chain(USUAL_ROLES).collect();
     for (key, roles) in named {
         if let Some(role) = roles.iter().find(|role| !known.contains(&role.as_str())) {
-            let advice = match nearest(role, &known) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => "name it in `[roles]`".to_owned(),
-            };
+            let advice = advice_on(role, &known);
             return Err((vec!["policy", key], format!("there is no role `{role}` for `{key}`; {advice}")));
         }
     }
+    for ownership in &rules.files.owners {
+        // Whoever has an address is a person, who needs no role.
+        let mut roles = ownership.owners.iter().filter(|owner| !owner.contains('@'));
+        if let Some(role) = roles.find(|role| !known.contains(&role.as_str())) {
+            let paths = ownership.paths.as_str();
+            let advice = advice_on(role, &known);
+            let message = format!("there is no role `{role}` that could own `{paths}`; {advice}");
+            return Err((vec!["files", "owner", paths], message));
+        }
+    }
     Ok(())
+}
+
+/// What to do about a role that there is not.
+fn advice_on(role: &str, known: &[&str]) -> String {
+    match nearest(role, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "name it in `[roles]`".to_owned(),
+    }
+}
+
+impl FilesSection {
+    /// The rules, or the owned pattern that is wrong and why.
+    fn into_rules(self) -> Result<FileRules, (String, String)> {
+        let mut owners = Vec::new();
+        for (text, Lines(owned_by)) in self.owner {
+            match path_pattern::<de::value::Error>(&text) {
+                Ok(paths) if !owned_by.is_empty() => owners.push(Ownership { paths, owners: owned_by }),
+                Ok(_) => {
+                    let message = format!("nobody owns `{text}`; name a role, or somebody's address");
+                    return Err((text, message));
+                }
+                Err(error) => return Err((text, error.to_string())),
+            }
+        }
+        Ok(FileRules {
+            frozen: self.frozen.0,
+            append_only: self.append_only.into_iter().map(|it| it.0).collect(),
+            main_only: self.main_only.0,
+            evaluation: self.evaluation.0,
+            owners,
+        })
+    }
 }
 
 impl PolicySection {

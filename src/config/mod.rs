@@ -48,9 +48,9 @@ pub struct Layer {
     pub run: RunLayer,
     /// What bounds every run.
     pub budget: BudgetRules,
-    /// Who may do what.
+    /// Who may do what, and what may become of which files.
     pub rules: Rules,
-    /// Sections that are handed on as they are: `files`, `gate`, `ideas`, `export`, `notify`.
+    /// Sections that are handed on as they are: `gate`, `ideas`, `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -379,6 +379,15 @@ mod tests {
         may-accept = ["lead"]
         review-before-run = ["reviewer", "lead"]
 
+        [files]
+        frozen = ["eval/**", "program.md"]
+        append-only = ["journal.md", { path = "NEWS.md", newest = "first" }]
+        main-only = "results.tsv"
+        evaluation = ["eval/**"]
+        [files.owner]
+        "src/api/**" = "lead"
+        "src/wire.rs" = ["reviewer", "owner@example.org"]
+
         [gate]
         command = "make smoke"
     "#;
@@ -418,6 +427,53 @@ mod tests {
         assert_eq!(layer.rules.policy.may_override, None);
         assert_eq!(layer.rules.policy.review_before_run, ["reviewer", "lead"]);
         assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
+        let files = &layer.rules.files;
+        assert_eq!(files.frozen[1].as_str(), "program.md");
+        let newest: Vec<&str> = files.append_only.iter().map(|it| it.newest.word()).collect();
+        assert_eq!(newest, ["last", "first"]);
+        assert_eq!((files.main_only.len(), files.evaluation[0].as_str()), (1, "eval/**"));
+        assert_eq!(files.owners[0].owners, ["lead"]);
+        assert_eq!(files.owners[1].owners, ["reviewer", "owner@example.org"]);
+    }
+
+    #[test]
+    fn a_rule_about_files_that_cannot_work_is_an_error() {
+        assert_snapshot!(refusal("[files]\nfrozen = [\"eval/**\", \"a**\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 10: `["eval/**", "a**"]` in `files.frozen`: the pattern `a**` cannot be used: recursive wildcards must form a single path component
+        "#);
+        assert_snapshot!(refusal("[files]\nmain-only = \"../results.tsv\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 13: in `files.main-only`: the pattern `../results.tsv` cannot be used: it leads out of the repository; write it from the top, as `eval/**`
+        ");
+        assert_snapshot!(refusal("[files]\nfrozn = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `frozn` in `files`; did you mean `frozen`?
+        ");
+        assert_snapshot!(refusal("[files]\nappend-only = [{ path = \"NEWS.md\", newest = \"frist\" }]\n"), @"
+        cannot read `exp.toml`
+        line 2, column 45: unknown value `frist` in `files.append-only`; did you mean `first`?
+        ");
+        assert_snapshot!(refusal("[files]\nappend-only = [{ path = \"NEWS.md\", newst = \"first\" }]\n"), @"
+        cannot read `exp.toml`
+        line 2, column 36: unknown key `newst` in `files.append-only`; did you mean `newest`?
+        ");
+        assert_snapshot!(refusal("[files]\nappend-only = [1]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 16: in `files.append-only`: invalid type: integer `1`, expected a path, or a table as { path = "NEWS.md", newest = "first" }
+        "#);
+        assert_snapshot!(refusal("[files.owner]\n\"src/**\" = \"leed\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: there is no role `leed` that could own `src/**`; did you mean `lead`?
+        ");
+        assert_snapshot!(refusal("[files.owner]\n\"src/**\" = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: nobody owns `src/**`; name a role, or somebody's address
+        ");
+        assert_snapshot!(refusal("[files.owner]\n\"/src\" = \"lead\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: the pattern `/src` cannot be used: it leads out of the repository; write it from the top, as `eval/**`
+        ");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::decision::Opinion;
 use super::entry::Identity;
+use super::file_rules::FileRules;
 use super::id::ObjectName;
 use super::state::ReviewOf;
 
@@ -23,7 +24,7 @@ pub struct Policy {
     pub may_amend: Option<Vec<String>>,
     /// Who may move a named baseline.
     pub may_move_baseline: Option<Vec<String>>,
-    /// Who may go against the numbers.
+    /// Who may go against the numbers, or set a rule about files aside.
     pub may_override: Option<Vec<String>>,
     /// Who must have approved the code before it runs; nobody where empty.
     pub review_before_run: Vec<String>,
@@ -31,13 +32,15 @@ pub struct Policy {
     pub review_before_accept: Vec<String>,
 }
 
-/// What a team agreed on: its roles, and what they may do.
+/// What a team agreed on: its roles, what they may do, and what may become of which files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Who has which role.
     pub roles: Roles,
     /// Who may do what.
     pub policy: Policy,
+    /// What may become of which files.
+    pub files: FileRules,
 }
 
 /// What is to be accepted.
@@ -70,6 +73,24 @@ impl Roles {
     pub fn has_any(&self, person: &Identity, roles: &[String]) -> bool {
         roles.iter().any(|role| self.has(person, role))
     }
+
+    /// Whether `word` means a person: by a role, by the address or by the name.
+    pub fn mean(&self, word: &str, person: &Identity) -> bool {
+        self.has(person, word) || is_called(person, word)
+    }
+
+    fn are_held(&self, role: &str) -> bool {
+        self.0.get(role).is_some_and(|members| !members.is_empty())
+    }
+}
+
+/// The reviews that approve and that their writers did not take back since, oldest first.
+pub fn approving(reviews: &[ReviewOf]) -> impl Iterator<Item = &ReviewOf> {
+    // Whoever reviews again takes back what was said before.
+    let latest = reviews.iter().enumerate().filter(|(place, review)| {
+        !reviews[place + 1..].iter().any(|later| is_same_person(&later.by, &review.by))
+    });
+    latest.map(|(_, review)| review).filter(|review| review.review.opinion == Opinion::Approve)
 }
 
 /// Whether `text` names a person: by the address, by the name, or as `Name <address>`; ignoring case.
@@ -137,6 +158,26 @@ impl Rules {
         breaches
     }
 
+    /// What stands against setting a rule about files aside.
+    pub fn breach_of_override(&self, by: &Identity) -> Option<String> {
+        let roles = self.overriders()?;
+        (!self.roles.has_any(by, &roles)).then(|| {
+            format!("{} may not set a rule aside: `may-override` is for {}", person(by), listed(&roles))
+        })
+    }
+
+    /// The roles that may set a rule about files aside; `None` where anybody may.
+    ///
+    /// A team that says nothing leaves it to its lead and its manager, where it has any.
+    pub fn overriders(&self) -> Option<Vec<String>> {
+        if let Some(roles) = &self.policy.may_override {
+            return Some(roles.clone());
+        }
+        let held = ["lead", "manager"].into_iter().filter(|role| self.roles.are_held(role));
+        let held: Vec<String> = held.map(str::to_owned).collect();
+        (!held.is_empty()).then_some(held)
+    }
+
     /// Everything that stands against running the code at `commit`; absent where the code has changes beyond its commit.
     pub fn breaches_of_run(
         &self,
@@ -196,13 +237,7 @@ impl Rules {
         if roles.is_empty() {
             return None;
         }
-        // Whoever reviews again takes back what was said before.
-        let latest = reviews.iter().enumerate().filter(|(place, review)| {
-            !reviews[place + 1..].iter().any(|later| is_same_person(&later.by, &review.by))
-        });
-        let approving: Vec<&ReviewOf> = latest
-            .map(|(_, review)| review)
-            .filter(|review| review.review.opinion == Opinion::Approve)
+        let approving: Vec<&ReviewOf> = approving(reviews)
             .filter(|review| self.roles.has_any(&review.by, roles) && !owners.include(&review.by))
             .collect();
         let wanted = format!("an approving review, by {} and not by the owner", listed(roles));
@@ -224,7 +259,8 @@ fn is_same_person(a: &Identity, b: &Identity) -> bool {
     if a.email.is_empty() { a.name == b.name } else { a.email.eq_ignore_ascii_case(&b.email) }
 }
 
-fn person(by: &Identity) -> String {
+/// A person, as messages name one.
+pub fn person(by: &Identity) -> String {
     if by.email.is_empty() { by.name.clone() } else { format!("{} <{}>", by.name, by.email) }
 }
 
@@ -255,7 +291,7 @@ mod tests {
             ("reviewer2", "Owen <owen@example.org>"),
         ];
         let roles = roles.map(|(role, member)| (role.to_owned(), vec![member.to_owned()]));
-        Rules { roles: Roles(roles.into()), policy }
+        Rules { roles: Roles(roles.into()), policy, ..Rules::default() }
     }
 
     fn words(words: &[&str]) -> Vec<String> {
@@ -300,6 +336,19 @@ mod tests {
         `review-before-accept` asks for an approving review, by the role `reviewer` and not by the owner
         Owen <owen@example.org> may not go against the numbers (unclear): `may-override` is for the roles `lead`, `manager`
         ");
+    }
+
+    #[test]
+    fn a_team_that_says_nothing_leaves_overrides_to_its_lead_and_manager() {
+        let all = rules(Policy::default());
+        assert_eq!(all.breach_of_override(&person_of("Lead")), None);
+        insta::assert_snapshot!(all.breach_of_override(&person_of("Owen")).unwrap(), @"Owen <owen@example.org> may not set a rule aside: `may-override` is for the role `lead`");
+        assert_eq!(Rules::default().breach_of_override(&person_of("Owen")), None, "nobody leads");
+        let named = rules(Policy { may_override: Some(words(&["reviewer"])), ..Policy::default() });
+        assert!(named.breach_of_override(&person_of("Lead")).is_some());
+        assert_eq!(named.breach_of_override(&person_of("Reviewer")), None);
+        let nobody = rules(Policy { may_override: Some(Vec::new()), ..Policy::default() });
+        assert!(nobody.breach_of_override(&person_of("Lead")).is_some());
     }
 
     #[test]

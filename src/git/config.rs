@@ -1,5 +1,6 @@
 //! Git's configuration, and who the user is.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,14 @@ impl Repo {
     /// Removes a key from the repository's own configuration.
     pub fn unset_config_local(&self, key: &str) -> Result<(), GitError> {
         self.write_config(&["--unset-all", key]).map(drop)
+    }
+
+    /// The folder that Git looks into for hooks: that of `core.hooksPath`, else the one that all worktrees share.
+    pub fn hooks_folder(&self) -> Result<PathBuf, GitError> {
+        let out = self.git(["rev-parse", "--git-path", "hooks"]).run()?;
+        let path = super::worktree::path_of(out.strip_suffix(b"\n").unwrap_or(&out));
+        // As Git says it from the folder that it is started in.
+        Ok(self.work_dir().unwrap_or(self.git_dir()).join(path))
     }
 
     fn write_config(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {

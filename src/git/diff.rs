@@ -1,10 +1,10 @@
 //! Differences between commits, and which revision a word means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gix::bstr::ByteSlice;
 
-use super::error::GitError;
+use super::error::{GitError, file_error};
 use super::object::{Oid, TreeEntry};
 use super::{PathBytes, Repo};
 
@@ -18,6 +18,12 @@ pub struct FileChange {
     /// Lines removed; `None` for a binary file.
     pub removed: Option<u64>,
 }
+
+/// A file, and its mode and object where it is there.
+pub type Stored = Option<(u32, Oid)>;
+
+/// A path, and what was and what is there.
+pub type TreeChange = (PathBytes, Stored, Stored);
 
 /// A path, and the mode and object that are to be there; `None` removes what is there.
 pub type TreeEdit = (PathBytes, Option<(u32, Oid)>);
@@ -82,6 +88,147 @@ impl Repo {
         self.git(["merge-base", "--is-ancestor", &ancestor, &descendant]).answer()
     }
 
+    /// The commit that two last had in common; `None` where their histories never met, or it cannot be told here.
+    pub fn merge_base(&self, one: Oid, other: Oid) -> Result<Option<Oid>, GitError> {
+        let (one, other) = (one.to_hex(), other.to_hex());
+        let out = self.git(["merge-base", &one, &other]).run_or(1)?;
+        Ok(out.to_str().ok().and_then(|hex| Oid::from_hex(hex.trim())))
+    }
+
+    /// Those of `commits` that are not reachable from another of them.
+    pub fn independent(&self, commits: &[Oid]) -> Result<Vec<Oid>, GitError> {
+        let mut kept: Vec<Oid> = Vec::new();
+        for (place, &commit) in commits.iter().enumerate() {
+            let mut others = commits.iter().enumerate().filter(|&(at, &it)| at != place && it != commit);
+            if !kept.contains(&commit) && !any(&mut others, |(_, &it)| self.is_ancestor(commit, it))? {
+                kept.push(commit);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The commits that are being merged into `HEAD`.
+    pub fn merge_heads(&self) -> Result<Vec<Oid>, GitError> {
+        // A hook that runs before a merge is committed is told by its environment alone.
+        let told = std::env::vars_os()
+            .filter_map(|(name, _)| Oid::from_hex(name.to_str()?.strip_prefix("GITHEAD_")?));
+        let told: Vec<Oid> = told.filter(|_| self.is_of_environment).collect();
+        if !told.is_empty() {
+            return Ok(told);
+        }
+        let path = self.git_dir().join("MERGE_HEAD");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().filter_map(|line| Oid::from_hex(line.trim())).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(file_error("read", &path)(error)),
+        }
+    }
+
+    /// Which files differ between two trees. Folders that are equal are not looked into; a rename is two changes.
+    pub fn tree_changes(&self, from: Oid, to: Oid) -> Result<Vec<TreeChange>, GitError> {
+        let mut changes = Vec::new();
+        self.differing(&mut Vec::new(), Some(from), Some(to), &mut changes)?;
+        Ok(changes)
+    }
+
+    fn differing(
+        &self,
+        prefix: &mut PathBytes,
+        from: Option<Oid>,
+        to: Option<Oid>,
+        changes: &mut Vec<TreeChange>,
+    ) -> Result<(), GitError> {
+        if from == to {
+            return Ok(());
+        }
+        let rows = |tree: Option<Oid>| tree.map_or_else(|| Ok(Vec::new()), |tree| self.read_tree(tree));
+        let mut rows_by_name: BTreeMap<Vec<u8>, (Stored, Stored)> = BTreeMap::new();
+        for row in rows(from)? {
+            rows_by_name.entry(row.name).or_default().0 = Some((row.mode, row.oid));
+        }
+        for row in rows(to)? {
+            rows_by_name.entry(row.name).or_default().1 = Some((row.mode, row.oid));
+        }
+        let length = prefix.len();
+        for (name, (before, after)) in rows_by_name.into_iter().filter(|(_, (before, after))| before != after)
+        {
+            prefix.extend_from_slice(&name);
+            let folder = |row: Stored| row.filter(|(mode, _)| *mode == super::FOLDER).map(|(_, oid)| oid);
+            let file = |row: Stored| row.filter(|(mode, _)| *mode != super::FOLDER);
+            if file(before) != file(after) {
+                changes.push((prefix.clone(), file(before), file(after)));
+            }
+            prefix.push(b'/');
+            self.differing(prefix, folder(before), folder(after), changes)?;
+            prefix.truncate(length);
+        }
+        Ok(())
+    }
+
+    /// Which files the index has otherwise than a tree. Those in conflict are left out.
+    pub fn index_changes(&self, tree: Oid) -> Result<Vec<TreeChange>, GitError> {
+        let tree = tree.to_hex();
+        let how = ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff"];
+        let out = self.git(how).arguments([tree.as_str(), "--"]).run()?;
+        let mut changes = Vec::new();
+        let mut parts = out.split(|&byte| byte == 0);
+        while let (Some(row), Some(path)) = (parts.next(), parts.next()) {
+            let row = row.to_str_lossy();
+            let words: Vec<&str> = row.trim_start_matches(':').split(' ').collect();
+            let &[from_mode, to_mode, from, to, status] = words.as_slice() else { continue };
+            let stored = |mode: &str, oid: &str| {
+                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode != 0)?;
+                Some((mode, Oid::from_hex(oid)?))
+            };
+            if status != "U" {
+                changes.push((path.to_vec(), stored(from_mode, from), stored(to_mode, to)));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Who wrote the commits that are reachable from `tip` and from none of `bases`, by the file of `paths` that each changed:
+    /// name and address. Of a merge, files count that are as in none of its parents.
+    pub fn authors_of(
+        &self,
+        tip: Oid,
+        bases: &[Oid],
+        paths: &[PathBytes],
+    ) -> Result<HashMap<PathBytes, Vec<(String, String)>>, GitError> {
+        let mut authors: HashMap<PathBytes, Vec<(String, String)>> = HashMap::new();
+        let plain = ["-c", "log.follow=false", "-c", "log.showSignature=false", "--literal-pathspecs"];
+        let how = ["log", "-z", "-c", "--full-history", "--no-renames", "--name-only", "--no-ext-diff"];
+        let without = bases.iter().map(|base| format!("^{base}"));
+        // A command line has an end.
+        for paths in paths.chunks(500) {
+            let out = self
+                .git(plain)
+                .arguments(how)
+                .arguments(["--format=%x01%an%x02%ae", &tip.to_hex()])
+                .arguments(without.clone())
+                .argument("--")
+                .arguments(paths.iter().map(|path| super::worktree::path_of(path)))
+                .run()?;
+            let mut author = None;
+            for part in out.split(|&byte| byte == 0) {
+                let part = part.strip_prefix(b"\n").unwrap_or(part);
+                if let Some(line) = part.strip_prefix(b"\x01") {
+                    let line = line.to_str_lossy();
+                    author =
+                        line.split_once('\u{2}').map(|(name, email)| (name.to_owned(), email.to_owned()));
+                } else if let Some(author) = &author
+                    && !part.is_empty()
+                {
+                    let known = authors.entry(part.to_vec()).or_default();
+                    if !known.contains(author) {
+                        known.push(author.clone());
+                    }
+                }
+            }
+        }
+        Ok(authors)
+    }
+
     /// Writes the tree that `base` becomes when the files at the given paths are replaced, or removed where there is
     /// nothing in their place.
     pub fn edit_tree(&self, base: Option<Oid>, edits: &[TreeEdit]) -> Result<Oid, GitError> {
@@ -110,6 +257,19 @@ impl Repo {
         let bytes = self.encode_tree(rows)?;
         self.write_object(super::ObjectKind::Tree, &bytes)
     }
+}
+
+/// Whether an answer for any of `items` is yes.
+fn any<T>(
+    items: &mut impl Iterator<Item = T>,
+    question: impl Fn(T) -> Result<bool, GitError>,
+) -> Result<bool, GitError> {
+    for item in items {
+        if question(item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -189,5 +349,105 @@ mod tests {
         assert_eq!(repo.edit_tree(Some(tree), &[edit("g/h", None)]).unwrap(), base);
         assert_eq!(repo.edit_tree(Some(base), &[edit("a", None)]).unwrap(), repo.empty_tree());
         assert!(repo.edit_tree(None, &[edit(".git/x", Some(blob))]).is_err());
+    }
+
+    /// What `git diff-tree` says, in the same shape.
+    fn told(lab: &Lab, from: Oid, to: Oid) -> Vec<String> {
+        let out = lab.git(["diff-tree", "-r", "--no-renames", "--name-only", &from.to_hex(), &to.to_hex()]);
+        out.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn trees_differ_where_git_says_they_do() {
+        let lab = Lab::new();
+        for path in ["a", "b/c/d", "b/e", "f", "g/h"] {
+            lab.write(path, path);
+        }
+        lab.commit_all("first");
+        let before = lab.oid("HEAD^{tree}");
+        lab.write("a", "otherwise");
+        std::fs::remove_dir_all(lab.top().join("b/c")).unwrap();
+        lab.write("b/c", "a file in the place of a folder");
+        std::fs::remove_file(lab.top().join("f")).unwrap();
+        lab.write("f/i", "a folder in the place of a file");
+        lab.git(["mv", "g/h", "g/moved"]);
+        lab.commit_all("second");
+        let after = lab.oid("HEAD^{tree}");
+        let repo = lab.repo();
+        let paths = |changes: &[TreeChange]| {
+            let mut paths: Vec<String> =
+                changes.iter().map(|(path, _, _)| String::from_utf8_lossy(path).into_owned()).collect();
+            paths.sort();
+            paths
+        };
+        let changes = repo.tree_changes(before, after).unwrap();
+        let mut expected = told(&lab, before, after);
+        expected.sort();
+        assert_eq!(paths(&changes), expected);
+        assert_eq!(paths(&changes), ["a", "b/c", "b/c/d", "f", "f/i", "g/h", "g/moved"]);
+        assert_eq!(repo.tree_changes(after, after).unwrap(), []);
+        let mut staged = repo.index_changes(before).unwrap();
+        let mut changes = changes;
+        staged.sort();
+        changes.sort();
+        assert_eq!(staged, changes, "the index has what was committed");
+        let from_nothing = repo.index_changes(repo.empty_tree()).unwrap();
+        assert_eq!(from_nothing.len(), repo.tree_changes(repo.empty_tree(), after).unwrap().len());
+        assert!(from_nothing.iter().all(|(_, before, after)| before.is_none() && after.is_some()));
+    }
+
+    #[test]
+    fn the_authors_of_a_file_are_those_who_changed_it_since() {
+        let lab = Lab::with_commit();
+        let base = lab.oid("HEAD");
+        let commit = |author: &str, path: &str, text: &str| {
+            lab.write(path, text);
+            lab.git(["add", "--all"]);
+            let author = format!("--author={author} <{author}@example.org>");
+            lab.git(["commit", "--quiet", "-m", "x", &author]);
+        };
+        lab.git(["switch", "--quiet", "--create", "side"]);
+        commit("Side", "b [x]\n.txt", "side\n");
+        lab.git(["switch", "--quiet", "main"]);
+        commit("Main", "a", "main\n");
+        commit("Other", "other", "main\n");
+        lab.git(["merge", "--quiet", "--no-commit", "side"]);
+        lab.write("other", "as in no parent\n");
+        lab.git(["add", "--all"]);
+        lab.git(["commit", "--quiet", "-m", "merge", "--author=Merger <merger@example.org>"]);
+        let repo = lab.repo();
+        let paths = ["a", "b [x]\n.txt", "other"].map(|path| path.as_bytes().to_vec());
+        let authors = repo.authors_of(lab.oid("HEAD"), &[base], &paths).unwrap();
+        let names = |path: &PathBytes| {
+            let mut names: Vec<&str> = authors[path].iter().map(|(name, _)| name.as_str()).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names(&paths[0]), ["Main"]);
+        assert_eq!(names(&paths[1]), ["Side"], "to merge is not to write");
+        assert_eq!(names(&paths[2]), ["Merger", "Other"]);
+        assert!(repo.authors_of(base, &[base], &paths).unwrap().is_empty());
+    }
+
+    #[test]
+    fn histories_meet_where_git_says_they_do() {
+        let lab = Lab::with_commit();
+        let base = lab.oid("HEAD");
+        lab.git(["switch", "--quiet", "--create", "side"]);
+        lab.write("b", "");
+        let side = lab.commit_all("side");
+        lab.git(["switch", "--quiet", "main"]);
+        lab.write("c", "");
+        let main = lab.commit_all("main");
+        lab.git(["switch", "--quiet", "--orphan", "alone"]);
+        let alone = lab.commit_all("alone");
+        let repo = lab.repo();
+        assert_eq!(repo.merge_base(side, main).unwrap(), Some(base));
+        assert_eq!(repo.merge_base(side, alone).unwrap(), None);
+        assert_eq!(repo.independent(&[base, side, main, side]).unwrap(), [side, main]);
+        assert_eq!(repo.merge_heads().unwrap(), []);
+        lab.git(["switch", "--quiet", "main"]);
+        lab.git(["merge", "--quiet", "--no-commit", "--no-ff", "side"]);
+        assert_eq!(repo.merge_heads().unwrap(), [side]);
     }
 }

@@ -22,7 +22,7 @@ mod worktree;
 use std::path::{Path, PathBuf};
 
 pub use self::config::Identity;
-pub use self::diff::{FileChange, TreeEdit};
+pub use self::diff::{FileChange, Stored, TreeChange, TreeEdit};
 pub use self::error::GitError;
 pub use self::object::{
     Commit, FILE, FOLDER, NewCommit, ObjectKind, Oid, Signature, TreeEntry, is_tree_name,

@@ -1,5 +1,6 @@
 //! How the worktree differs from `HEAD`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -14,6 +15,10 @@ use super::{PathBytes, Repo};
 
 /// How many files make it worth to look at them with several threads.
 const WORTH_THREADS: usize = 2000;
+/// The mode of a link.
+const LINK: u32 = 0o120_000;
+/// The mode of a submodule.
+const SUBMODULE: u32 = 0o160_000;
 
 /// How the worktree differs from `HEAD`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +139,68 @@ impl Repo {
             fs::read(file).ok()?
         };
         Some(self.hash_object(super::ObjectKind::Blob, &bytes))
+    }
+
+    /// A file of the worktree as it stands, or the target of a link: its mode and its bytes.
+    pub fn worktree_file(&self, path: &[u8]) -> Result<(u32, Vec<u8>), GitError> {
+        let file = self.work_dir().unwrap_or(Path::new("")).join(super::worktree::path_of(path));
+        let failed = || super::error::file_error("read", &file);
+        let data = gix::index::fs::Metadata::from_path_no_follow(&file).map_err(failed())?;
+        if data.is_symlink() {
+            let target = fs::read_link(&file).map_err(failed())?;
+            return Ok((LINK, target.into_os_string().into_encoded_bytes()));
+        }
+        let mode = if data.is_executable() { 0o100_755 } else { super::FILE };
+        Ok((mode, fs::read(&file).map_err(failed())?))
+    }
+
+    /// What the files of the worktree would be in a commit, without storing them; those that are gone are left out.
+    ///
+    /// `known` are the modes that they had, for where the file system cannot tell who may execute a file.
+    pub fn worktree_entries(
+        &self,
+        paths: &[PathBytes],
+        known: &HashMap<PathBytes, (u32, Oid)>,
+    ) -> Result<HashMap<PathBytes, (u32, Oid)>, GitError> {
+        let top = self.work_dir().unwrap_or(Path::new(""));
+        let tells_modes = self.config_bool("core.fileMode").unwrap_or(true);
+        let mut found = HashMap::new();
+        let mut files: Vec<(&PathBytes, u32)> = Vec::new();
+        for path in paths {
+            let file = top.join(super::worktree::path_of(path));
+            let Ok(data) = gix::index::fs::Metadata::from_path_no_follow(&file) else { continue };
+            let before = known.get(path).map(|(mode, _)| *mode);
+            if data.is_symlink() {
+                found.extend(self.content_of(&file, true).map(|oid| (path.clone(), (LINK, oid))));
+            } else if data.is_dir() {
+                let module = Self::open(&file).ok().and_then(|module| module.head().ok()?.commit);
+                found.extend(module.map(|oid| (path.clone(), (SUBMODULE, oid))));
+            } else {
+                let told = if data.is_executable() { super::FILE | 0o111 } else { super::FILE };
+                let is_file = |mode: &u32| mode & 0o170_000 == super::FILE & 0o170_000;
+                files.push((path, before.filter(|mode| !tells_modes && is_file(mode)).unwrap_or(told)));
+            }
+        }
+        // A name with a line break in it cannot be handed over in a list.
+        let (odd, plain): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| path.contains(&b'\n'));
+        let lists = odd.into_iter().map(|file| vec![file]).chain((!plain.is_empty()).then_some(plain));
+        for list in lists {
+            let call = match list.as_slice() {
+                [(path, _)] => self.git(["hash-object", "--"]).argument(super::worktree::path_of(path)),
+                list => {
+                    let paths: Vec<&[u8]> = list.iter().map(|(path, _)| path.as_slice()).collect();
+                    self.git(["hash-object", "--stdin-paths"])
+                        .input([&paths.join(&b'\n')[..], b"\n"].concat())
+                }
+            };
+            let out = call.run()?;
+            for ((path, mode), hex) in list.iter().zip(out.lines()) {
+                found.extend(
+                    hex.to_str().ok().and_then(Oid::from_hex).map(|oid| ((*path).clone(), (*mode, oid))),
+                );
+            }
+        }
+        Ok(found)
     }
 
     /// The submodules: path, the commit that the index names, and the one that is checked out.
@@ -382,5 +449,36 @@ mod tests {
         assert_eq!(paths(&changes(&lab).dirty_submodules), ["sub"]);
         lab.git(["submodule", "--quiet", "deinit", "--force", "sub"]);
         assert_eq!(lab.repo().submodules().unwrap(), [(b"sub".to_vec(), commit, None)]);
+    }
+
+    #[test]
+    fn files_are_named_as_a_commit_would_name_them_and_nothing_is_stored() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let lab = Lab::new();
+        lab.write(".gitattributes", "*.txt text eol=crlf\n");
+        for path in ["x.txt", "a b", "line\nbreak", "run.sh"] {
+            lab.write(path, "one\n");
+        }
+        lab.commit_all("first");
+        lab.write("x.txt", "one\r\ntwo\r\n");
+        lab.write("a b", "-- two\n");
+        lab.write("line\nbreak", "two\n");
+        std::os::unix::fs::symlink("x.txt", lab.top().join("link")).unwrap();
+        fs::set_permissions(lab.top().join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let paths =
+            ["x.txt", "a b", "line\nbreak", "run.sh", "link", "gone"].map(|path| path.as_bytes().to_vec());
+        let repo = lab.repo();
+        let found = repo.worktree_entries(&paths, &HashMap::new()).unwrap();
+        assert!(!repo.has_object(found[&paths[0]].1), "it was not stored");
+        lab.commit_all("second");
+        let tree = lab.oid("HEAD^{tree}");
+        let mut expected = HashMap::new();
+        repo.entries_at(tree, &paths.iter().map(Vec::as_slice).collect(), &mut expected).unwrap();
+        assert_eq!(found, expected);
+        assert_eq!(found.len(), 5);
+        lab.git(["config", "core.fileMode", "false"]);
+        let known = HashMap::from([(paths[3].clone(), (super::super::FILE, tree))]);
+        let repo = lab.repo();
+        assert_eq!(repo.worktree_entries(&paths, &known).unwrap()[&paths[3]].0, super::super::FILE);
     }
 }

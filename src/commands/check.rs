@@ -1,0 +1,127 @@
+//! `git exp check`
+
+use clap::Args;
+
+use super::file_rules::{self, Branch, Scope};
+use super::{Answer, deciding};
+use crate::context::Context;
+use crate::domain::breach::Breach;
+use crate::domain::state::State;
+use crate::error::Error;
+use crate::git::Oid;
+use crate::render::check::{CheckJson, CheckView, text};
+
+/// Check that the rules are kept, and name every breach with what to do about it
+///
+/// The rules are those of `exp.toml` on the topic's branch, else the main branch, so that an experiment cannot loosen its own. Without
+/// options the worktree is looked at, and on an experiment's branch all that was committed since it began.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp check                           this branch and its worktree
+  git exp check A-002                     an experiment's branch, and its worktree where it has one
+  git exp check --range origin/main..HEAD what would be merged
+  git exp check --staged                  what would be committed; `git exp init --hooks` has each commit ask
+
+Exit status: 0 every rule is kept; 1 some are not; 4 cannot tell.
+
+JSON: one git-exp/check/1 object.")]
+pub struct Arguments {
+    /// The experiment; that of the current branch when left out
+    #[arg(value_name = "ID")]
+    experiment: Option<String>,
+
+    /// Look at these commits alone
+    #[arg(long, value_name = "A..B", conflicts_with = "staged")]
+    range: Option<String>,
+
+    /// Look at the index alone, and say nothing where all is well
+    #[arg(long, conflicts_with = "experiment")]
+    staged: bool,
+}
+
+/// What is checked.
+struct Subject<'a> {
+    state: &'a State,
+    branch: Branch<'a>,
+    scopes: Vec<Scope>,
+}
+
+/// A group of rules: every one that is not kept.
+type Group = fn(&Context, &Subject<'_>) -> Result<Vec<Breach>, Error>;
+
+/// The groups that look at what is about to be committed: fast enough for a hook.
+const OF_A_COMMIT: [Group; 1] = [files];
+/// The others.
+const OF_AN_EXPERIMENT: [Group; 0] = [];
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let branch = match &arguments.experiment {
+        Some(word) => Branch::of(context, deciding::registered(context, &state, Some(word))?.0)?,
+        None => Branch::current(context, &state)?,
+    };
+    let is_whole = !arguments.staged && arguments.range.is_none();
+    let scopes = match &arguments.range {
+        Some(range) => vec![commits(&branch, range)?],
+        None if arguments.staged => vec![Scope::Staged],
+        None => {
+            let worktree = branch.is_checked_out.then_some(Scope::Worktree);
+            branch.range(context)?.into_iter().chain(worktree).collect()
+        }
+    };
+    let subject = Subject { state: &state, branch, scopes };
+    let others: &[Group] = if is_whole { &OF_AN_EXPERIMENT } else { &[] };
+    let mut view = CheckView {
+        experiment: subject.branch.experiment.map(crate::domain::state::ExperimentState::name),
+        ..CheckView::default()
+    };
+    for group in OF_A_COMMIT.iter().chain(others) {
+        view.breaches.extend(group(context, &subject)?);
+    }
+    if is_whole {
+        view.notes.extend(file_rules::note(context, &subject.branch)?);
+    }
+    if context.output.json {
+        context.output.object(&CheckJson::from(&view))?;
+    } else {
+        if !(arguments.staged && view.breaches.is_empty()) {
+            context.output.text(&text(&view, &context.canvas()))?;
+        }
+        for note in &view.notes {
+            context.output.say(note);
+        }
+    }
+    Ok(if view.breaches.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+fn files(context: &Context, subject: &Subject<'_>) -> Result<Vec<Breach>, Error> {
+    file_rules::breaches(context, subject.state, &subject.branch, &subject.scopes)
+}
+
+/// The commits that `A..B` names, from where the two met; `A` alone is `A..HEAD`.
+fn commits(branch: &Branch<'_>, range: &str) -> Result<Scope, Error> {
+    let (from, to) = range.split_once("..").unwrap_or((range, ""));
+    let to = to.strip_prefix('.').unwrap_or(to);
+    let commit = |word: &str| -> Result<Oid, Error> {
+        let found = match word {
+            "" => branch.tip,
+            word => branch.repo.rev_parse(word)?,
+        };
+        found.ok_or_else(|| {
+            Error::request(format!("there is no revision `{word}`")).hint("write the range as `main..HEAD`")
+        })
+    };
+    let (from, to) = (commit(from)?, commit(to)?);
+    match branch.repo.merge_base(from, to)? {
+        Some(base) => Ok(Scope::Range(base, to)),
+        None => Err(Error {
+            fault: crate::error::Fault::Unknown,
+            ..Error::request(format!("cannot tell what `{range}` holds"))
+                .because("the two have no commit in common here")
+                .hint("git fetch --unshallow")
+        }),
+    }
+}
