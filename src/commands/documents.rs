@@ -8,7 +8,7 @@ use crate::domain::id::TopicName;
 use crate::error::Error;
 use crate::git::{Expected, FILE, GitError, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
 use crate::log::layout;
-use crate::render::templates::{EMBEDDED, FOLDER, LONGEST, Replacement, TemplateError, Templates};
+use crate::render::templates::{FOLDER, LONGEST, Replacement, TemplateError, Templates};
 
 /// How often a branch is tried that others move at the same time.
 const TRIES: u32 = 20;
@@ -61,10 +61,9 @@ fn files_at(repo: &Repo, commit: Oid) -> Result<BTreeMap<String, Vec<u8>>, Error
 
 /// What is wrong with a template, and what to do about it.
 pub fn explained(error: &TemplateError) -> Error {
-    let names: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
-    Error::request(format!("cannot use the template `{}`", error.place())).because(&error.message).hint(
-        format!("`{FOLDER}` replaces {}; docs/reference/templates.md lists their fields", names.join(", ")),
-    )
+    Error::request(format!("cannot use the template `{}`", error.place()))
+        .because(&error.message)
+        .hint("`git exp logbook <topic> --json` shows the fields; docs/reference/templates.md explains them")
 }
 
 /// What was committed to a branch.

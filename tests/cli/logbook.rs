@@ -348,7 +348,7 @@ fn the_repository_replaces_templates_file_by_file() {
     --- stderr
     error: cannot use the template `.agents/templates/result-summary.md:3`
       caused by: there is no `experiment.nosuch` here
-    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    hint: `git exp logbook <topic> --json` shows the fields; docs/reference/templates.md explains them
     ");
     lab.write(".agents/templates/result-summary.md", "x".repeat(10 << 20));
     insta::assert_snapshot!(lab.exp(["logbook", "A-001"]), @"
@@ -356,7 +356,7 @@ fn the_repository_replaces_templates_file_by_file() {
     --- stderr
     error: cannot use the template `.agents/templates/result-summary.md`
       caused by: it is longer than <size>
-    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    hint: `git exp logbook <topic> --json` shows the fields; docs/reference/templates.md explains them
     ");
     lab.write(".agents/templates/result-summary.md", "{% include 'result-summary.md' %}");
     insta::assert_snapshot!(lab.exp(["logbook", "A-001"]), @"
@@ -364,7 +364,7 @@ fn the_repository_replaces_templates_file_by_file() {
     --- stderr
     error: cannot use the template `.agents/templates/result-summary.md:1`
       caused by: it calls itself, or others, more than 100 deep
-    hint: `.agents/templates` replaces brief.md, decisions.md, experiment-log.md, logbook-entry.md, logbook-head.md, negative-results.md, result-summary.md; docs/reference/templates.md lists their fields
+    hint: `git exp logbook <topic> --json` shows the fields; docs/reference/templates.md explains them
     ");
 }
 
