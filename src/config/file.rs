@@ -9,7 +9,9 @@ use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, nearest, offset_of};
-use super::{BudgetRules, CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
+use super::{
+    BudgetRules, CaptureLayer, Dataset, IdeaRules, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles,
+};
 use crate::domain::capture::Naming;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::policy::{Policy, Roles, Rules};
@@ -32,7 +34,7 @@ struct File {
     gate: toml::Table,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
-    ideas: toml::Table,
+    ideas: IdeasSection,
     export: toml::Table,
     notify: toml::Table,
     budget: BudgetSection,
@@ -120,6 +122,12 @@ struct RunSection {
 struct BudgetSection {
     stop_if: Guards,
     accelerators: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct IdeasSection {
+    min: Option<u32>,
 }
 
 /// The words of a two- or more-way choice, read with the message that serde has for its own enums.
@@ -419,13 +427,8 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections = [
-        ("files", file.files),
-        ("gate", file.gate),
-        ("ideas", file.ideas),
-        ("export", file.export),
-        ("notify", file.notify),
-    ];
+    let sections =
+        [("files", file.files), ("gate", file.gate), ("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -438,6 +441,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
         budget: BudgetRules { stop_if: file.budget.stop_if.0, accelerators: file.budget.accelerators },
         rules,
+        ideas: IdeaRules { min: file.ideas.min },
         sections: sections
             .into_iter()
             .filter(|(_, table)| !table.is_empty())
