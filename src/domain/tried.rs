@@ -134,11 +134,19 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The first remark about it.
+    pub fn note(&self) -> Option<&'a str> {
+        match self {
+            Self::Experiment(it) => it.notes.first().map(|(_, _, note)| note.text.as_str()),
+            Self::Idea(_) => None,
+        }
+    }
+
     /// All that is said about it, for a search.
     fn text(&self) -> String {
         let mut text = self.name();
         let mut add = |more: Option<&str>| {
-            for more in more {
+            if let Some(more) = more {
                 text.push('\n');
                 text.push_str(more);
             }

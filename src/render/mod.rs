@@ -5,6 +5,7 @@ pub mod decision;
 pub mod difference;
 pub mod entry;
 pub mod experiment;
+pub mod idea;
 pub mod json;
 pub mod log;
 pub mod noise;
@@ -16,6 +17,7 @@ pub mod table;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod tried;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -11,6 +11,7 @@ mod decide;
 mod documents;
 mod fsck;
 mod help;
+mod ideas;
 mod pairs;
 mod repositories;
 mod run;
