@@ -288,7 +288,8 @@ fn rate(
 fn list(context: &mut Context, state: &State, all: bool, topic: Option<&str>) -> Result<Answer, Error> {
     let topic = topic.map(|word| list::known_topic(state, word)).transpose()?;
     let is_here = |it: &&IdeaState| topic.is_none() || it.idea.topic.as_ref() == topic;
-    let chosen: Vec<&IdeaState> = state.ideas.iter().filter(is_here).collect();
+    let mut chosen: Vec<&IdeaState> = state.ideas.iter().filter(is_here).collect();
+    chosen.sort_by_key(|it| (it.idea.number, it.time, it.first));
     let shown: Vec<&IdeaState> = chosen.iter().copied().filter(|it| all || it.is_open()).collect();
     let past = Past::of(state, None);
     let views: Vec<IdeaView<'_>> = shown.iter().map(|it| view(state, it, &past)).collect();
