@@ -52,6 +52,8 @@ Exit status: 0 yes or done; 1 the answer is no; 2 the request is wrong; 3 someth
 enum Command {
     Init(commands::init::Arguments),
     Topic(commands::topic::Arguments),
+    Idea(commands::idea::Arguments),
+    Tried(commands::tried::Arguments),
     New(commands::new::Arguments),
     Brief(commands::brief::Arguments),
     Run(commands::run::Arguments),
@@ -119,6 +121,8 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
     let answer = match cli.command {
         Command::Init(arguments) => commands::init::run(&mut context, arguments),
         Command::Topic(arguments) => commands::topic::run(&mut context, arguments),
+        Command::Idea(arguments) => commands::idea::run(&mut context, arguments),
+        Command::Tried(arguments) => commands::tried::run(&mut context, arguments),
         Command::New(arguments) => commands::new::run(&mut context, arguments),
         Command::Brief(arguments) => commands::brief::run(&mut context, arguments),
         Command::Run(arguments) => commands::run::run(&mut context, arguments),

@@ -90,7 +90,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     Ok(Answer::Yes)
 }
 
-fn known_topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicName, Error> {
+/// The topic that `word` names, with or without `research/` before it.
+pub fn known_topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicName, Error> {
     let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse()?;
     state.topics.get_key_value(&name).map(|(name, _)| name).ok_or_else(|| {
         Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod diff;
 pub mod discard;
 pub mod fsck;
+pub mod idea;
 pub mod init;
 pub mod keep;
 pub mod list;
@@ -24,6 +25,7 @@ pub mod runs;
 pub mod show;
 pub mod status;
 pub mod topic;
+pub mod tried;
 
 mod baseline;
 mod closing;

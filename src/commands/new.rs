@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::options::BriefOptions;
-use super::{Answer, comparing, init, recording, redaction, selection};
+use super::{Answer, comparing, idea, init, recording, redaction, selection, tried};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::brief::Brief;
@@ -15,13 +15,14 @@ use crate::domain::cell::cells;
 use crate::domain::entry::{Body, Registration};
 use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
 use crate::domain::noise_floor::{NoiseFloor, noise_floors};
-use crate::domain::state::{State, TopicState};
+use crate::domain::state::{IdeaState, State, TopicState};
 use crate::error::Error;
 use crate::git::{Expected, GitError, Oid, RefEdit};
 use crate::log::index::Index;
 use crate::log::layout;
 use crate::render::noise::{self, FloorJson};
 use crate::render::text::command_line;
+use crate::render::tried::TriedJson;
 
 /// More planned trials than this are not advised: they are for the user to think of.
 const WORTH_ADVISING: usize = 1_000;
@@ -38,6 +39,7 @@ Examples:
       --baseline main --accept 'step_time <= -8%' --guard 'val_loss <= +0.2%' --budget wall=2h
   git exp new wider --topic moe --change 'width 1024'
   git exp new promising --from 3f2a91bc        give a scratch run a brief, on the code that ran
+  git exp new prefetch --idea 3                carry an idea over: topic, hypothesis, change
 
 Criteria: `step_time <= -8%` is relative to the baseline, `acc >= base - 0.002` a change in the metric's unit,
 `val_loss <= 3.0` a plain value.")]
@@ -48,6 +50,10 @@ pub struct Arguments {
     /// The topic it belongs to
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
+
+    /// The idea it tries, which gives the topic, the hypothesis and the change
+    #[arg(long, value_name = "IDEA")]
+    idea: Option<String>,
 
     /// Where its branch begins: a revision, or a run whose code it takes over
     #[arg(long, value_name = "REVISION|RUN")]
@@ -65,9 +71,14 @@ pub struct Arguments {
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let topic = topic(context, &state, arguments.topic.as_deref())?;
+    let idea = arguments.idea.as_deref().map(|word| selection::idea(&state, word)).transpose()?;
+    let of_idea = idea.and_then(|it| it.idea.topic.as_ref()).map(TopicName::as_str);
+    let topic = topic(context, &state, arguments.topic.as_deref().or(of_idea))?;
     let (start, from) = start(context, &mut index, &state, arguments.from.as_deref())?;
     let mut brief = topic.map(inherited).unwrap_or_default();
+    if let Some(idea) = idea {
+        carry_over(context, &state, idea, &mut brief)?;
+    }
     arguments.brief.apply(&mut brief)?;
     redaction::brief(context, &mut brief)?;
     selection::check_baseline(context, &state, topic.map(|it| &it.topic), &brief)?;
@@ -75,6 +86,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         brief.owner = Some(context.identity().name);
     }
     let topic_name = topic.map(|it| it.topic.name.clone());
+    let words = [brief.hypothesis.as_deref(), brief.change.as_deref()];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    let near = tried::tell_near(context, &mut index, &state, &words.join("\n"))?;
+    let near: Vec<TriedJson<'_>> = near.iter().map(TriedJson::from).collect();
     let id = reserve(context, &state, topic, &arguments.name, start)?;
 
     let body = Body::Brief(Registration {
@@ -83,7 +98,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         topic: topic_name.clone(),
         from,
         start: Some(name(start)),
-        idea: None,
+        idea: idea.map(|it| it.first),
         brief: brief.clone(),
     });
     let appended = match context.append(body, Vec::new(), Vec::new()) {
@@ -101,7 +116,23 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         _ => None,
     };
     let floors = noise_of_baseline(context, &mut index, &state, topic, &brief)?;
-    tell(context, &id, appended.entry.id, &brief, worktree.as_deref(), &floors)
+    tell(context, &id, appended.entry.id, &brief, worktree.as_deref(), &floors, &near)
+}
+
+/// Takes an idea over into a brief; options may still say otherwise.
+fn carry_over(context: &mut Context, state: &State, it: &IdeaState, brief: &mut Brief) -> Result<(), Error> {
+    idea::refuse_dropped(it)?;
+    let experiments = idea::names_of_experiments(state, it);
+    if !experiments.is_empty() {
+        context.output.say(&format!(
+            "the idea {} is tried already, by {}",
+            it.name(),
+            experiments.join(", ")
+        ));
+    }
+    brief.hypothesis = Some(it.idea.hypothesis.clone().unwrap_or_else(|| it.idea.title.clone()));
+    brief.change = Some(it.idea.title.clone());
+    Ok(())
 }
 
 /// How much the baseline varies in what the brief is about, as far as it ran already.
@@ -126,7 +157,8 @@ fn noise_of_baseline(
     })
 }
 
-fn topic<'a>(
+/// The topic that was asked for, else that of the branch.
+pub fn topic<'a>(
     context: &Context,
     state: &'a State,
     asked: Option<&str>,
@@ -327,6 +359,7 @@ fn tell(
     brief: &Brief,
     worktree: Option<&Path>,
     floors: &[NoiseFloor],
+    near: &[TriedJson<'_>],
 ) -> Result<Answer, Error> {
     let missing = brief.missing();
     let planned = brief.planned_trials();
@@ -339,6 +372,7 @@ fn tell(
             "branch": branch,
             "worktree": worktree.map(|path| path.display().to_string()),
             "missing": missing.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            "tried": near,
             "noise": floors.iter().map(|floor| FloorJson::of(floor, planned)).collect::<Vec<_>>(),
         }))?;
         return Ok(Answer::Yes);

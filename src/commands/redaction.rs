@@ -83,6 +83,12 @@ pub fn texts<'a>(context: &Context, texts: impl IntoIterator<Item = &'a mut Stri
     Ok(())
 }
 
+/// The bytes of a file without secrets.
+pub fn bytes(context: &Context, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let redactor = recording::redactor(&context.settings_here()?)?;
+    Ok(redactor.redact_bytes(bytes).into_owned())
+}
+
 /// Takes secrets out of a note.
 pub fn note(context: &Context, note: &mut Note) -> Result<(), Error> {
     let redactor = recording::redactor(&context.settings_here()?)?;

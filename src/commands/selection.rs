@@ -5,7 +5,7 @@ use crate::domain::brief::Brief;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, ExperimentId};
 use crate::domain::run::Run;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::state::{ExperimentState, IdeaState, State};
 use crate::domain::topic::Topic;
 use crate::error::Error;
 use crate::log::index::Index;
@@ -88,6 +88,33 @@ fn unknown(state: &State, what: &str, word: &str) -> Error {
     match near {
         Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
         None => error.hint("`git exp list` lists the experiments"),
+    }
+}
+
+/// The idea that `word` names: a number, `number@writer`, or the first digits of the entry that added it.
+pub fn idea<'a>(state: &'a State, word: &str) -> Result<&'a IdeaState, Error> {
+    let mut found = state.find_idea(word);
+    let is_hex = word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if found.is_empty() && is_hex {
+        let word = word.to_ascii_lowercase();
+        found = state.ideas.iter().filter(|it| it.first.to_hex().starts_with(&word)).collect();
+    }
+    match found.as_slice() {
+        [] => {
+            Err(Error::request(format!("there is no idea `{word}`"))
+                .hint("`git exp idea list --all` lists them"))
+        }
+        [one] => Ok(one),
+        several => {
+            // One clone can number alike too, when two add at once.
+            let by_writer: Vec<String> = several.iter().map(|it| it.name()).collect();
+            let is_enough =
+                by_writer.iter().enumerate().all(|(place, name)| !by_writer[..place].contains(name));
+            let name = |it: &&IdeaState| if is_enough { it.name() } else { it.first.short() };
+            let names: Vec<String> = several.iter().map(|it| format!("`{}`", name(it))).collect();
+            Err(Error::request(format!("`{word}` names {} ideas", several.len()))
+                .hint(format!("two numbered alike; say which: {}", names.join(" or "))))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::runs::{files_of, topic_of, topics};
 use super::surroundings::{Surroundings, brief_of, unreadable_index};
-use super::{Answer, limits};
+use super::{Answer, idea, limits};
 use crate::context::Context;
 use crate::domain::brief::Brief;
 use crate::domain::decision::Decision;
@@ -14,7 +14,7 @@ use crate::domain::id::{EntryId, TopicName};
 use crate::domain::metric::{Kind, built_in};
 use crate::domain::run::{Run, Status};
 use crate::domain::spending::Spending;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::state::{ExperimentState, IdeaState, State};
 use crate::error::Error;
 use crate::log::index::query::{Query, select};
 use crate::log::running;
@@ -58,7 +58,13 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
     let short = index.short_ids(&ids).map_err(unreadable_index)?;
     let topics = topics(&state);
     let budget = experiment.map(|it| budget_left(it, limits::spending(it, &running, context.now())));
+    let topic_here = match (experiment, &head.branch) {
+        (Some(experiment), _) => experiment.topic().map(ToString::to_string),
+        (None, Some(branch)) => branch.strip_prefix("research/").map(str::to_owned),
+        (None, None) => None,
+    };
     let next = Situation {
+        backlog: Backlog::of(context, &state, topic_here.as_deref()),
         budget: budget.unwrap_or_default(),
         place: &place,
         experiment,
@@ -71,11 +77,6 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
         around: &around,
     }
     .next();
-    let topic_here = match (experiment, &head.branch) {
-        (Some(experiment), _) => experiment.topic().map(ToString::to_string),
-        (None, Some(branch)) => branch.strip_prefix("research/").map(str::to_owned),
-        (None, None) => None,
-    };
     let open = match experiment {
         Some(_) => Vec::new(),
         None => open_experiments(&state, &around),
@@ -199,9 +200,42 @@ fn budget_left(experiment: &ExperimentState, spending: Spending) -> BudgetLeft {
     }
 }
 
+/// How many ideas are open.
+struct Backlog {
+    /// In the topic here, or in all where there is none.
+    open: usize,
+    /// How many there are to be at least.
+    min: usize,
+}
+
+impl Backlog {
+    fn of(context: &Context, state: &State, topic: Option<&str>) -> Self {
+        let topic = topic.and_then(|name| name.parse::<TopicName>().ok());
+        let is_here = |it: &&IdeaState| topic.is_none() || it.idea.topic == topic;
+        // What is wrong with a configuration is told by the commands that need it.
+        let settings = context.settings_for(topic.as_ref(), &context.repo.clone());
+        let min = settings.ok().and_then(|settings| settings.ideas.min).unwrap_or_default();
+        Self {
+            open: state.ideas.iter().filter(|it| it.is_open()).filter(is_here).count(),
+            min: usize::try_from(min).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Why to think before anything runs, where there are too few.
+    fn shortage(&self) -> Option<String> {
+        let left = match self.open {
+            0 => "no open idea is left".to_owned(),
+            1 => "only 1 open idea is left".to_owned(),
+            open => format!("only {open} open ideas are left"),
+        };
+        (self.open < self.min).then(|| format!("{left} of at least {}: think before you run", self.min))
+    }
+}
+
 /// What the next step depends on.
 struct Situation<'a> {
     place: &'a Place,
+    backlog: Backlog,
     /// The experiment of the branch.
     experiment: Option<&'a ExperimentState>,
     /// What is left of its budget.
@@ -224,12 +258,23 @@ impl Situation<'_> {
         if *self.place == Place::Bare {
             return self.newest.and_then(|_| step("see what ran", "git exp runs".to_owned()));
         }
+        let has_work = |it: &&ExperimentState| it.stage() != Some(Stage::Decided);
+        if let Some(experiment) = self.experiment.filter(has_work) {
+            return self.of_experiment(experiment);
+        }
+        if let Some(why) = self.backlog.shortage() {
+            return step(&why, idea::add_command(None));
+        }
         if let Some(experiment) = self.experiment {
             return self.of_experiment(experiment);
         }
         if let Place::Branch { name, .. } = self.place
             && let Some(topic) = name.strip_prefix("research/")
         {
+            let is_its = |it: &&&ExperimentState| it.topic().is_some_and(|name| name.as_str() == topic);
+            if self.backlog.open > 0 && !self.open.iter().any(|it| is_its(&it)) {
+                return step("nothing is open; pick the next idea", "git exp idea next".to_owned());
+            }
             let command =
                 format!("git exp new <short-name> --topic {topic} --hypothesis \"…\" --change \"…\"");
             return step("register an experiment of this topic", command);

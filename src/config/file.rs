@@ -9,7 +9,9 @@ use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, nearest, offset_of};
-use super::{BudgetRules, CaptureLayer, Dataset, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles};
+use super::{
+    BudgetRules, CaptureLayer, Dataset, IdeaRules, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles,
+};
 use crate::domain::capture::Naming;
 use crate::domain::file_rules::{AppendOnly, FileRules, Newest, Ownership};
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
@@ -34,7 +36,7 @@ struct File {
     gate: toml::Table,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
-    ideas: toml::Table,
+    ideas: IdeasSection,
     export: toml::Table,
     notify: toml::Table,
     budget: BudgetSection,
@@ -132,6 +134,12 @@ struct RunSection {
 struct BudgetSection {
     stop_if: Guards,
     accelerators: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct IdeasSection {
+    min: Option<u32>,
 }
 
 /// The words of a two- or more-way choice, read with the message that serde has for its own enums.
@@ -479,8 +487,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections =
-        [("gate", file.gate), ("ideas", file.ideas), ("export", file.export), ("notify", file.notify)];
+    let sections = [("gate", file.gate), ("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -493,6 +500,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
         budget: BudgetRules { stop_if: file.budget.stop_if.0, accelerators: file.budget.accelerators },
         rules,
+        ideas: IdeaRules { min: file.ideas.min },
         sections: sections
             .into_iter()
             .filter(|(_, table)| !table.is_empty())

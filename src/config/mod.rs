@@ -50,7 +50,9 @@ pub struct Layer {
     pub budget: BudgetRules,
     /// Who may do what, and what may become of which files.
     pub rules: Rules,
-    /// Sections that are handed on as they are: `gate`, `ideas`, `export`, `notify`.
+    /// How the backlog of ideas is kept.
+    pub ideas: IdeaRules,
+    /// Sections that are handed on as they are: `gate`, `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -93,6 +95,13 @@ pub struct BudgetRules {
     pub accelerators: Option<u32>,
 }
 
+/// How the backlog of ideas is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdeaRules {
+    /// How many open ideas a topic has at least; below that the next step is to think.
+    pub min: Option<u32>,
+}
+
 /// What holds after all layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -118,6 +127,8 @@ pub struct Settings {
     pub seeds: Vec<u64>,
     /// What bounds every run.
     pub budget: BudgetRules,
+    /// How the backlog of ideas is kept.
+    pub ideas: IdeaRules,
     /// Sections that are handed on as they are, see [`Layer::sections`].
     pub sections: BTreeMap<String, toml::Table>,
 }
@@ -219,6 +230,7 @@ impl Settings {
             timeout: None,
             seeds: Vec::new(),
             budget: BudgetRules::default(),
+            ideas: IdeaRules::default(),
             sections: BTreeMap::new(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
@@ -234,7 +246,13 @@ impl Settings {
     ///
     /// So an experiment cannot loosen its own rules, and an old commit still runs as it did.
     pub fn joined(agreed: Self, running: Self) -> Self {
-        Self { metrics: agreed.metrics, budget: agreed.budget, sections: agreed.sections, ..running }
+        Self {
+            metrics: agreed.metrics,
+            budget: agreed.budget,
+            ideas: agreed.ideas,
+            sections: agreed.sections,
+            ..running
+        }
     }
 
     /// The definition of the metric `name`, where it is declared or built in.
@@ -258,6 +276,7 @@ impl Settings {
         }
         self.budget.accelerators = layer.budget.accelerators.or(self.budget.accelerators);
         add(&mut self.budget.stop_if, layer.budget.stop_if);
+        self.ideas.min = layer.ideas.min.or(self.ideas.min);
         for (name, table) in layer.sections {
             self.sections.entry(name).or_default().extend(table);
         }
@@ -623,6 +642,24 @@ mod tests {
             five.iter()
                 .all(|role| parse(&format!("[policy]\nmay-accept = [\"{role}\"]\n"), "exp.toml").is_ok())
         );
+    }
+
+    #[test]
+    fn a_least_number_of_ideas_is_a_number() {
+        let layer = parse("[ideas]\nmin = 3\n", "exp.toml").expect("the file is right");
+        assert_eq!(Settings::of([layer]).ideas.min, Some(3));
+        assert_snapshot!(refusal("[ideas]\nminimum = 3\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `minimum` in `ideas`; known are `min`
+        ");
+        assert_snapshot!(refusal("[ideas]\nmin = -1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 7: in `ideas.min`: invalid value: integer `-1`, expected u32
+        ");
+        assert_snapshot!(refusal("[ideas]\nmin = \"three\"\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 7: in `ideas.min`: invalid type: string "three", expected u32
+        "#);
     }
 
     #[test]

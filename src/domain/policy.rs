@@ -255,7 +255,8 @@ impl Rules {
     }
 }
 
-fn is_same_person(a: &Identity, b: &Identity) -> bool {
+/// Whether two names are those of one person: by the address, or by the name where there is none.
+pub fn is_same_person(a: &Identity, b: &Identity) -> bool {
     if a.email.is_empty() { a.name == b.name } else { a.email.eq_ignore_ascii_case(&b.email) }
 }
 

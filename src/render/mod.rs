@@ -6,6 +6,7 @@ pub mod decision;
 pub mod difference;
 pub mod entry;
 pub mod experiment;
+pub mod idea;
 pub mod json;
 pub mod log;
 pub mod logbook;
@@ -20,6 +21,7 @@ pub mod templates;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod tried;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

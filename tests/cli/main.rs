@@ -12,6 +12,7 @@ mod documents;
 mod file_rules;
 mod fsck;
 mod help;
+mod ideas;
 mod logbook;
 mod pairs;
 mod repositories;
