@@ -40,6 +40,7 @@ mod hooks;
 mod kickoff;
 mod limits;
 mod needs;
+mod next_step;
 mod options;
 mod pairs;
 mod place;

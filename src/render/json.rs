@@ -13,6 +13,7 @@ use super::topic::TopicView;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::metric::Value;
 use crate::domain::run::{Exit, Input};
+use crate::domain::stopping::Stop;
 
 /// A number as JSON has it; NaN and the infinities as the strings `"NaN"`, `"Infinity"` and `"-Infinity"`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -426,10 +427,16 @@ pub struct TopicJson<'a> {
 
 /// A stop criterion, and whether it is met.
 #[derive(Debug, Serialize)]
-struct StopJson<'a> {
+pub struct StopJson<'a> {
     when: &'a str,
     answer: &'static str,
     why: &'a str,
+}
+
+impl<'a> From<&'a (String, Stop)> for StopJson<'a> {
+    fn from((when, stop): &'a (String, Stop)) -> Self {
+        Self { when, answer: stop.word(), why: stop.why() }
+    }
 }
 
 impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
@@ -453,11 +460,7 @@ impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
             created: view.created.map(|moment| moment.to_string()),
             closed: view.is_closed,
             moves: view.moves.iter().map(MoveJson::from).collect(),
-            stops: view
-                .stops
-                .iter()
-                .map(|(when, stop)| StopJson { when, answer: stop.word(), why: stop.why() })
-                .collect(),
+            stops: view.stops.iter().map(StopJson::from).collect(),
             kickoff: super::logbook::TopicFields::new(topic, view.created.unwrap_or_default()),
         }
     }

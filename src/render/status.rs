@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::experiment::{Best, ExperimentView, best_cell, runs_in_words};
-use super::json::{BestJson, ExperimentJson, Number, RunJson};
+use super::json::{BestJson, ExperimentJson, Number, RunJson, StopJson};
 use super::run::RunView;
 use super::runs;
 use super::table::{Align, Cell, Table};
 use super::text::{command_line, harmless};
 use super::{Canvas, Page, Tone, number, time};
 use crate::domain::run::Run;
+use crate::domain::stopping::Stop;
 
 /// What is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +111,8 @@ pub struct StatusView<'a> {
     pub under_way: Vec<UnderWay<'a>>,
     /// The newest runs.
     pub latest: Vec<RunView<'a>>,
+    /// The stop criteria of the topic here, each with whether it is met.
+    pub stops: Vec<(String, Stop)>,
     /// What to do next: why, and the exact command.
     pub next: Option<(String, String)>,
 }
@@ -129,6 +132,14 @@ pub fn page(view: &StatusView<'_>, canvas: &Canvas) -> String {
         page.heading(canvas.style, "best so far");
         for it in &view.best {
             page.field(&harmless(&it.topic), &it.in_words());
+        }
+    }
+    let met: Vec<&(String, Stop)> = view.stops.iter().filter(|(_, stop)| stop.is_met()).collect();
+    if !met.is_empty() {
+        page.heading(canvas.style, "stop criteria that are met");
+        for (text, stop) in met {
+            let line = harmless(&format!("{text} ({})", stop.why())).into_owned();
+            page.line(&format!("  {}", canvas.style.paint(Tone::Warning, &line)));
         }
     }
     if !view.under_way.is_empty() {
@@ -310,6 +321,7 @@ pub struct StatusJson<'a> {
     next: Option<NextJson<'a>>,
     open: Vec<ExperimentJson<'a>>,
     best: Vec<BestSoFarJson<'a>>,
+    stops: Vec<StopJson<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -401,6 +413,7 @@ impl<'a> StatusView<'a> {
                     change: it.relative.as_ref().map(|(_, change)| Number(*change)),
                 })
                 .collect(),
+            stops: self.stops.iter().map(StopJson::from).collect(),
         }
     }
 }
@@ -432,6 +445,7 @@ mod tests {
                 .map(|(run, is_alive)| UnderWay { id: "0badcafe".repeat(4), run, process: 4711, is_alive })
                 .collect(),
             latest: runs.iter().map(view_of).collect(),
+            stops: Vec::new(),
             next: Some(("2 trials are left of 5".to_owned(), "git exp run -n 2 -- make".to_owned())),
         }
     }
@@ -477,10 +491,11 @@ mod tests {
             best: Vec::new(),
             under_way: Vec::new(),
             latest: Vec::new(),
+            stops: Vec::new(),
             next: None,
         };
         assert_snapshot!(page(&view, &canvas()), @"on branch main, without a commit yet");
-        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"accelerator_seconds":null,"runs":null,"spent":false},"under_way":[],"latest":[],"next":null,"open":[],"best":[]}"#);
+        assert_snapshot!(json::line(&view.json(None, canvas().now)), @r#"{"schema":"git-exp/status/1","branch":"main","commit":null,"bare":false,"changed_files":null,"experiment":null,"budget_left":{"wall_seconds":null,"accelerator_seconds":null,"runs":null,"spent":false},"under_way":[],"latest":[],"next":null,"open":[],"best":[],"stops":[]}"#);
         let bare = StatusView { place: Place::Bare, ..view.clone() };
         assert_snapshot!(page(&bare, &canvas()), @"in a bare repository: what is here can be read, nothing can run");
         let detached = StatusView { place: Place::Detached { commit: "ab".repeat(20) }, ..view };
