@@ -74,6 +74,7 @@ enum Command {
     Override(commands::rule_override::Arguments),
     Note(commands::note::Arguments),
     Logbook(commands::logbook::Arguments),
+    Handoff(commands::handoff::Arguments),
     Archive(commands::archive::Arguments),
     Fsck(commands::fsck::Arguments),
 }
@@ -143,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Override(arguments) => commands::rule_override::run(&mut context, arguments),
         Command::Note(arguments) => commands::note::run(&mut context, arguments),
         Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
+        Command::Handoff(arguments) => commands::handoff::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;

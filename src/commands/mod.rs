@@ -9,6 +9,7 @@ pub mod decide;
 pub mod diff;
 pub mod discard;
 pub mod fsck;
+pub mod handoff;
 pub mod idea;
 pub mod init;
 pub mod keep;

@@ -810,6 +810,33 @@ impl ExperimentFields {
     }
 }
 
+impl ExperimentFields {
+    /// The primary metric, with its change.
+    pub fn primary(&self) -> Option<&str> {
+        self.primary.as_deref()
+    }
+
+    /// What it is compared with.
+    pub fn baseline(&self) -> Option<&str> {
+        self.baseline.as_deref()
+    }
+
+    /// The command that ran last and well.
+    pub fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    /// The commit that it ran at.
+    pub fn commit(&self) -> Option<&str> {
+        self.commit.as_deref()
+    }
+
+    /// How many of its runs ended how.
+    pub fn statuses(&self) -> &str {
+        &self.statuses
+    }
+}
+
 /// The hidden line that says which entries a part of a written logbook stands for.
 pub fn marker(entries: &[EntryId]) -> String {
     let marks: Vec<String> = entries.iter().map(mark).collect();

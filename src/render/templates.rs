@@ -27,8 +27,10 @@ const DEPTH: usize = 100;
 /// The templates that come with the program: name, then text.
 pub const EMBEDDED: &[(&str, &str)] = &[
     ("brief.md", include_str!("../../templates/brief.md")),
+    ("closing-report.md", include_str!("../../templates/closing-report.md")),
     ("decisions.md", include_str!("../../templates/decisions.md")),
     ("experiment-log.md", include_str!("../../templates/experiment-log.md")),
+    ("handoff.md", include_str!("../../templates/handoff.md")),
     ("kickoff.toml", include_str!("../../templates/kickoff.toml")),
     ("logbook-entry.md", include_str!("../../templates/logbook-entry.md")),
     ("logbook-head.md", include_str!("../../templates/logbook-head.md")),

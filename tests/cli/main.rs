@@ -11,6 +11,7 @@ mod decide;
 mod documents;
 mod file_rules;
 mod fsck;
+mod handoff;
 mod help;
 mod ideas;
 mod logbook;
