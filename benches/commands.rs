@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use git_exp::domain::brief::Brief;
+use git_exp::domain::decision::{Decision, Ruling};
 use git_exp::domain::entry::{Body, Identity, Registration};
 use git_exp::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use git_exp::domain::metric::{Better, Kind, Value};
@@ -43,6 +44,7 @@ fn main() {
     rebuild(&lab, &large, &mut table);
     graph(&lab, &large, &mut table);
     compare(&lab, &mut table);
+    tried(&lab, &mut table);
     size(&lab, &mut table);
     println!("{}", table.render());
 }
@@ -340,6 +342,74 @@ fn compare(lab: &Lab, table: &mut Table) {
         times.sort();
         table.absolute(what, times[times.len() / 2].as_secs_f64() * 1e3, "ms", bar);
     }
+}
+
+/// How long it takes to say whether something was tried, over 10,000 experiments with a run and a decision each.
+fn tried(lab: &Lab, table: &mut Table) {
+    let writer: Writer = "00c0ffee00c0".parse().expect("a writer's name");
+    let count = 10_000;
+    let registration = |number: usize| {
+        let (body, _) = brief(&writer, number, 5);
+        let Body::Brief(mut it) = body else { unreachable!("a brief is a brief") };
+        it.brief.hypothesis = Some(words(number, 0, 18));
+        it.brief.change = Some(words(number, 1, 8));
+        let body = Body::Brief(it);
+        let id = encode(draft(&writer, number, moment(number), body.clone()), None).1.id;
+        (body, id)
+    };
+    let briefs: Vec<(Body, EntryId)> = (0..count).map(registration).collect();
+    let path = lab.repository_with("tried", count * 3, |number, commits, tree| {
+        let experiment = number % count;
+        let name = format!("EXP-{experiment:04}").parse().expect("an ID");
+        let (registered, id) = &briefs[experiment];
+        let body = match number / count {
+            0 => registered.clone(),
+            1 => {
+                let mut it = run(number, commits, tree);
+                it.membership = Membership { experiment: name, registration: Some(*id), brief: Some(*id) };
+                Body::Run(Box::new(it))
+            }
+            _ => Body::Decision(Ruling {
+                experiment: name,
+                registration: *id,
+                decision: if experiment % 3 == 0 { Decision::Accepted } else { Decision::Rejected },
+                because: words(experiment, 2, 15),
+                next: Vec::new(),
+                evidence: None,
+            }),
+        };
+        (body, moment(number))
+    });
+    let question = words(4_711, 0, 10);
+    let asked = ["tried", question.as_str()];
+    // The first builds the index.
+    lab.run(lab.exp(&path, &asked));
+    let mut times: Vec<Duration> = (0..11)
+        .map(|_| {
+            let began = Instant::now();
+            lab.run(lab.exp(&path, &asked));
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    let median = times[times.len() / 2].as_secs_f64() * 1e3;
+    table.absolute("`git exp tried` over 10,000 experiments", median, "ms", 100.0);
+}
+
+/// So many made-up words, of which few are frequent.
+fn words(number: usize, salt: u8, count: usize) -> String {
+    let seed = blake3::hash(&[number.to_le_bytes().as_slice(), &[salt]].concat());
+    let mut bytes = vec![0; count * 4];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+    let words = bytes.chunks(4).map(|bytes| {
+        let draw = f64::from(u32::from_le_bytes(bytes.try_into().expect("four bytes"))) / f64::from(u32::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 4,000")]
+        let word = (draw.powi(3) * 4_000.0) as usize;
+        let letters = blake3::hash(&word.to_le_bytes());
+        letters.as_bytes()[..6].iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
+    });
+    words.collect::<Vec<String>>().join(" ")
 }
 
 fn nonce(number: usize, salt: u8) -> Nonce {

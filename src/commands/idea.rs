@@ -11,7 +11,7 @@ use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, FileEntry};
 use crate::domain::id::{EntryId, TopicName};
 use crate::domain::idea::{Effect, Idea, Rating};
-use crate::domain::idea_ranking::{ranked, weighed};
+use crate::domain::idea_ranking::{past_for, ranked, weighed};
 use crate::domain::policy::is_same_person;
 use crate::domain::quantity::parse_duration;
 use crate::domain::state::{IdeaState, State};
@@ -193,7 +193,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     match arguments.action {
-        Action::Add(add) => self::add(context, &state, add),
+        Action::Add(add) => self::add(context, &mut index, &state, add),
         Action::List { all, topic } => list(context, &state, all, topic.as_deref()),
         Action::Show { idea } => show(context, &mut index, &state, &idea),
         Action::Rate { idea, score, critique } => rate(context, &state, &idea, score, critique),
@@ -203,7 +203,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
 }
 
-fn add(context: &mut Context, state: &State, add: Add) -> Result<Answer, Error> {
+fn add(context: &mut Context, index: &mut Index, state: &State, add: Add) -> Result<Answer, Error> {
     let topic = new::topic(context, state, add.more.topic.as_deref())?;
     let mut idea = Idea {
         number: state.next_idea_number(),
@@ -220,9 +220,8 @@ fn add(context: &mut Context, state: &State, add: Add) -> Result<Answer, Error> 
     let files = papers(context, &add.more.files)?;
     add.more.apply(&mut idea)?;
     check(context, &mut idea)?;
-    let past = Past::of(state, None);
     let text = format!("{}\n{}", idea.title, idea.hypothesis.as_deref().unwrap_or_default());
-    tried::tell_near(context, &past, &text);
+    tried::tell_near(context, index, state, &text)?;
     let appended = context.append(Body::Idea(idea), Vec::new(), files)?;
     tell(context, appended.entry.id, "added", appended.entry.id)
 }
@@ -291,7 +290,7 @@ fn list(context: &mut Context, state: &State, all: bool, topic: Option<&str>) ->
     let mut chosen: Vec<&IdeaState> = state.ideas.iter().filter(is_here).collect();
     chosen.sort_by_key(|it| (it.idea.number, it.time, it.first));
     let shown: Vec<&IdeaState> = chosen.iter().copied().filter(|it| all || it.is_open()).collect();
-    let past = Past::of(state, None);
+    let past = past_for(state, &shown);
     let views: Vec<IdeaView<'_>> = shown.iter().map(|it| view(state, it, &past)).collect();
     let left_out = chosen.len() - views.len();
     print(context, &views, table)?;
@@ -312,7 +311,7 @@ fn list(context: &mut Context, state: &State, all: bool, topic: Option<&str>) ->
 
 fn show(context: &mut Context, index: &mut Index, state: &State, word: &str) -> Result<Answer, Error> {
     let known = selection::idea(state, word)?;
-    let past = Past::of(state, None);
+    let past = past_for(state, &[known]);
     let files = files_of(context, index, known)?;
     let view = IdeaView { files, ..view(state, known, &past) };
     print(context, &[view], |views, canvas| page(&views[0], canvas))?;
@@ -322,8 +321,8 @@ fn show(context: &mut Context, index: &mut Index, state: &State, word: &str) -> 
 fn next(context: &mut Context, state: &State, topic: Option<&str>, limit: usize) -> Result<Answer, Error> {
     let topic = new::topic(context, state, topic)?.map(|it| &it.topic.name);
     let is_here = |it: &&IdeaState| topic.is_none() || it.idea.topic.as_ref() == topic;
-    let open = state.ideas.iter().filter(|it| it.is_open()).filter(is_here);
-    let past = Past::of(state, None);
+    let open: Vec<&IdeaState> = state.ideas.iter().filter(|it| it.is_open()).filter(is_here).collect();
+    let past = past_for(state, &open);
     let best: Vec<IdeaView<'_>> = ranked(open, &past)
         .into_iter()
         .take(limit.max(1))
@@ -485,7 +484,7 @@ fn tell(context: &mut Context, first: EntryId, done: &str, entry: EntryId) -> Re
         return Err(Error::outside("the idea cannot be read back").hint("git exp fsck"));
     };
     if context.output.json {
-        let past = Past::of(&state, None);
+        let past = past_for(&state, &[idea]);
         let files = files_of(context, &mut index, idea)?;
         let view = IdeaView { files, ..view(&state, idea, &past) };
         context.output.object(&IdeaJson::from(&view))?;

@@ -16,7 +16,6 @@ use crate::domain::entry::{Body, Registration};
 use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
 use crate::domain::noise_floor::{NoiseFloor, noise_floors};
 use crate::domain::state::{IdeaState, State, TopicState};
-use crate::domain::tried::Past;
 use crate::error::Error;
 use crate::git::{Expected, GitError, Oid, RefEdit};
 use crate::log::index::Index;
@@ -87,10 +86,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         brief.owner = Some(context.identity().name);
     }
     let topic_name = topic.map(|it| it.topic.name.clone());
-    let past = Past::of(&state, None);
     let words = [brief.hypothesis.as_deref(), brief.change.as_deref()];
     let words: Vec<&str> = words.into_iter().flatten().collect();
-    let near = tried::tell_near(context, &past, &words.join("\n"));
+    let near = tried::tell_near(context, &mut index, &state, &words.join("\n"))?;
     let near: Vec<TriedJson<'_>> = near.iter().map(TriedJson::from).collect();
     let id = reserve(context, &state, topic, &arguments.name, start)?;
 

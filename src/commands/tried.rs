@@ -2,11 +2,14 @@
 
 use clap::Args;
 
+use super::surroundings::unreadable_index;
 use super::{Answer, list};
 use crate::context::Context;
 use crate::domain::similarity::says_something;
-use crate::domain::tried::{Near, Past};
+use crate::domain::state::State;
+use crate::domain::tried::{Near, nearest};
 use crate::error::Error;
+use crate::log::index::{Index, words};
 use crate::render::tried::{TriedJson, table};
 use crate::render::{Canvas, Style};
 
@@ -50,9 +53,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             .hint("git exp tried 'prefetch batches in the loader'"));
     }
     let mut index = context.log.index()?;
-    let state = context.log.state(&mut index)?;
+    let found = words::near(&mut index, &arguments.words).map_err(unreadable_index)?;
+    let state = context.log.state_of(&mut index, &found)?;
     let topic = arguments.topic.as_deref().map(|word| list::known_topic(&state, word)).transpose()?;
-    let near = Past::of(&state, topic).near(&arguments.words, arguments.limit.max(1));
+    let near = nearest(&state, topic, &found, arguments.limit.max(1));
     if near.is_empty() {
         context.output.say("nothing like it was tried");
         return Ok(Answer::No);
@@ -69,14 +73,20 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 }
 
 /// Says what is near to something new, failures first; gives it. Nothing is refused.
-pub fn tell_near<'a>(context: &mut Context, past: &Past<'a>, words: &str) -> Vec<Near<'a>> {
-    let near = past.near(words, SHOWN_BEFORE);
+pub fn tell_near<'a>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &'a State,
+    question: &str,
+) -> Result<Vec<Near<'a>>, Error> {
+    let found = words::near(index, question).map_err(unreadable_index)?;
+    let near = nearest(state, None, &found, SHOWN_BEFORE);
     if near.is_empty() {
-        return near;
+        return Ok(near);
     }
     let width = context.output.width.unwrap_or(WIDTH_OF_TALK);
     let canvas = Canvas { style: Style::Plain, width: Some(width), ..context.canvas() };
     let text = table(&near, &canvas);
     context.output.say(&format!("something like it was tried before:\n{}", text.trim_end()));
-    near
+    Ok(near)
 }

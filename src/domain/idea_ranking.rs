@@ -14,7 +14,7 @@
 
 use super::entry::Identity;
 use super::policy::is_same_person;
-use super::state::{IdeaState, RatingOf};
+use super::state::{IdeaState, RatingOf, State};
 use super::tried::{Near, Past};
 
 /// The rating of an idea that nobody else rated.
@@ -105,6 +105,11 @@ pub fn weighed<'a>(idea: &'a IdeaState, past: &Past<'a>) -> Ranked<'a> {
     Ranked { idea, score: merits.score(), merits, nearest }
 }
 
+/// The past of `state`, for ideas to be weighed against it.
+pub fn past_for<'a>(state: &'a State, ideas: &[&IdeaState]) -> Past<'a> {
+    Past::about(state, &ideas.iter().map(|idea| words(idea)).collect::<Vec<_>>())
+}
+
 /// Ideas with the one to try next first; ties go to the lower number, then to the lower entry ID.
 pub fn ranked<'a>(ideas: impl IntoIterator<Item = &'a IdeaState>, past: &Past<'a>) -> Vec<Ranked<'a>> {
     let mut ranked: Vec<Ranked<'a>> = ideas.into_iter().map(|idea| weighed(idea, past)).collect();
@@ -127,7 +132,6 @@ mod tests {
     use super::*;
     use crate::domain::id::EntryId;
     use crate::domain::idea::{Idea, Rating};
-    use crate::domain::state::State;
 
     fn person(name: &str) -> Identity {
         Identity { name: name.to_owned(), email: format!("{name}@example.org") }
@@ -181,11 +185,13 @@ mod tests {
         let ideas = [idea(2, 1, "a"), idea(1, 9, "b"), idea(1, 3, "c"), idea(3, 2, "d")];
         let best = Ranked {
             merits: Merits { rating: Some(5.0), effect: None, cost_seconds: None, novelty: 1.0 },
-            ..weighed(&ideas[3], &Past::of(&state, None))
+            ..weighed(&ideas[3], &past_for(&state, &[&ideas[3]]))
         };
         assert!(best.merits.score() > best.score);
-        let order: Vec<&str> =
-            ranked(&ideas, &Past::of(&state, None)).iter().map(|it| it.idea.idea.title.as_str()).collect();
+        let order: Vec<&str> = ranked(&ideas, &past_for(&state, &ideas.each_ref()))
+            .iter()
+            .map(|it| it.idea.idea.title.as_str())
+            .collect();
         assert_eq!(order, ["c", "b", "a", "d"]);
     }
 
@@ -234,7 +240,7 @@ mod tests {
                 }
             }
             let state = State::default();
-            let past = Past::of(&state, None);
+            let past = past_for(&state, &ideas.iter().collect::<Vec<_>>());
             let order = |ideas: &[IdeaState]| ranked(ideas, &past).iter().map(|it| it.idea.first).collect::<Vec<_>>();
             let turned: Vec<IdeaState> = ideas.iter().rev().cloned().collect();
             prop_assert_eq!(order(&ideas), order(&turned));

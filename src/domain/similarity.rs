@@ -33,22 +33,15 @@ const STOP_WORDS: &[&str] = &[
     "which", "while", "who", "why", "will", "with", "would", "yet", "you", "your",
 ];
 
-/// Texts that others can be compared with.
-#[derive(Debug, Default)]
+/// Texts that some questions are compared with.
+#[derive(Debug)]
 pub struct Texts {
     /// How many words each text has.
     lengths: Vec<u32>,
-    /// How often each word stands in which text, by the place of the text.
+    /// How often each word that is asked for stands in which text, by the place of the text.
     places: Vec<Vec<(u32, u32)>>,
-    vocabulary: Vocabulary,
-}
-
-/// Stems by number, and which number a word as it is written has.
-#[derive(Debug, Default)]
-struct Vocabulary {
-    stems: HashMap<String, u32>,
-    /// What a word comes to, so that each is stemmed once; `None` for a word that says nothing.
-    written: HashMap<String, Option<u32>>,
+    /// The stems that are asked for, by number.
+    asked: HashMap<String, u32>,
 }
 
 /// A word of a text: whole, and the parts of a name such as `step_time` or `prefetchBatches`.
@@ -59,40 +52,54 @@ struct Word {
 }
 
 impl Texts {
-    /// Takes `texts` in; each is known by its place from then on.
-    pub fn of<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
-        let mut taken = Self::default();
+    /// Takes in what `questions` need of `texts`, each of them in parts that were [digested](digest).
+    ///
+    /// Each text is known by its place from then on, and no other question can be asked.
+    pub fn about<'a, T>(questions: &[impl AsRef<str>], texts: impl IntoIterator<Item = T>) -> Self
+    where
+        T: IntoIterator<Item = &'a str>,
+    {
         let stemmer = Stemmer::create(Algorithm::English);
+        let mut asked = HashMap::new();
+        for word in questions.iter().flat_map(|question| words_of(question.as_ref())) {
+            let words = std::iter::once(&word.whole).chain(&word.parts);
+            for stem in words.filter_map(|word| stem(word, &stemmer)) {
+                let next = u32::try_from(asked.len()).expect("fewer words than bytes in a question");
+                asked.entry(stem).or_insert(next);
+            }
+        }
+        let mut taken = Self { lengths: Vec::new(), places: vec![Vec::new(); asked.len()], asked };
+        let mut counts = vec![0; taken.places.len()];
         for text in texts {
-            taken.take(text.as_ref(), &stemmer);
+            taken.take(text, &mut counts);
         }
         taken
     }
 
-    fn take(&mut self, text: &str, stemmer: &Stemmer) {
+    fn take<'a>(&mut self, parts: impl IntoIterator<Item = &'a str>, counts: &mut [u32]) {
         let place = u32::try_from(self.lengths.len()).expect("fewer texts than entries in a log");
-        let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut seen = Vec::new();
         let mut length = 0;
-        each_word(text, &mut |whole, parts| {
-            // A name is found whole as well as by what it is made of.
-            for word in std::iter::once(whole).chain(parts.iter().map(String::as_str)) {
-                if let Some(stem) = self.vocabulary.learn(word, stemmer) {
-                    *counts.entry(stem).or_default() += 1;
-                    length += 1;
+        for stem in parts.into_iter().flat_map(|part| part.split(' ')).filter(|stem| !stem.is_empty()) {
+            length += 1;
+            if let Some(number) = self.asked.get(stem) {
+                let count = &mut counts[*number as usize];
+                if *count == 0 {
+                    seen.push(*number);
                 }
+                *count += 1;
             }
-        });
-        self.places.resize_with(self.vocabulary.stems.len(), Vec::new);
-        for (stem, count) in counts {
-            self.places[stem as usize].push((place, count));
+        }
+        for number in seen {
+            let count = std::mem::take(&mut counts[number as usize]);
+            self.places[number as usize].push((place, count));
         }
         self.lengths.push(length);
     }
 
     /// How much of `question` each text says, from 0 to 1, for the texts that say any of it, in the order of their places.
     pub fn likeness(&self, question: &str) -> Vec<(usize, f64)> {
-        let stemmer = Stemmer::create(Algorithm::English);
-        let asked = self.asked(question, &stemmer);
+        let asked = self.words(question);
         let whole: f64 = asked.iter().map(|(stem, count)| self.rarity(*stem) * weight(*count, 1.0)).sum();
         let total: u64 = self.lengths.iter().map(|length| u64::from(*length)).sum();
         let mean = (total as f64 / self.lengths.len().max(1) as f64).max(1.0);
@@ -109,29 +116,54 @@ impl Texts {
         found.into_iter().map(|(place, sum)| (place as usize, (sum / whole).clamp(0.0, 1.0))).collect()
     }
 
-    /// The stems of a question with how often each is asked for, those that no text has too (each `None` is one of its own).
+    /// The stems of a question with how often each is asked for; `None` for one that nobody knows of.
     ///
     /// A name such as `deepSpeed` is asked for as the texts write it: whole where one does, else by its parts.
-    fn asked(&self, question: &str, stemmer: &Stemmer) -> Vec<(Option<u32>, u32)> {
+    fn words(&self, question: &str) -> Vec<(Option<u32>, u32)> {
+        let stemmer = Stemmer::create(Algorithm::English);
         let mut words: BTreeMap<String, u32> = BTreeMap::new();
+        let number = |stem: &String| self.asked.get(stem).copied();
         for word in words_of(question) {
-            let whole = stem(&word.whole, stemmer);
-            let is_known = whole.as_ref().is_some_and(|stem| self.vocabulary.stems.contains_key(stem));
-            let taken: Vec<String> = match word.parts.is_empty() || is_known {
+            let whole = stem(&word.whole, &stemmer);
+            let whole_is_there = whole.as_ref().and_then(number).is_some_and(|it| self.is_there(it));
+            let taken: Vec<String> = match word.parts.is_empty() || whole_is_there {
                 true => whole.into_iter().collect(),
-                false => word.parts.iter().filter_map(|part| stem(part, stemmer)).collect(),
+                false => word.parts.iter().filter_map(|part| stem(part, &stemmer)).collect(),
             };
             for stem in taken {
                 *words.entry(stem).or_default() += 1;
             }
         }
-        words.into_iter().map(|(stem, count)| (self.vocabulary.stems.get(&stem).copied(), count)).collect()
+        words.into_iter().map(|(stem, count)| (number(&stem), count)).collect()
+    }
+
+    fn is_there(&self, number: u32) -> bool {
+        !self.places[number as usize].is_empty()
     }
 
     fn rarity(&self, stem: Option<u32>) -> f64 {
         let holding = stem.map_or(0, |stem| self.places[stem as usize].len());
         1.0 + ((self.lengths.len() as f64 + 1.0) / (holding as f64 + 1.0)).ln()
     }
+}
+
+/// The stems of a text, joined by spaces: what is kept of it for [`Texts::about`].
+///
+/// A name that has parts is found whole as well as by each of them.
+pub fn digest(text: &str) -> String {
+    let stemmer = Stemmer::create(Algorithm::English);
+    let mut stems = String::with_capacity(text.len());
+    each_word(text, &mut |whole, parts| {
+        for word in std::iter::once(whole).chain(parts.iter().map(String::as_str)) {
+            if let Some(stem) = stem(word, &stemmer) {
+                if !stems.is_empty() {
+                    stems.push(' ');
+                }
+                stems.push_str(&stem);
+            }
+        }
+    });
+    stems
 }
 
 /// Whether a text has a word that says what it is about.
@@ -144,21 +176,6 @@ pub fn says_something(text: &str) -> bool {
 fn weight(count: u32, length: f64) -> f64 {
     let count = f64::from(count);
     count * (SATURATION + 1.0) / (count + SATURATION * (1.0 - LENGTH + LENGTH * length))
-}
-
-impl Vocabulary {
-    /// The number of the stem of a word in lower case; `None` for a word that says nothing.
-    fn learn(&mut self, word: &str, stemmer: &Stemmer) -> Option<u32> {
-        if let Some(known) = self.written.get(word) {
-            return *known;
-        }
-        let number = stem(word, stemmer).map(|stem| {
-            let next = u32::try_from(self.stems.len()).expect("fewer words than bytes in a log");
-            *self.stems.entry(stem).or_insert(next)
-        });
-        self.written.insert(word.to_owned(), number);
-        number
-    }
 }
 
 fn stem(word: &str, stemmer: &Stemmer) -> Option<String> {
@@ -280,13 +297,18 @@ mod tests {
         "学习率预热可以稳定训练",
     ];
 
+    fn ask<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, question: &str) -> Vec<(usize, f64)> {
+        let digests: Vec<String> = texts.into_iter().map(|text| digest(text.as_ref())).collect();
+        Texts::about(&[question], digests.iter().map(|text| [text.as_str()])).likeness(question)
+    }
+
     fn likeness(question: &str, place: usize) -> f64 {
-        let found = Texts::of(TRIED).likeness(question);
+        let found = ask(TRIED, question);
         found.iter().find(|(known, _)| *known == place).map_or(0.0, |(_, likeness)| *likeness)
     }
 
     fn nearest(question: &str) -> Option<usize> {
-        let found = Texts::of(TRIED).likeness(question);
+        let found = ask(TRIED, question);
         found.into_iter().filter(|it| it.1 >= NEAR).max_by(|a, b| a.1.total_cmp(&b.1)).map(|it| it.0)
     }
 
@@ -318,17 +340,17 @@ mod tests {
 
     #[test]
     fn a_rare_word_tells_more_than_a_common_one() {
-        let texts = Texts::of(["lower loss", "lower loss by warmup", "lower loss by dropout", "lower loss"]);
-        let found: HashMap<usize, f64> = texts.likeness("warmup for a lower loss").into_iter().collect();
+        let texts = ["lower loss", "lower loss by warmup", "lower loss by dropout", "lower loss"];
+        let found: HashMap<usize, f64> = ask(texts, "warmup for a lower loss").into_iter().collect();
         assert!(found[&1] > 0.9 && found[&0] < 0.7, "{found:?}");
     }
 
     #[test]
     fn nothing_is_like_nothing() {
-        assert!(Texts::of(TRIED).likeness("").is_empty());
-        assert!(Texts::of(TRIED).likeness("of the – and … ").is_empty());
-        assert!(Texts::of([""; 0]).likeness("anything").is_empty());
-        assert!(Texts::of(["", "…"]).likeness("anything").is_empty());
+        assert!(ask(TRIED, "").is_empty());
+        assert!(ask(TRIED, "of the – and … ").is_empty());
+        assert!(ask([""; 0], "anything").is_empty());
+        assert!(ask(["", "…"], "anything").is_empty());
         assert!(!says_something(" the … ") && says_something("the loss"));
     }
 
@@ -336,16 +358,16 @@ mod tests {
     fn other_scripts_and_accents_are_words_too() {
         assert_eq!(nearest("训练学习率预热"), Some(5));
         assert_eq!(nearest("学习"), Some(5));
-        let texts = Texts::of(["größere Schrittweite", "Ёмкость модели"]);
-        assert_eq!(texts.likeness("GRÖSSERE SCHRITTWEITE")[0].0, 0);
-        assert_eq!(texts.likeness("ёмкость"), [(1, 1.0)]);
+        let texts = ["größere Schrittweite", "Ёмкость модели"];
+        assert_eq!(ask(texts, "GRÖSSERE SCHRITTWEITE")[0].0, 0);
+        assert_eq!(ask(texts, "ёмкость"), [(1, 1.0)]);
     }
 
     #[test]
     fn names_are_found_whole_and_by_their_parts() {
-        let texts = Texts::of(["step_time falls", "prefetchBatches", "deepspeed", "LoRA, ReLU and AdamW"]);
+        let texts = ["step_time falls", "prefetchBatches", "deepspeed", "LoRA, ReLU and AdamW"];
         let best = |question: &str| {
-            let found = texts.likeness(question);
+            let found = ask(texts, question);
             found.into_iter().filter(|it| it.1 > 0.9).map(|it| it.0).collect::<Vec<_>>()
         };
         for question in ["step time", "step-time", "stepTime", "steptime", "STEP_TIME"] {
@@ -363,7 +385,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_likeness_is_a_part_of_one(texts in prop::collection::vec(any::<String>(), 0..6), question in any::<String>()) {
-            for (place, likeness) in Texts::of(&texts).likeness(&question) {
+            for (place, likeness) in ask(&texts, &question) {
                 prop_assert!(place < texts.len());
                 prop_assert!((0.0..=1.0).contains(&likeness));
             }
@@ -372,7 +394,7 @@ mod tests {
         #[test]
         fn a_text_is_like_itself_unless_it_is_much_longer_than_the_others(words in prop::collection::vec("[a-z]{3,9}", 1..12)) {
             let text = words.join(" ");
-            let found = Texts::of([&text]).likeness(&text);
+            let found = ask([&text], &text);
             prop_assert!(found.iter().all(|(_, likeness)| *likeness > 1.0 - 1e-9));
             prop_assert_eq!(found.is_empty(), !says_something(&text));
         }
@@ -380,8 +402,8 @@ mod tests {
         #[test]
         fn the_order_of_the_words_does_not_matter(words in prop::collection::vec("[a-z]{1,9}", 1..12)) {
             let turned: Vec<String> = words.iter().rev().cloned().collect();
-            let texts = Texts::of(TRIED.iter().map(|text| (*text).to_owned()).chain([words.join(" ")]));
-            prop_assert_eq!(texts.likeness(&words.join(" ")), texts.likeness(&turned.join(" ")));
+            let texts: Vec<String> = TRIED.iter().map(|text| (*text).to_owned()).chain([words.join(" ")]).collect();
+            prop_assert_eq!(ask(&texts, &words.join(" ")), ask(&texts, &turned.join(" ")));
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What was tried, and what came of it: experiments, failures included, and ideas that were dropped.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::decision::Decision;
+use super::entry::{Body, Entry};
 use super::id::{EntryId, TopicName};
-use super::similarity::{NEAR, Texts};
+use super::similarity::{NEAR, Texts, digest};
 use super::state::{ExperimentState, IdeaState, State};
 
 /// What came of something that was tried.
@@ -51,10 +54,62 @@ pub struct Near<'a> {
     pub likeness: f64,
 }
 
-/// All that was tried, to be asked about.
+/// All that was tried, for some questions to be asked about it.
 pub struct Past<'a> {
     tried: Vec<Tried<'a>>,
     texts: Texts,
+}
+
+/// What an entry says about something that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// What it is about, in the words of [`Subject::key`].
+    pub about: String,
+    /// What is said, [digested](digest).
+    pub digest: String,
+}
+
+/// How many of what is near are looked at, so that a word that everything says does not make everything near.
+const NEAREST: usize = 200;
+
+impl Said {
+    /// What `entry` says; `None` where it says nothing about anything that was tried.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let of_registered = |texts: &[Option<&str>]| {
+            Some(Self { about: entry.registration()?.to_hex(), digest: digest_of(texts) })
+        };
+        match &entry.body {
+            Body::Brief(it) => of_registered(&[
+                Some(it.experiment.as_str()),
+                it.brief.hypothesis.as_deref(),
+                it.brief.change.as_deref(),
+                it.brief.notes.as_deref(),
+            ]),
+            Body::Decision(it) => of_registered(&[Some(&it.because)]),
+            Body::Note(note) => Some(Self {
+                about: match note.registration {
+                    Some(registration) => registration.to_hex(),
+                    None => note.experiment.as_ref()?.key(),
+                },
+                digest: digest_of(&[Some(&note.text)]),
+            }),
+            Body::Idea(it) => Some(Self {
+                about: format!("idea {}", it.first.unwrap_or(entry.id).to_hex()),
+                digest: digest_of(&[
+                    Some(&it.title),
+                    it.hypothesis.as_deref(),
+                    it.mechanism.as_deref(),
+                    Some(it.dropped.as_deref()?),
+                ]),
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn digest_of(texts: &[Option<&str>]) -> String {
+    let texts: Vec<&str> = texts.iter().flatten().copied().collect();
+    digest(&texts.join("\n"))
 }
 
 impl Outcome {
@@ -142,80 +197,121 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// All that is said about it, for a search.
-    fn text(&self) -> String {
-        let mut text = self.name();
-        let mut add = |more: Option<&str>| {
-            if let Some(more) = more {
-                text.push('\n');
-                text.push_str(more);
-            }
-        };
-        add(self.hypothesis());
-        add(self.change());
+    /// What tells it from everything else that was tried.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Experiment(it) => match &it.registered {
+                Some(registered) => registered.entry.to_hex(),
+                None => it.id.key(),
+            },
+            Self::Idea(it) => format!("idea {}", it.first.to_hex()),
+        }
+    }
+
+    /// All that is said about it, digested; nothing for a scratch experiment without notes.
+    fn digest(&self) -> String {
+        let mut texts = Vec::new();
         match self {
             Self::Experiment(it) => {
-                add(it.registered.as_ref().and_then(|it| it.current.brief.notes.as_deref()));
-                it.notes.iter().for_each(|(_, _, note)| add(Some(&note.text)));
-                it.rulings.iter().for_each(|it| add(Some(&it.ruling.because)));
+                if let Some(registered) = &it.registered {
+                    let brief = &registered.current.brief;
+                    texts.push(Some(it.id.as_str()));
+                    texts.extend([&brief.hypothesis, &brief.change, &brief.notes].map(Option::as_deref));
+                }
+                texts.extend(it.notes.iter().map(|(_, _, note)| Some(note.text.as_str())));
+                texts.extend(it.rulings.iter().map(|it| Some(it.ruling.because.as_str())));
             }
             Self::Idea(it) => {
-                add(it.idea.mechanism.as_deref());
-                add(it.idea.dropped.as_deref());
+                let idea = &it.idea;
+                texts.push(Some(idea.title.as_str()));
+                texts.extend([&idea.hypothesis, &idea.mechanism, &idea.dropped].map(Option::as_deref));
             }
         }
-        text
+        digest_of(&texts)
     }
 }
 
+/// All that was tried in `topic`, or in any.
+fn all<'a>(state: &'a State, topic: Option<&TopicName>) -> Vec<Tried<'a>> {
+    let experiments = state.experiments.iter().map(|it| Tried {
+        outcome: Outcome::of(it),
+        time: it.registered.as_ref().map(|it| it.time).or(it.runs.first),
+        subject: Subject::Experiment(it),
+    });
+    let dropped = state.ideas.iter().filter(|it| it.idea.dropped.is_some() && it.experiments.is_empty());
+    let dropped = dropped.map(|it| Tried {
+        outcome: Outcome::Dropped,
+        time: Some(it.time),
+        subject: Subject::Idea(it),
+    });
+    let is_here = |it: &Tried<'_>| topic.is_none() || it.subject.topic() == topic;
+    experiments.chain(dropped).filter(is_here).collect()
+}
+
+/// What is near, failures first, then by likeness; at most `limit` of the nearest.
+fn in_order(mut near: Vec<Near<'_>>, limit: usize) -> Vec<Near<'_>> {
+    near.retain(|it| it.likeness >= NEAR);
+    near.sort_by(|a, b| {
+        b.likeness
+            .total_cmp(&a.likeness)
+            .then(b.tried.time.cmp(&a.tried.time))
+            .then(a.tried.subject.entry().cmp(&b.tried.subject.entry()))
+    });
+    near.truncate(NEAREST);
+    near.sort_by_key(|it| !it.tried.outcome.is_failure());
+    near.truncate(limit);
+    near
+}
+
+/// The nearest of what was looked up elsewhere: keys, each with its likeness, of which `state` knows what came of them.
+pub fn nearest<'a>(
+    state: &'a State,
+    topic: Option<&TopicName>,
+    found: &BTreeMap<String, f64>,
+    limit: usize,
+) -> Vec<Near<'a>> {
+    let near = all(state, topic).into_iter().filter_map(|tried| {
+        let likeness = *found.get(&tried.subject.key())?;
+        Some(Near { tried, likeness })
+    });
+    in_order(near.collect(), limit)
+}
+
+/// The keys to look up, each with its likeness, given how much each text says of a question.
+pub fn keys_of(likeness: Vec<(usize, f64)>, keys: &[&str]) -> BTreeMap<String, f64> {
+    let mut near: Vec<(usize, f64)> =
+        likeness.into_iter().map(|(place, it)| (place, rounded(it))).filter(|(_, it)| *it >= NEAR).collect();
+    near.sort_by(|a, b| b.1.total_cmp(&a.1));
+    near.truncate(NEAREST);
+    near.into_iter().map(|(place, it)| (keys[place].to_owned(), it)).collect()
+}
+
 impl<'a> Past<'a> {
-    /// All that was tried in `topic`, or in any.
-    pub fn of(state: &'a State, topic: Option<&TopicName>) -> Self {
-        let experiments = state.experiments.iter().map(|it| Tried {
-            outcome: Outcome::of(it),
-            time: it.registered.as_ref().map(|it| it.time).or(it.runs.first),
-            subject: Subject::Experiment(it),
-        });
-        let dropped = state.ideas.iter().filter(|it| it.idea.dropped.is_some() && it.experiments.is_empty());
-        let dropped = dropped.map(|it| Tried {
-            outcome: Outcome::Dropped,
-            time: Some(it.time),
-            subject: Subject::Idea(it),
-        });
-        let is_here = |it: &Tried<'_>| topic.is_none() || it.subject.topic() == topic;
-        let tried: Vec<Tried<'a>> = experiments.chain(dropped).filter(is_here).collect();
-        let texts = Texts::of(tried.iter().map(|it| it.subject.text()));
+    /// All that was tried in any topic, for `questions` to be asked.
+    pub fn about(state: &'a State, questions: &[String]) -> Self {
+        let tried = match questions.is_empty() {
+            true => Vec::new(),
+            false => all(state, None),
+        };
+        let digests: Vec<String> = tried.iter().map(|it| it.subject.digest()).collect();
+        let texts = Texts::about(questions, digests.iter().map(|digest| [digest.as_str()]));
         Self { tried, texts }
     }
 
-    /// What is near to `question`, failures first, then by likeness; at most `limit`.
-    pub fn near(&self, question: &str, limit: usize) -> Vec<Near<'a>> {
-        let found = self.texts.likeness(question).into_iter().filter(|(_, likeness)| *likeness >= NEAR);
-        let mut near: Vec<Near<'a>> = found
-            .map(|(place, likeness)| Near { tried: self.tried[place].clone(), likeness: rounded(likeness) })
-            .collect();
-        near.sort_by(|a, b| {
-            let failed = |it: &Near<'_>| it.tried.outcome.is_failure();
-            failed(b)
-                .cmp(&failed(a))
-                .then(b.likeness.total_cmp(&a.likeness))
-                .then(b.tried.time.cmp(&a.tried.time))
-                .then(a.tried.subject.entry().cmp(&b.tried.subject.entry()))
-        });
-        near.truncate(limit);
-        near
-    }
-
-    /// The experiment that says most of `question`, near or not, those that `try_it` left out.
+    /// The experiment that says most of a question, near or not, those that `try_it` left out.
     pub fn nearest_experiment(&self, question: &str, try_it: &[EntryId]) -> Option<Near<'a>> {
-        let found = self.texts.likeness(question).into_iter().filter_map(|(place, likeness)| {
-            let tried = &self.tried[place];
-            let is_other = tried.subject.entry().is_none_or(|entry| !try_it.contains(&entry));
-            let is_experiment = matches!(tried.subject, Subject::Experiment(_));
-            (is_experiment && is_other).then(|| Near { tried: tried.clone(), likeness: rounded(likeness) })
+        let found = self.found(question).filter(|near| {
+            let subject = &near.tried.subject;
+            let is_other = subject.entry().is_none_or(|entry| !try_it.contains(&entry));
+            is_other && matches!(subject, Subject::Experiment(_))
         });
         // Of those that are alike, the first that was registered.
         found.reduce(|best, it| if it.likeness > best.likeness { it } else { best })
+    }
+
+    fn found(&self, question: &str) -> impl Iterator<Item = Near<'a>> {
+        let found = self.texts.likeness(question).into_iter();
+        found.map(|(place, likeness)| Near { tried: self.tried[place].clone(), likeness: rounded(likeness) })
     }
 }
 

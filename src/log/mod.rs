@@ -14,7 +14,7 @@ pub mod read;
 pub mod running;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -165,6 +165,20 @@ impl Log {
         let rows = self.rows_of(index, |kind| kind != "run")?;
         let entries = self.entries(index, &rows)?;
         let tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
+        Ok(State::fold(&entries, tallies))
+    }
+
+    /// What became of the things with these keys, topics and ideas; other experiments are left out.
+    pub fn state_of(&self, index: &mut Index, keys: &BTreeMap<String, f64>) -> Result<State, LogError> {
+        let rows = index::words::rows_about(index, keys).map_err(file_error("read", self.folders.index()))?;
+        let entries = self.entries(index, &rows)?;
+        let mut tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
+        let registered: HashSet<Option<EntryId>> =
+            entries.iter().map(crate::domain::entry::Entry::registration).collect();
+        tallies.retain(|(alias, registration), _| match registration {
+            Some(_) => registered.contains(registration),
+            None => keys.contains_key(alias),
+        });
         Ok(State::fold(&entries, tallies))
     }
 

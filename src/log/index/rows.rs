@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Nonce};
 use crate::domain::run::Run;
+use crate::domain::tried::Said;
 
 /// Stands in a column of numbers where an entry has none; a NaN with bits of its own, unlike a NaN that was recorded.
 pub const MISSING: f64 = f64::from_bits(0x7ff8_0000_6578_7030);
@@ -95,6 +96,10 @@ impl Rows {
         }
         if let Body::Run(run) = &entry.body {
             self.push_run(row, run);
+        }
+        if let Some(said) = Said::of(entry) {
+            self.text(row, "about", &said.about);
+            self.text(row, "words", &said.digest);
         }
     }
 
