@@ -319,3 +319,175 @@ impl<'a> Past<'a> {
 fn rounded(likeness: f64) -> f64 {
     (likeness * 1e4).round() / 1e4
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap};
+
+    use super::*;
+    use crate::domain::brief::Brief;
+    use crate::domain::decision::Ruling;
+    use crate::domain::entry::{Identity, Note, Registration};
+    use crate::domain::id::{ExperimentId, Nonce};
+    use crate::domain::idea::Idea;
+    use crate::domain::run::Status;
+    use crate::domain::state::Tally;
+
+    /// The entry of this number; each is a second after the one before.
+    fn entry(number: u8, replaces: &[u8], body: Body) -> Entry {
+        Entry {
+            id: EntryId([number; 32]),
+            writer: "0f0e0d0c".parse().expect("a writer's name"),
+            nonce: Nonce([number; 16]),
+            time: Timestamp::from_second(i64::from(number)).expect("a time"),
+            by: Identity::default(),
+            replaces: replaces.iter().map(|number| EntryId([*number; 32])).collect(),
+            answers: None,
+            files: None,
+            body,
+        }
+    }
+
+    fn id(number: u8) -> ExperimentId {
+        format!("A-{number:03}").parse().expect("an ID")
+    }
+
+    fn brief(experiment: u8, registration: Option<u8>, hypothesis: &str) -> Body {
+        Body::Brief(Registration {
+            experiment: id(experiment),
+            registration: registration.map(|number| EntryId([number; 32])),
+            topic: (experiment == 2).then(|| "speed".parse().expect("a topic")),
+            from: None,
+            start: None,
+            idea: None,
+            brief: Brief { hypothesis: Some(hypothesis.to_owned()), ..Brief::default() },
+        })
+    }
+
+    fn decision(experiment: u8, decision: Decision, because: &str) -> Body {
+        Body::Decision(Ruling {
+            experiment: id(experiment),
+            registration: EntryId([experiment; 32]),
+            decision,
+            because: because.to_owned(),
+            next: Vec::new(),
+            evidence: None,
+        })
+    }
+
+    fn note(experiment: &str, registration: Option<u8>, text: &str) -> Body {
+        Body::Note(Note {
+            experiment: Some(experiment.parse().expect("an ID")),
+            registration: registration.map(|number| EntryId([number; 32])),
+            topic: None,
+            sort: None,
+            source: None,
+            text: text.to_owned(),
+        })
+    }
+
+    fn idea(first: Option<u8>, dropped: Option<&str>) -> Body {
+        Body::Idea(Idea {
+            number: 1,
+            first: first.map(|number| EntryId([number; 32])),
+            topic: None,
+            title: "prefetch from a second disk".to_owned(),
+            hypothesis: None,
+            mechanism: None,
+            sources: Vec::new(),
+            effect: None,
+            cost_seconds: None,
+            dropped: dropped.map(str::to_owned),
+        })
+    }
+
+    /// Experiments 1 to 4, a remark on a day's scratch, and an idea that was dropped.
+    fn entries() -> Vec<Entry> {
+        vec![
+            entry(1, &[], brief(1, None, "a prefetching loader hides the disk")),
+            entry(2, &[], brief(2, None, "prefetch of the first batch")),
+            entry(3, &[], brief(3, None, "warm restarts")),
+            entry(4, &[], brief(4, None, "wider tiles")),
+            entry(10, &[4], brief(4, Some(4), "prefetching tiles")),
+            entry(11, &[], note("A-003", Some(3), "restarting needs no prefetch")),
+            entry(12, &[11], note("A-003", Some(3), "said better")),
+            entry(13, &[], note("20261121-scratch", None, "prefetch in the scratch")),
+            entry(14, &[], decision(1, Decision::Iterate, "the disk was busy")),
+            entry(15, &[14], decision(1, Decision::Accepted, "it holds")),
+            entry(16, &[], decision(2, Decision::Rejected, "no effect")),
+            entry(17, &[], idea(None, None)),
+            entry(18, &[17], idea(Some(17), Some("there is one disk"))),
+        ]
+    }
+
+    fn state() -> State {
+        let mut failed = Tally::default();
+        failed.add(Status::Failed, Timestamp::UNIX_EPOCH, 1.0, 0.0);
+        let mut ran = Tally::default();
+        ran.add(Status::Ok, Timestamp::UNIX_EPOCH, 1.0, 0.0);
+        let scratch: ExperimentId = "20261121-scratch".parse().expect("an ID");
+        let tallies = [
+            ((id(4).key(), Some(EntryId([4; 32]))), (id(4), failed)),
+            ((scratch.key(), None), (scratch, ran)),
+        ];
+        State::fold(&entries(), HashMap::from(tallies))
+    }
+
+    fn named(
+        state: &State,
+        topic: Option<&str>,
+        question: &str,
+        limit: usize,
+    ) -> Vec<(String, &'static str)> {
+        let topic = topic.map(|topic| topic.parse().expect("a topic"));
+        let past = Past::about(state, &[question.to_owned()]);
+        let found = past.found(question).map(|near| (near.tried.subject.key(), near.likeness)).collect();
+        let near = nearest(state, topic.as_ref(), &found, limit);
+        near.iter().map(|it| (it.tried.subject.name(), it.tried.outcome.word())).collect()
+    }
+
+    #[test]
+    fn what_came_to_nothing_stands_first() {
+        let state = state();
+        let found = named(&state, None, "prefetching", 10);
+        let failures: BTreeSet<&str> = found[..3].iter().map(|(_, outcome)| *outcome).collect();
+        assert_eq!(failures, BTreeSet::from(["dropped", "failed", "rejected"]));
+        let rest: BTreeSet<&str> = found[3..].iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(rest, BTreeSet::from(["A-001", "20261121-scratch"]), "A-003 took it back");
+        assert_eq!(named(&state, None, "prefetching", 2).len(), 2);
+        assert_eq!(named(&state, Some("speed"), "prefetching", 9), [("A-002".to_owned(), "rejected")]);
+        assert_eq!(named(&state, None, "warm restart", 1), [("A-003".to_owned(), "not run")]);
+        assert!(named(&state, None, "quantise the optimizer", 9).is_empty());
+    }
+
+    #[test]
+    fn a_reason_that_was_revised_is_still_found() {
+        assert_eq!(named(&state(), None, "busy", 1)[0].0, "A-001");
+    }
+
+    #[test]
+    fn entries_one_by_one_say_what_the_state_says() {
+        let state = state();
+        let replaced: Vec<EntryId> = entries().iter().flat_map(|it| it.replaces.clone()).collect();
+        let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for entry in entries() {
+            let is_said = !replaced.contains(&entry.id) || matches!(entry.body, Body::Decision(_));
+            if let Some(said) = Said::of(&entry).filter(|_| is_said) {
+                by_key.entry(said.about).or_default().extend(said.digest.split(' ').map(str::to_owned));
+            }
+        }
+        let mut whole: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for it in all(&state, None) {
+            whole.insert(it.subject.key(), it.subject.digest().split(' ').map(str::to_owned).collect());
+        }
+        by_key.values_mut().chain(whole.values_mut()).for_each(|words| words.sort());
+        assert_eq!(by_key, whole);
+    }
+
+    #[test]
+    fn a_word_that_everything_says_does_not_make_everything_be_read() {
+        let keys: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        assert_eq!(keys_of((0..1_000).map(|place| (place, 0.5)).collect(), &keys).len(), NEAREST);
+    }
+}

@@ -95,6 +95,9 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             if let Some(topic) = &it.topic {
                 page.field("topic", topic.as_str());
             }
+            if let Some(idea) = &it.idea {
+                page.field("tries", &format!("idea {}", idea.short()));
+            }
             if let Some(run) = &it.from {
                 page.field("grew out of", &format!("run {}", run.short()));
             }

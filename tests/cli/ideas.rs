@@ -197,6 +197,10 @@ fn what_was_tried_is_found_in_other_words_failures_first() {
     assert_eq!(found[0]["schema"], "git-exp/tried/1");
     assert_eq!(found[0]["because"], "the loader takes 2 % of the time");
     assert_eq!(found[0]["failure"], true);
+    let added = &lab.exp_json(["idea", "add", "prefetch batches"])[0];
+    let (novelty, likeness) = (added["novelty"].as_f64(), found[0]["likeness"].as_f64());
+    let sum = novelty.expect("a number") + likeness.expect("a number");
+    assert!((sum - 1.0).abs() < 1e-9, "the index and the log say the same");
     insta::assert_snapshot!(lab.exp(["tried", "the of"]), @"
     exit: 2
     --- stderr
