@@ -42,6 +42,7 @@ Examples:
   git exp new prefetch --idea 3
   git exp idea drop 3 --because 'the loader takes 2 % of the time'
 
+Exit status of `next`: 0 there is an idea to try; 1 there is none.
 An idea is named by its number; where two clones numbered alike, by number@writer; always by the first digits of its entry.
 JSON: one git-exp/idea/1 object a line.")]
 pub struct Arguments {
