@@ -11,16 +11,17 @@ use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, FileEntry};
 use crate::domain::id::{EntryId, TopicName};
 use crate::domain::idea::{Effect, Idea, Rating};
-use crate::domain::idea_ranking::{past_for, ranked, weighed};
+use crate::domain::idea_ranking::{nearest_idea, past_for, ranked, weighed};
 use crate::domain::policy::is_same_person;
 use crate::domain::quantity::parse_duration;
 use crate::domain::state::{IdeaState, State};
 use crate::domain::tried::Past;
 use crate::error::Error;
-use crate::log::NewFile;
 use crate::log::index::Index;
+use crate::log::{Lock, NewFile};
 use crate::render::idea::{IdeaJson, IdeaView, order, page, table};
-use crate::render::{number, text::command_line};
+use crate::render::number;
+use crate::render::text::{command_line, harmless};
 
 /// The folder of an entry in which papers are stored.
 const PAPERS: &str = "papers";
@@ -41,6 +42,7 @@ Examples:
   git exp new prefetch --idea 3
   git exp idea drop 3 --because 'the loader takes 2 % of the time'
 
+Exit status of `next`: 0 there is an idea to try; 1 there is none.
 An idea is named by its number; where two clones numbered alike, by number@writer; always by the first digits of its entry.
 JSON: one git-exp/idea/1 object a line.")]
 pub struct Arguments {
@@ -222,6 +224,15 @@ fn add(context: &mut Context, index: &mut Index, state: &State, add: Add) -> Res
     check(context, &mut idea)?;
     let text = format!("{}\n{}", idea.title, idea.hypothesis.as_deref().unwrap_or_default());
     tried::tell_near(context, index, state, &text)?;
+    let open: Vec<&IdeaState> = state.ideas.iter().filter(|it| it.is_open()).collect();
+    if let Some(near) = nearest_idea(&open, &text) {
+        let title = harmless(&near.idea.title);
+        context.output.say(&format!("the idea {} is near to it: {title}", near.name()));
+    }
+    // Two that add at once get different numbers.
+    let _lock = Lock::of_numbers(context.log.folders())?;
+    let mut index = context.log.index()?;
+    idea.number = context.log.state(&mut index)?.next_idea_number();
     let appended = context.append(Body::Idea(idea), Vec::new(), files)?;
     tell(context, appended.entry.id, "added", appended.entry.id)
 }
@@ -370,7 +381,7 @@ fn replaced(idea: &IdeaState) -> Vec<EntryId> {
 /// Refuses an idea that was dropped.
 pub fn refuse_dropped(idea: &IdeaState) -> Result<(), Error> {
     let Some(because) = &idea.idea.dropped else { return Ok(()) };
-    let because = crate::render::text::harmless(because);
+    let because = harmless(because);
     Err(Error::request(format!("the idea {} was dropped", idea.name()))
         .because(because)
         .hint("where that no longer holds, add it anew: git exp idea add \"…\" --hypothesis \"…\""))
@@ -402,7 +413,11 @@ fn papers(context: &Context, paths: &[PathBuf]) -> Result<Vec<NewFile>, Error> {
                 .hint("name a file, or where it can be found with `--source`")
         };
         let whole = context.directory.join(path);
-        let length = std::fs::metadata(&whole).map_err(|error| refuse(error.to_string()))?.len();
+        let metadata = std::fs::metadata(&whole).map_err(|error| refuse(error.to_string()))?;
+        if !metadata.is_file() {
+            return Err(refuse("it is no file".to_owned()));
+        }
+        let length = metadata.len();
         let limit = settings.capture.max_artifact;
         if length > limit {
             let (length, limit) = (number::bytes(length as f64), number::bytes(limit as f64));
@@ -496,7 +511,7 @@ fn tell(context: &mut Context, first: EntryId, done: &str, entry: EntryId) -> Re
         let word = command_line(&[name]);
         context
             .output
-            .hint(&format!("somebody else rates it: git exp idea rate {word} 1-5 --critique \"…\""));
+            .hint(&format!("somebody else rates it: git exp idea rate {word} <1-5> --critique \"…\""));
     }
     Ok(Answer::Yes)
 }

@@ -259,7 +259,7 @@ impl Situation<'_> {
         if let Some(topic) = self.topic.filter(|_| self.has_to_stop && self.experiment.is_none()) {
             let name = &topic.topic.name;
             let is_open = |it: &&ExperimentState| it.topic() == Some(name);
-            if topic.topic.closing.is_none() && !self.open.iter().any(|it| is_open(it)) {
+            if topic.topic.closing.is_none() && !self.open.iter().any(is_open) {
                 let why = "a stop criterion is met; say what it came to, or amend the criterion";
                 return step(why, format!("git exp topic close {name}"));
             }

@@ -14,6 +14,7 @@
 
 use super::entry::Identity;
 use super::policy::is_same_person;
+use super::similarity::{NEAR, Texts, digest};
 use super::state::{IdeaState, RatingOf, State};
 use super::tried::{Near, Past};
 
@@ -91,6 +92,14 @@ pub fn mean_rating(author: &Identity, ratings: &[RatingOf]) -> Option<f64> {
 pub fn words(idea: &IdeaState) -> String {
     let hypothesis = idea.idea.hypothesis.as_deref().unwrap_or_default();
     format!("{}\n{hypothesis}", idea.idea.title)
+}
+
+/// The idea that says most of `question`, if one is near.
+pub fn nearest_idea<'a>(ideas: &[&'a IdeaState], question: &str) -> Option<&'a IdeaState> {
+    let digests: Vec<String> = ideas.iter().map(|idea| digest(&words(idea))).collect();
+    let texts = Texts::about(&[question], digests.iter().map(|digest| [digest.as_str()]));
+    let near = texts.likeness(question).into_iter().filter(|(_, likeness)| *likeness >= NEAR);
+    near.reduce(|best, it| if it.1 > best.1 { it } else { best }).map(|(place, _)| ideas[place])
 }
 
 /// One idea with what it is ranked by.
@@ -193,6 +202,14 @@ mod tests {
             .map(|it| it.idea.idea.title.as_str())
             .collect();
         assert_eq!(order, ["c", "b", "a", "d"]);
+    }
+
+    #[test]
+    fn an_idea_that_is_there_already_is_found_in_other_words() {
+        let ideas = [idea(1, 1, "prefetch batches"), idea(2, 2, "warm restarts")];
+        let nearest = |question: &str| nearest_idea(&ideas.each_ref(), question).map(|it| it.idea.number);
+        assert_eq!(nearest("restart the schedule warm"), Some(2));
+        assert_eq!(nearest("a wider model"), None);
     }
 
     fn some_merits() -> impl Strategy<Value = Merits> {

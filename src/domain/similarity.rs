@@ -34,7 +34,6 @@ const STOP_WORDS: &[&str] = &[
 ];
 
 /// Texts that some questions are compared with.
-#[derive(Debug)]
 pub struct Texts {
     /// How many words each text has.
     lengths: Vec<u32>,
@@ -42,6 +41,8 @@ pub struct Texts {
     places: Vec<Vec<(u32, u32)>>,
     /// The stems that are asked for, by number.
     asked: HashMap<String, u32>,
+    /// The bytes that those begin with: most words need not be looked up.
+    beginnings: [bool; 256],
 }
 
 /// A word of a text: whole, and the parts of a name such as `step_time` or `prefetchBatches`.
@@ -68,7 +69,12 @@ impl Texts {
                 asked.entry(stem).or_insert(next);
             }
         }
-        let mut taken = Self { lengths: Vec::new(), places: vec![Vec::new(); asked.len()], asked };
+        let mut beginnings = [false; 256];
+        for stem in asked.keys() {
+            beginnings[usize::from(stem.as_bytes()[0])] = true;
+        }
+        let mut taken =
+            Self { lengths: Vec::new(), places: vec![Vec::new(); asked.len()], asked, beginnings };
         let mut counts = vec![0; taken.places.len()];
         for text in texts {
             taken.take(text, &mut counts);
@@ -82,7 +88,9 @@ impl Texts {
         let mut length = 0;
         for stem in parts.into_iter().flat_map(|part| part.split(' ')).filter(|stem| !stem.is_empty()) {
             length += 1;
-            if let Some(number) = self.asked.get(stem) {
+            if self.beginnings[usize::from(stem.as_bytes()[0])]
+                && let Some(number) = self.asked.get(stem)
+            {
                 let count = &mut counts[*number as usize];
                 if *count == 0 {
                     seen.push(*number);
@@ -179,7 +187,8 @@ fn weight(count: u32, length: f64) -> f64 {
 }
 
 fn stem(word: &str, stemmer: &Stemmer) -> Option<String> {
-    (STOP_WORDS.binary_search(&word).is_err()).then(|| stemmer.stem(word).into_owned())
+    let stem = STOP_WORDS.binary_search(&word).is_err().then(|| stemmer.stem(word).into_owned());
+    stem.filter(|stem| !stem.is_empty())
 }
 
 fn words_of(text: &str) -> Vec<Word> {

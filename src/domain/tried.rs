@@ -70,7 +70,7 @@ pub struct Said {
 }
 
 /// How many of what is near are looked at, so that a word that everything says does not make everything near.
-const NEAREST: usize = 200;
+const NEAREST: usize = 100;
 
 impl Said {
     /// What `entry` says; `None` where it says nothing about anything that was tried.

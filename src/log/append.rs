@@ -57,17 +57,25 @@ pub struct Request {
     pub files: Vec<NewFile>,
 }
 
-/// The lock under which this clone's log, notes and index change; it goes when it is dropped or its process dies.
+/// A lock of this clone; it goes when it is dropped or its process dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits for the lock.
+    /// Waits for the lock under which this clone's log, notes and index change.
     pub fn take(folders: &Folders) -> Result<Self, LogError> {
-        let path = folders.lock();
-        let open = || File::options().create(true).append(true).open(&path);
+        Self::at(folders, &folders.lock())
+    }
+
+    /// Waits for the lock under which numbers are given out; entries can be appended under it.
+    pub fn of_numbers(folders: &Folders) -> Result<Self, LogError> {
+        Self::at(folders, &folders.lock_of_numbers())
+    }
+
+    fn at(folders: &Folders, path: &Path) -> Result<Self, LogError> {
+        let open = || File::options().create(true).append(true).open(path);
         let file = match open() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 fs::create_dir_all(folders.root()).map_err(file_error("create", folders.root()))?;
@@ -75,8 +83,8 @@ impl Lock {
             }
             opened => opened,
         }
-        .map_err(file_error("open", &path))?;
-        file.lock().map_err(file_error("lock", &path))?;
+        .map_err(file_error("open", path))?;
+        file.lock().map_err(file_error("lock", path))?;
         Ok(Self { _file: file })
     }
 }

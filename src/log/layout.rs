@@ -84,6 +84,11 @@ impl Folders {
         self.root.join("lock")
     }
 
+    /// The lock under which numbers are given out.
+    pub fn lock_of_numbers(&self) -> PathBuf {
+        self.root.join("numbers.lock")
+    }
+
     /// Objects of recent entries, until they are known to be safe.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

@@ -62,13 +62,15 @@ impl Limits {
             serde_json::Value::String(text) => self.text(text),
             serde_json::Value::Array(list) => {
                 list.truncate(self.lines);
-                list.iter_mut().for_each(|value| self.cut(value));
+                for value in list {
+                    self.cut(value);
+                }
             }
             serde_json::Value::Object(fields) => {
                 for (name, value) in fields {
                     match name.as_str() {
                         "command" | "name" => {
-                            Self { letters: self.letters.max(LONGEST_WORDS), ..self }.cut(value)
+                            Self { letters: self.letters.max(LONGEST_WORDS), ..self }.cut(value);
                         }
                         _ => self.cut(value),
                     }

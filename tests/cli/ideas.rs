@@ -53,14 +53,14 @@ fn ideas_are_added_rated_and_ranked_with_their_reasons() {
     something like it was tried before:
     tried  outcome   likeness  runs  what                because
     S-001  rejected      0.98  0     prefetch 4 batches  the loader takes 2 % of the time
-    hint: somebody else rates it: git exp idea rate 1 1-5 --critique "…"
+    hint: somebody else rates it: git exp idea rate 1 <1-5> --critique "…"
     "#);
     insta::assert_snapshot!(lab.exp(["idea", "add", "larger tiles", "--hypothesis", "wider loads fill the bus", "--source", "https://example.org/tiles"]), @r#"
     exit: 0
     --- stdout
     added idea 2 (<id 2>)
     --- stderr
-    hint: somebody else rates it: git exp idea rate 2 1-5 --critique "…"
+    hint: somebody else rates it: git exp idea rate 2 <1-5> --critique "…"
     "#);
     lab.exp_ok(["idea", "add", "a wider vocabulary", "--cost", "30d"]);
     insta::assert_snapshot!(lab.exp(["idea", "rate", "2", "5"]), @"
@@ -337,6 +337,18 @@ fn two_clones_that_number_alike_are_told_apart() {
     let open = lab.exp_json(["idea", "list"]);
     assert_eq!(open.len(), 1);
     assert_eq!(open[0]["idea"], names[0]);
+}
+
+#[test]
+fn ideas_that_are_added_at_once_get_numbers_of_their_own() {
+    let lab = TestLab::with_commit();
+    let add = |number: usize| lab.exp_command(["idea", "add", &format!("idea of agent {number}")]).spawn();
+    let children: Vec<_> = (0..6).map(|number| add(number).expect("it starts")).collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let names: Vec<String> = lab.exp_json(["idea", "list"]).iter().map(|it| it["idea"].to_string()).collect();
+    assert_eq!(names.concat(), r#""1""2""3""4""5""6""#);
 }
 
 #[test]
