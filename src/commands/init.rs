@@ -1,8 +1,10 @@
 //! `git exp init`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
-use super::{Answer, hooks};
+use super::{Answer, agents, hooks};
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::layout::NOTES;
@@ -13,12 +15,16 @@ use crate::log::layout::NOTES;
 /// `git log` show results, and keeps worktrees of experiments out of `git status`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  git exp init\n  git exp init --hooks\n\nNo file is put into your worktree, and nothing is pushed."
+    after_help = "Examples:\n  git exp init\n  git exp init --hooks\n  git exp init --agents\n\nNo file is put into your worktree unless you ask for it, and nothing is pushed."
 )]
 pub struct Arguments {
     /// Have each commit checked against the rules about files, by Git hooks; hooks of yours are left as they are
     #[arg(long)]
     hooks: bool,
+
+    /// Teach coding agents the loop: .agents/skills/git-exp/SKILL.md, and a section of AGENTS.md
+    #[arg(long)]
+    agents: bool,
 }
 
 /// Runs the command.
@@ -32,6 +38,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         context.repo.set_config_local("fetch.negotiationAlgorithm", "skipping")?;
     }
     let installed = if arguments.hooks { Some(hooks::install(context)?) } else { None };
+    let taught = if arguments.agents { agents::install(context)? } else { Vec::new() };
     let is_done =
         |installed: &hooks::Hooks| if installed.theirs.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {
@@ -40,6 +47,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             "writer": writer.as_str(),
             "created": known.is_none(),
             "hooks": installed.as_ref().map(|hooks| &hooks.ours),
+            "agents": taught.iter().map(|(file, fate)| (*file, fate.word())).collect::<BTreeMap<_, _>>(),
             "hooks_of_others": installed.as_ref().map(|hooks| &hooks.theirs),
         });
         context.output.object(&view)?;
@@ -50,11 +58,19 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if shows_notes {
         context.output.line("plain `git log` shows results from now on (`notes.displayRef`)")?;
     }
+    for (file, fate) in &taught {
+        context.output.line(&format!("{} {file}", fate.word()))?;
+    }
+    if !taught.is_empty() {
+        context.output.hint("read them, then commit them");
+    }
     if let Some(installed) = &installed {
         hooks::tell(context, installed)?;
         return Ok(is_done(installed));
     }
-    context.output.hint("run something: git exp run -- <command>");
+    if taught.is_empty() {
+        context.output.hint("run something: git exp run -- <command>");
+    }
     Ok(Answer::Yes)
 }
 

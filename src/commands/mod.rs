@@ -28,6 +28,7 @@ pub mod status;
 pub mod topic;
 pub mod tried;
 
+mod agents;
 mod baseline;
 mod closing;
 mod code_state;

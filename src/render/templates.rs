@@ -26,6 +26,7 @@ const DEPTH: usize = 100;
 
 /// The templates that come with the program: name, then text.
 pub const EMBEDDED: &[(&str, &str)] = &[
+    ("agents.md", include_str!("../../templates/agents.md")),
     ("brief.md", include_str!("../../templates/brief.md")),
     ("closing-report.md", include_str!("../../templates/closing-report.md")),
     ("decisions.md", include_str!("../../templates/decisions.md")),
@@ -36,6 +37,7 @@ pub const EMBEDDED: &[(&str, &str)] = &[
     ("logbook-head.md", include_str!("../../templates/logbook-head.md")),
     ("negative-results.md", include_str!("../../templates/negative-results.md")),
     ("result-summary.md", include_str!("../../templates/result-summary.md")),
+    ("skill.md", include_str!("../../templates/skill.md")),
 ];
 
 /// A template of the repository's own.

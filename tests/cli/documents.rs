@@ -44,6 +44,55 @@ fn every_command_of_the_tutorial_works() {
 }
 
 #[test]
+fn every_command_of_the_skill_works() {
+    let lab = TestLab::with_commit();
+    lab.write("exp.toml", "[metrics.step_time]\nbetter = \"lower\"\nkind = \"quality\"\n[metrics.loss]\nbetter = \"lower\"\nkind = \"quality\"\n");
+    lab.write("step_time.txt", "10\n");
+    lab.script("train.sh", "echo METRIC step_time=$(cat step_time.txt); echo METRIC loss=2.1");
+    lab.exp_ok(["init", "--agents"]);
+    lab.commit_all("a model");
+    let script = blocks(&lab.read(".agents/skills/git-exp/SKILL.md"), "sh").concat();
+    let output = lab.command(["sh", "-eux", "-c", &script]).output().expect("there is a shell");
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{told}\n{said}");
+    for expected in ["# Handoff of loop", "LOOP-001 accepted", "appended to .agents/logbooks/loop.md"] {
+        assert!(told.contains(expected), "`{expected}` is missing from:\n{told}\n{said}");
+    }
+}
+
+#[test]
+fn what_agents_are_taught_is_written_once_and_leaves_the_rest_alone() {
+    let lab = TestLab::with_commit();
+    lab.write("AGENTS.md", "# Agents\n\nBe kind.\n");
+    insta::assert_snapshot!(lab.exp(["init", "--agents"]), @"
+    exit: 0
+    --- stdout
+    this clone goes by the name `<id 1>`
+    plain `git log` shows results from now on (`notes.displayRef`)
+    made .agents/skills/git-exp/SKILL.md
+    renewed AGENTS.md
+    --- stderr
+    hint: read them, then commit them
+    ");
+    assert!(
+        lab.read("AGENTS.md")
+            .starts_with("# Agents\n\nBe kind.\n\n<!-- git-exp: begin -->\n## Experiments\n")
+    );
+    let before = lab.read("AGENTS.md");
+    insta::assert_snapshot!(lab.exp(["init", "--agents"]), @"
+    exit: 0
+    --- stdout
+    this clone already goes by the name `<id 1>`
+    kept .agents/skills/git-exp/SKILL.md
+    kept AGENTS.md
+    --- stderr
+    hint: read them, then commit them
+    ");
+    assert_eq!(lab.read("AGENTS.md"), before);
+    assert!(lab.read(".agents/skills/git-exp/SKILL.md").lines().count() < 100, "it is one page");
+}
+
+#[test]
 fn the_reference_of_the_configuration_is_a_configuration() {
     for block in blocks(&document("docs/reference/exp.toml.md"), "toml") {
         if let Err(error) = git_exp::config::parse(&block, "docs/reference/exp.toml.md") {
