@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use git_exp::domain::brief::Brief;
 use git_exp::domain::decision::{Decision, Ruling};
-use git_exp::domain::entry::{Body, Identity, Registration};
+use git_exp::domain::entry::{Body, Identity, Note, Registration};
 use git_exp::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use git_exp::domain::metric::{Better, Kind, Value};
 use git_exp::domain::run::{Code, Exit, Load, Malformed, Membership, Run, Status};
+use git_exp::domain::topic::Topic;
 use git_exp::log::entry::{Draft, encode};
 use git_exp::log::message;
 use jiff::Timestamp;
@@ -35,6 +36,21 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let lab = Lab { root: folder.path().to_path_buf() };
     let mut table = Table::default();
+    // `cargo bench --bench commands -- logbook tried` runs only those.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if !asked.is_empty() {
+        for word in &asked {
+            match word.as_str() {
+                "compare" => compare(&lab, &mut table),
+                "tried" => tried(&lab, &mut table),
+                "logbook" => logbook(&lab, &mut table),
+                "snapshot" => snapshot(&lab, &mut table),
+                word => println!("there is no row `{word}` that runs alone"),
+            }
+        }
+        println!("{}", table.render());
+        return;
+    }
     start(&lab, &mut table);
     let small = lab.repository("small", 1_000);
     let large = lab.repository("large", ENTRIES);
@@ -45,6 +61,7 @@ fn main() {
     graph(&lab, &large, &mut table);
     compare(&lab, &mut table);
     tried(&lab, &mut table);
+    logbook(&lab, &mut table);
     size(&lab, &mut table);
     println!("{}", table.render());
 }
@@ -394,6 +411,77 @@ fn tried(lab: &Lab, table: &mut Table) {
     times.sort();
     let median = times[times.len() / 2].as_secs_f64() * 1e3;
     table.absolute("`git exp tried` over 10,000 experiments", median, "ms", 100.0);
+}
+
+/// How long it takes to render a logbook of 5,000 entries, most of them runs of their own, and to hand over.
+fn logbook(lab: &Lab, table: &mut Table) {
+    let writer: Writer = "00c0ffee00c0".parse().expect("a writer's name");
+    let (count, all) = (500, 5_000);
+    let topic = Topic {
+        prefix: Some("EXP".parse().expect("a prefix")),
+        goal: Some(words(0, 0, 10)),
+        stop: vec!["3 experiments without improvement".to_owned(), "val_loss <= 1".to_owned()],
+        ..Topic::named("speed".parse().expect("a name"))
+    };
+    let registration = |number: usize| {
+        let (body, _) = brief(&writer, number, 5);
+        let Body::Brief(mut it) = body else { unreachable!("a brief is a brief") };
+        it.topic = Some(topic.name.clone());
+        it.brief.hypothesis = Some(words(number, 0, 18));
+        it.brief.change = Some(words(number, 1, 8));
+        it.brief.accept = vec!["val_loss <= -1%".parse().expect("a criterion")];
+        let body = Body::Brief(it);
+        let id = encode(draft(&writer, number, moment(number), body.clone()), None).1.id;
+        (body, id)
+    };
+    let briefs: Vec<(Body, EntryId)> = (0..count).map(registration).collect();
+    let path = lab.repository_with("logbook", all + 1, |number, commits, tree| {
+        let experiment = number % count;
+        let name = format!("EXP-{experiment:04}").parse().expect("an ID");
+        let (registered, id) = &briefs[experiment];
+        let body = match number / count {
+            _ if number == all => Body::Topic(topic.clone()),
+            0 => registered.clone(),
+            1..7 => {
+                let mut it = run(number, commits, tree);
+                it.membership = Membership { experiment: name, registration: Some(*id), brief: Some(*id) };
+                Body::Run(Box::new(it))
+            }
+            7 | 8 => Body::Note(Note {
+                experiment: Some(name),
+                registration: Some(*id),
+                topic: None,
+                sort: None,
+                source: None,
+                text: words(number, 3, 30),
+            }),
+            _ => Body::Decision(Ruling {
+                experiment: name,
+                registration: *id,
+                decision: if experiment % 3 == 0 { Decision::Accepted } else { Decision::Rejected },
+                because: words(experiment, 2, 15),
+                next: Vec::new(),
+                evidence: None,
+            }),
+        };
+        (body, moment(number))
+    });
+    for (what, words, bar) in [
+        ("render a logbook of 5,000 entries", ["logbook", "speed"], 300.0),
+        ("hand over a topic of 500 experiments and 3,000 runs", ["handoff", "speed"], 300.0),
+    ] {
+        // The first builds the index.
+        lab.run(lab.exp(&path, &words));
+        let mut times: Vec<Duration> = (0..9)
+            .map(|_| {
+                let began = Instant::now();
+                lab.run(lab.exp(&path, &words));
+                began.elapsed()
+            })
+            .collect();
+        times.sort();
+        table.absolute(what, times[times.len() / 2].as_secs_f64() * 1e3, "ms", bar);
+    }
 }
 
 /// So many made-up words, of which few are frequent.
