@@ -329,6 +329,15 @@ fn traps(research: &Research, topic: &TopicState, experiments: &[&ExperimentStat
     for conflict in &topic.conflicts {
         traps.push(format!("{} says something else about the topic", conflict.short()));
     }
+    let mut twice: Vec<String> =
+        experiments.iter().filter(|it| it.shares_alias).map(|it| it.id.to_string()).collect();
+    twice.dedup();
+    if !twice.is_empty() {
+        traps.push(format!(
+            "more than one experiment is called {}: say which with `@writer`",
+            twice.join(", ")
+        ));
+    }
     for experiment in experiments {
         let name = experiment.name();
         if let Some(what) = experiment.ruling().and_then(|it| it.ruling.against()) {
@@ -336,9 +345,6 @@ fn traps(research: &Research, topic: &TopicState, experiments: &[&ExperimentStat
         }
         if !experiment.conflicting_rulings.is_empty() {
             traps.push(format!("{name} has decisions that contradict each other"));
-        }
-        if experiment.shares_alias {
-            traps.push(format!("two experiments are called {}; this one is {name}", experiment.id));
         }
         let trials = research.trials_of(experiment);
         let count = |is_it: &dyn Fn(&crate::domain::run::Run) -> bool| {

@@ -294,7 +294,17 @@ struct FailureFields {
 }
 
 fn failure(trial: &Trial<'_>) -> FailureFields {
-    let reason = trial.run.reason.clone().or_else(|| match trial.run.exit {
+    let not_finite = || {
+        let metrics = trial.run.metrics.iter().filter(|(_, value)| {
+            value.value.is_some_and(|it| !it.is_finite()) || value.cases.values().any(|it| !it.is_finite())
+        });
+        let names: Vec<&str> = metrics.map(|(name, _)| name.as_str()).collect();
+        let are = if names.len() == 1 { "is" } else { "are" };
+        (!names.is_empty()).then(|| format!("{} {are} not finite", names.join(", ")))
+    };
+    let diverged = trial.run.status == Status::Diverged;
+    let reason = trial.run.reason.clone().or_else(|| diverged.then(not_finite).flatten());
+    let reason = reason.or_else(|| match trial.run.exit {
         crate::domain::run::Exit::Code(code) => Some(format!("it exited with {code}")),
         crate::domain::run::Exit::Signal(signal) => Some(format!("the signal {signal} ended it")),
         crate::domain::run::Exit::Unknown => None,

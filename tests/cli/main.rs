@@ -19,5 +19,6 @@ mod pairs;
 mod repositories;
 mod run;
 mod secrets;
+mod story;
 mod survival;
 mod topic;
