@@ -26,6 +26,7 @@ pub mod status;
 pub mod topic;
 
 mod baseline;
+mod checks;
 mod closing;
 mod code_state;
 mod comparing;

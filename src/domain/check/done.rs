@@ -2,6 +2,8 @@
 //!
 //! That the brief is complete is a rule of its own, see [`promise`](super::promise).
 
+use serde_json::Value as Json;
+
 use super::few;
 use crate::domain::breach::Breach;
 use crate::domain::cell::{Cell, Outcome};
@@ -39,6 +41,24 @@ pub struct Ending<'a> {
 pub fn has_result(cell: &Cell<'_>, asked: &[Criterion]) -> bool {
     let tells = |name: &String| built_in(name).is_none() || asked.iter().any(|it| it.metric == *name);
     cell.with(Outcome::Ended).any(|trial| trial.run.metrics.keys().any(tells) || !trial.run.large.is_empty())
+}
+
+/// The metrics that got worse in a comparison as it was stored: those with that verdict, unless it is too small to matter or
+/// stands on sides that ran at different times, and those whose guardrail fails.
+pub fn worse_in(comparison: &Json) -> Vec<String> {
+    let list = |key: &str| comparison[key].as_array().into_iter().flatten();
+    let got_worse =
+        |row: &&Json| row["verdict"] == "worse" && row["negligible"] != true && row["exploratory"] != true;
+    let fails = |row: &&Json| row["role"] == "guardrail" && row["answer"] == "fails";
+    let rows = list("metrics").filter(got_worse).map(|row| &row["name"]);
+    let names = rows.chain(list("criteria").filter(fails).map(|row| &row["metric"]));
+    let mut worse: Vec<String> = Vec::new();
+    for name in names.filter_map(Json::as_str) {
+        if !worse.iter().any(|known| known == name) {
+            worse.push(name.to_owned());
+        }
+    }
+    worse
 }
 
 /// What is missing for an experiment to be done.
@@ -185,6 +205,25 @@ mod tests {
         assert!(has("val_loss", &[]));
         assert!(!has("wall_time", &[]));
         assert!(has("wall_time", &["wall_time <= -5%".parse().expect("the criterion is right")]));
+    }
+
+    #[test]
+    fn what_got_worse_is_read_from_the_evidence() {
+        let stored = serde_json::json!({
+            "metrics": [
+                {"name": "step_time", "verdict": "better", "negligible": false, "exploratory": false},
+                {"name": "val_loss", "verdict": "worse", "negligible": false, "exploratory": false},
+                {"name": "val_loss", "case": "b8", "verdict": "worse", "negligible": false, "exploratory": false},
+                {"name": "peak_rss", "verdict": "worse", "negligible": true, "exploratory": false},
+                {"name": "wall_time", "verdict": "worse", "negligible": false, "exploratory": true},
+            ],
+            "criteria": [
+                {"metric": "step_time", "role": "primary", "answer": "fails"},
+                {"metric": "accuracy", "role": "guardrail", "answer": "fails"},
+            ],
+        });
+        assert_eq!(worse_in(&stored), ["val_loss", "accuracy"]);
+        assert_eq!(worse_in(&Json::Null), [""; 0]);
     }
 
     proptest! {
