@@ -45,10 +45,18 @@ pub fn has_result(cell: &Cell<'_>, asked: &[Criterion]) -> bool {
 
 /// The metrics that got worse in a comparison as it was stored: those with that verdict, unless it is too small to matter or
 /// stands on sides that ran at different times, and those whose guardrail fails.
+///
+/// What is always measured counts where a criterion names it.
 pub fn worse_in(comparison: &Json) -> Vec<String> {
     let list = |key: &str| comparison[key].as_array().into_iter().flatten();
-    let got_worse =
-        |row: &&Json| row["verdict"] == "worse" && row["negligible"] != true && row["exploratory"] != true;
+    let is_asked = |name: &Json| list("criteria").any(|row| row["metric"] == *name);
+    let is_extra = |name: &Json| name.as_str().and_then(built_in).is_some() && !is_asked(name);
+    let got_worse = |row: &&Json| {
+        row["verdict"] == "worse"
+            && row["negligible"] != true
+            && row["exploratory"] != true
+            && !is_extra(&row["name"])
+    };
     let fails = |row: &&Json| row["role"] == "guardrail" && row["answer"] == "fails";
     let rows = list("metrics").filter(got_worse).map(|row| &row["name"]);
     let names = rows.chain(list("criteria").filter(fails).map(|row| &row["metric"]));
@@ -215,7 +223,8 @@ mod tests {
                 {"name": "val_loss", "verdict": "worse", "negligible": false, "exploratory": false},
                 {"name": "val_loss", "case": "b8", "verdict": "worse", "negligible": false, "exploratory": false},
                 {"name": "peak_rss", "verdict": "worse", "negligible": true, "exploratory": false},
-                {"name": "wall_time", "verdict": "worse", "negligible": false, "exploratory": true},
+                {"name": "wall_time", "verdict": "worse", "negligible": false, "exploratory": false},
+                {"name": "latency", "verdict": "worse", "negligible": false, "exploratory": true},
             ],
             "criteria": [
                 {"metric": "step_time", "role": "primary", "answer": "fails"},

@@ -68,13 +68,14 @@ impl Size {
     /// The size in a sentence; `None` where nothing changed.
     pub fn in_words(&self, experiment: &str) -> Option<String> {
         let files = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+        let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
         let committed = (self.files > 0).then(|| {
-            format!("{}, {} lines added and {} removed", files(self.files), self.added, self.removed)
+            format!("changes {}: {} added, {} removed", files(self.files), lines(self.added), self.removed)
         });
-        let uncommitted =
-            (self.uncommitted > 0).then(|| format!("{} not committed", files(self.uncommitted)));
+        let uncommitted = (self.uncommitted > 0)
+            .then(|| format!("has {} with uncommitted changes", files(self.uncommitted)));
         let parts: Vec<String> = committed.into_iter().chain(uncommitted).collect();
-        (!parts.is_empty()).then(|| format!("{experiment} changes {}", parts.join("; ")))
+        (!parts.is_empty()).then(|| format!("{experiment} {}", parts.join("; it ")))
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
         let size = Size { files: 1, added: 3, removed: 0, uncommitted: 2 };
         assert_eq!(
             size.in_words("A-001").as_deref(),
-            Some("A-001 changes 1 file, 3 lines added and 0 removed; 2 files not committed")
+            Some("A-001 changes 1 file: 3 lines added, 0 removed; it has 2 files with uncommitted changes")
         );
     }
 
