@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(lab.repo().lock_files(), []);
         for name in ["index.lock", "refs/heads/main.lock"] {
             let file = fs::File::create(git.join(name)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(3_600)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
         }
         let found = lab.repo().lock_files();
         let names: Vec<&Path> = found.iter().map(|(path, _)| path.strip_prefix(&git).unwrap()).collect();

@@ -179,7 +179,8 @@ fn seeds(comparison: &Comparison<'_>, demands: &Demands<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     // Before the plan is fulfilled one side has fewer; that is told by another rule.
     let is_on_the_way = comparison.interim.is_some() && (only_from.is_empty() || only_to.is_empty());
-    if !is_on_the_way && !(only_from.is_empty() && only_to.is_empty()) {
+    let are_equal = only_from.is_empty() && only_to.is_empty();
+    if !is_on_the_way && !are_equal {
         let parts = [("baseline", &only_from), ("candidate", &only_to)];
         let parts: Vec<String> = parts
             .into_iter()
