@@ -2,19 +2,22 @@
 
 use clap::Args;
 
+use super::checks::{self, Wanted};
 use super::file_rules::{self, Branch, Scope};
 use super::{Answer, deciding};
 use crate::context::Context;
 use crate::domain::breach::Breach;
+use crate::domain::id::TopicName;
 use crate::domain::state::State;
 use crate::error::Error;
 use crate::git::Oid;
-use crate::render::check::{CheckJson, CheckView, text};
+use crate::render::check::{CheckJson, CheckView, RulesJson, rules, text};
 
 /// Check that the rules are kept, and name every breach with what to do about it
 ///
-/// The rules are those of `exp.toml` on the topic's branch, else the main branch, so that an experiment cannot loosen its own. Without
-/// options the worktree is looked at, and on an experiment's branch all that was committed since it began.
+/// The rules about files are those of `exp.toml` on the topic's branch, else the main branch, so that an experiment cannot loosen its
+/// own. Without options the worktree and the machine are looked at, and of an experiment all that was committed since it began, its
+/// brief, and its runs beside those of its baseline.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -22,29 +25,57 @@ Examples:
   git exp check A-002                     an experiment's branch, and its worktree where it has one
   git exp check --range origin/main..HEAD what would be merged
   git exp check --staged                  what would be committed; `git exp init --hooks` has each commit ask
+  git exp check A-002 --done              whether it is done: results, decision, next steps, no silent regression
+  git exp check A-002 --posting           whether its numbers can be posted
+  git exp check moe --closing             whether the topic can be closed
+  git exp check --metric val_loss         whether a metric can carry an experiment
+  git exp check --list                    every rule
 
 Exit status: 0 every rule is kept; 1 some are not; 4 cannot tell.
 
 JSON: one git-exp/check/1 object.")]
 pub struct Arguments {
-    /// The experiment; that of the current branch when left out
+    /// The experiment, or the topic; that of the current branch when left out
     #[arg(value_name = "ID")]
-    experiment: Option<String>,
+    subject: Option<String>,
 
     /// Look at these commits alone
     #[arg(long, value_name = "A..B", conflicts_with = "staged")]
     range: Option<String>,
 
     /// Look at the index alone, and say nothing where all is well
-    #[arg(long, conflicts_with = "experiment")]
+    #[arg(long, conflicts_with = "subject")]
     staged: bool,
+
+    /// Hold the experiment to the definition of done, too; a decided one is held to it anyway
+    #[arg(long, conflicts_with_all = ["staged", "range"])]
+    done: bool,
+
+    /// Look at what is to be in order before results are posted, too
+    #[arg(long, conflicts_with_all = ["staged", "range"])]
+    posting: bool,
+
+    /// Look at what is to be in order before the topic is closed, too
+    #[arg(long, conflicts_with_all = ["staged", "range"])]
+    closing: bool,
+
+    /// Look at whether this metric can carry an experiment, too: it has a direction, and the baseline varies little
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["staged", "range"])]
+    metric: Option<String>,
+
+    /// List every rule, and what breaks it
+    #[arg(long, conflicts_with_all = ["subject", "staged", "range", "done", "posting", "closing", "metric"])]
+    list: bool,
 }
 
 /// What is checked.
-struct Subject<'a> {
-    state: &'a State,
-    branch: Branch<'a>,
-    scopes: Vec<Scope>,
+pub struct Subject<'a> {
+    /// What the log comes to.
+    pub state: &'a State,
+    /// The branch.
+    pub branch: Branch<'a>,
+    /// What of it.
+    pub scopes: Vec<Scope>,
 }
 
 /// A group of rules: every one that is not kept.
@@ -57,10 +88,16 @@ const OF_AN_EXPERIMENT: [Group; 0] = [];
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    if arguments.list {
+        return list(context);
+    }
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let branch = match &arguments.experiment {
-        Some(word) => Branch::of(context, deciding::registered(context, &state, Some(word))?.0)?,
+    let branch = match &arguments.subject {
+        Some(word) => match topic(&state, word) {
+            Some(topic) => Branch::of_topic(context, topic)?,
+            None => Branch::of(context, deciding::registered(context, &state, Some(word))?.0)?,
+        },
         None => Branch::current(context, &state)?,
     };
     let is_whole = !arguments.staged && arguments.range.is_none();
@@ -82,6 +119,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         view.breaches.extend(group(context, &subject)?);
     }
     if is_whole {
+        let Arguments { done, posting, closing, metric, .. } = arguments;
+        let found = checks::look(context, &mut index, &subject, &Wanted { done, posting, closing, metric })?;
+        view.breaches.extend(found.breaches);
+        view.notes.extend(found.notes);
         view.notes.extend(file_rules::note(context, &subject.branch)?);
     }
     if context.output.json {
@@ -95,6 +136,23 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     }
     Ok(if view.breaches.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+/// Lists every rule.
+fn list(context: &mut Context) -> Result<Answer, Error> {
+    if context.output.json {
+        context.output.object(&RulesJson::new())?;
+    } else {
+        let text = rules(&context.canvas());
+        context.output.text(&text)?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// The topic that `word` names, where no experiment is called so.
+fn topic(state: &State, word: &str) -> Option<TopicName> {
+    let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse().ok()?;
+    (state.topics.contains_key(&name) && state.find(word).is_empty()).then_some(name)
 }
 
 fn files(context: &Context, subject: &Subject<'_>) -> Result<Vec<Breach>, Error> {

@@ -4,6 +4,8 @@ use clap::Args;
 
 use super::{Answer, deciding, kickoff, redaction};
 use crate::context::Context;
+use crate::domain::breach::Breach;
+use crate::domain::check::posting::UNDECIDED;
 use crate::domain::experiment::Stage;
 use crate::domain::state::{State, TopicState};
 use crate::domain::topic::{Closing, Topic};
@@ -59,6 +61,8 @@ pub fn close(
     }
     let breaches = before_closing(context, state, topic)?;
     if !breaches.is_empty() {
+        let breaches: Vec<String> =
+            breaches.iter().map(|breach| format!("{}: {}", breach.what, breach.mend)).collect();
         return deciding::refuse(context, "close the topic", name.as_str(), &breaches);
     }
     let texts = [
@@ -100,21 +104,21 @@ fn missing(closing: &Closing) -> Vec<(&'static str, &'static str)> {
 }
 
 /// What stands against closing a topic: experiments that nobody decided about, and runs under way.
-pub fn before_closing(context: &Context, state: &State, topic: &TopicState) -> Result<Vec<String>, Error> {
+pub fn before_closing(context: &Context, state: &State, topic: &TopicState) -> Result<Vec<Breach>, Error> {
     let under_way = running::list(context.log.folders())?;
     let mut breaches = Vec::new();
     for experiment in state.experiments.iter().filter(|it| it.topic() == Some(&topic.topic.name)) {
         let name = experiment.name();
         if experiment.stage() != Some(Stage::Decided) {
-            breaches
-                .push(format!("{name} is not decided: git exp decide {name} accept|reject --because \"…\""));
+            let mend = format!("git exp decide {name} accept|reject --because \"…\"");
+            breaches.push(Breach::new(UNDECIDED, format!("{name} is not decided"), mend));
         }
         let runs = under_way
             .iter()
             .filter(|it| it.is_alive() && it.run.membership.experiment == experiment.id)
             .count();
         if runs > 0 {
-            breaches.push(format!("{name} has {runs} under way: git exp status"));
+            breaches.push(Breach::new(UNDECIDED, format!("{name} has {runs} under way"), "git exp status"));
         }
     }
     Ok(breaches)

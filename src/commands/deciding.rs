@@ -19,7 +19,7 @@ use crate::render::decision::{Compared, DecisionView};
 use crate::render::json;
 
 /// The file of a decision that holds the whole comparison.
-const COMPARISON: &str = "comparison.json";
+pub const COMPARISON: &str = "comparison.json";
 
 /// The numbers of an experiment as they stand.
 pub struct Numbers {

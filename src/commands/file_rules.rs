@@ -90,6 +90,26 @@ impl<'a> Branch<'a> {
         })
     }
 
+    /// The branch of a topic.
+    pub fn of_topic(context: &Context, topic: TopicName) -> Result<Self, Error> {
+        let name = layout::topic_branch(&topic);
+        let full = format!("refs/heads/{name}");
+        let worktree = context.repo.worktrees()?.into_iter().find(|it| it.branch.as_deref() == Some(&full));
+        let repo = match &worktree {
+            Some(worktree) => context.repo.in_worktree(&worktree.path)?,
+            None => context.repo.clone(),
+        };
+        Ok(Self {
+            repo,
+            is_checked_out: worktree.is_some(),
+            tip: context.repo.read_ref(&full)?,
+            name: Some(name),
+            experiment: None,
+            topic: Some(topic),
+            is_main: false,
+        })
+    }
+
     /// The commits of the experiment, from where it began to where it is; `None` where there is no experiment.
     pub fn range(&self, context: &Context) -> Result<Option<Scope>, Error> {
         let (Some(experiment), Some(tip)) = (self.experiment, self.tip) else { return Ok(None) };

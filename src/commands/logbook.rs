@@ -13,6 +13,8 @@ use crate::domain::chronicle::Event;
 use crate::domain::id::{EntryId, TopicName};
 use crate::domain::state::{State, TopicState};
 use crate::error::Error;
+use crate::log::index::Index;
+use crate::log::layout;
 use crate::render::logbook::{
     EventFields, ExperimentFields, IdeaFields, TopicFields, decisions, mark, marker, written,
 };
@@ -229,16 +231,37 @@ struct Part {
     event: EventFields,
 }
 
+/// How many events a topic's logbook lacks; `None` where there is no logbook.
+pub fn missing(context: &mut Context, index: &mut Index, topic: &TopicName) -> Result<Option<usize>, Error> {
+    let branch = format!("refs/heads/{}", layout::topic_branch(topic));
+    let Some(tip) = context.repo.read_ref(&branch)? else { return Ok(None) };
+    let Some(text) = context.text_at(tip, &path_of(topic))? else { return Ok(None) };
+    let (state, entries) = context.log.state_and_entries(index)?;
+    let research = Research::read(context, index, state, entries, Some(topic), None)?;
+    let Some(topic) = research.state.topics.get(topic) else { return Ok(None) };
+    Ok(Some(events_beyond(&research, topic, Some(&text)).len()))
+}
+
+/// Where a topic's logbook is on its branch.
+fn path_of(topic: &TopicName) -> String {
+    format!(".agents/logbooks/{topic}.md")
+}
+
+/// What happened in a topic beyond what stands in the text of its logbook.
+fn events_beyond<'a>(research: &'a Research, topic: &'a TopicState, text: Option<&str>) -> Vec<Event<'a>> {
+    let stands = text.map(written).unwrap_or_default();
+    let known: BTreeSet<EntryId> =
+        research.entry_ids().filter(|id| stands.contains(mark(id).as_str())).collect();
+    research.events(topic, &known)
+}
+
 /// Commits what is new to the topic's branch.
 fn write(context: &mut Context, research: &Research, topic: &TopicState) -> Result<Answer, Error> {
     let name = &topic.topic.name;
     let templates = templates(context, Some(name))?;
-    let path = format!(".agents/logbooks/{name}.md");
+    let path = path_of(name);
     let committed = append_on_branch(context, name, &path, |old| {
-        let stands = old.map(written).unwrap_or_default();
-        let entries: BTreeSet<EntryId> =
-            research.entry_ids().filter(|id| stands.contains(mark(id).as_str())).collect();
-        let events = research.events(topic, &entries);
+        let events = events_beyond(research, topic, old);
         let begin = if old.is_some() { String::new() } else { head(topic, &templates)? };
         Ok((begin + &parts(research, &events, &templates)?, events.len()))
     })?;
@@ -247,7 +270,7 @@ fn write(context: &mut Context, research: &Research, topic: &TopicState) -> Resu
             "schema": "git-exp/logbook-write/1",
             "topic": name.as_str(),
             "path": path,
-            "branch": crate::log::layout::topic_branch(name),
+            "branch": layout::topic_branch(name),
             "commit": committed.as_ref().map(|it| it.commit.to_hex()),
             "appended": committed.as_ref().map_or(0, |it| it.parts),
         }))?;

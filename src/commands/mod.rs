@@ -30,6 +30,7 @@ pub mod tried;
 
 mod agents;
 mod baseline;
+mod checks;
 mod closing;
 mod code_state;
 mod comparing;

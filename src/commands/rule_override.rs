@@ -6,6 +6,8 @@ use clap::builder::PossibleValuesParser;
 use super::file_rules::Branch;
 use super::{Answer, deciding, redaction};
 use crate::context::Context;
+use crate::domain::check::OF_EXPERIMENTS;
+use crate::domain::check::likeness::ONE_AXIS;
 use crate::domain::entry::Body;
 use crate::domain::file_rules::NAMES;
 use crate::domain::id::TopicName;
@@ -14,7 +16,7 @@ use crate::domain::rule_override::RuleOverride;
 use crate::domain::state::State;
 use crate::error::Error;
 
-/// Set a rule about files aside, for some paths; needs a role
+/// Set a rule aside: about files, for some paths, or about what one experiment may vary; needs a role
 ///
 /// It is for the experiment or the topic that is named, else for those of the current branch; on any other branch it is for what is
 /// committed on top of the current commit. It is recorded, with who gave it and why, and counts as long as that person has the role.
@@ -23,6 +25,7 @@ use crate::error::Error;
 Examples:
   git exp override frozen --path eval/score.py -e A-002 --because 'the tokenizer had a bug'
   git exp override append-only --path 'journals/**' --topic mixing --because 'moved to one file a month'
+  git exp override one-axis -e A-002 --because 'the kernel needs the new data layout'
 
 `[policy]` in exp.toml says who may, with `may-override`; where it does not, the roles `lead` and `manager` may, and
 where nobody has them, anybody.
@@ -32,11 +35,11 @@ Exit status: 0 recorded; 1 refused by the policy.
 JSON: one git-exp/override/1 object.")]
 pub struct Arguments {
     /// The rule
-    #[arg(value_parser = PossibleValuesParser::new(NAMES))]
+    #[arg(value_parser = PossibleValuesParser::new(NAMES.iter().chain(&OF_EXPERIMENTS)))]
     rule: String,
 
     /// The files, as a path or a pattern; may be given several times
-    #[arg(long = "path", value_name = "GLOB", required = true)]
+    #[arg(long = "path", value_name = "GLOB")]
     paths: Vec<String>,
 
     /// The experiment it is for
@@ -58,6 +61,14 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         return Err(
             Error::request("cannot set a rule aside without a reason").hint("say why: --because \"…\"")
         );
+    }
+    if arguments.paths.is_empty() != (arguments.rule == ONE_AXIS) {
+        let rule = &arguments.rule;
+        return Err(match arguments.paths.is_empty() {
+            true => Error::request(format!("for which files is `{rule}` to be set aside?"))
+                .hint("name them: --path eval/score.py"),
+            false => Error::request(format!("`{rule}` is not about files")).hint("leave `--path` out"),
+        });
     }
     for path in &arguments.paths {
         path.parse::<PathPattern>().map_err(|error| {
@@ -88,6 +99,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         topic: topic.filter(|_| experiment.is_none()),
         because: arguments.because,
     };
+    if OF_EXPERIMENTS.contains(&it.rule.as_str()) && experiment.is_none() && it.topic.is_none() {
+        return Err(Error::request(format!("for which experiment is `{}` to be set aside?", it.rule))
+            .hint("name it: -e A-002"));
+    }
     redaction::texts(context, it.paths.iter_mut().chain([&mut it.because]))?;
     let scope = match (experiment, &it.topic, branch.tip) {
         (Some(experiment), _, _) => experiment.name(),

@@ -214,11 +214,16 @@ fn stored(
 
 /// The environment that a run was stored with, where its data is here.
 pub fn environment(context: &Context, entry: &Entry) -> Result<Option<serde_json::Value>, Error> {
+    document(context, entry, ENVIRONMENT)
+}
+
+/// A file of an entry that holds JSON, where the entry has it and its data is here.
+pub fn document(context: &Context, entry: &Entry, name: &[u8]) -> Result<Option<serde_json::Value>, Error> {
     let Some(list) = &entry.files else { return Ok(None) };
-    if !list.files.iter().any(|file| file.name.0 == ENVIRONMENT) {
+    if !list.files.iter().any(|file| file.name.0 == name) {
         return Ok(None);
     }
-    let bytes = stored(context, &list.tree, &OsBytes(ENVIRONMENT.to_vec()))?;
+    let bytes = stored(context, &list.tree, &OsBytes(name.to_vec()))?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 

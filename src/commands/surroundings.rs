@@ -239,7 +239,7 @@ pub struct BestOf<'a> {
 }
 
 /// Entries that claim the same place, in words.
-fn conflicts(experiment: &ExperimentState) -> Vec<String> {
+pub fn conflicts(experiment: &ExperimentState) -> Vec<String> {
     let amendments = experiment.registered.iter().flat_map(|it| &it.conflicts);
     let amendments =
         amendments.map(|entry| format!("the amendment {} replaces the same brief", entry.short()));

@@ -5,6 +5,7 @@ pub mod brief;
 pub mod bytes;
 pub mod capture;
 pub mod cell;
+pub mod check;
 pub mod chronicle;
 pub mod comparison;
 pub mod confidence;

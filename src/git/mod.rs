@@ -9,6 +9,7 @@ mod diff;
 mod error;
 #[cfg(test)]
 mod lab;
+mod lock_files;
 mod maintenance;
 mod object;
 mod program;

@@ -106,6 +106,7 @@ fn subject(entry: &Entry) -> String {
             let critique = it.critique.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
             format!("rating {} of 5 for {}{critique}", it.score, it.idea.short())
         }
+        Body::Override(it) if it.paths.is_empty() => format!("override {}: {}", it.rule, it.because),
         Body::Override(it) => format!("override {} for {}: {}", it.rule, it.paths.join(" "), it.because),
         Body::Smoke(it) => {
             let result = if it.passed { "passed" } else { "failed" };

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::table::{Align, Cell, Table};
 use super::text::harmless;
-use super::{Canvas, Tone};
+use super::{Canvas, Page, Tone};
 use crate::domain::breach::Breach;
+use crate::domain::check::{RULES, Rule};
 
 /// What `check` found.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +51,47 @@ impl<'a> From<&'a CheckView> for CheckJson<'a> {
             notes: &view.notes,
         }
     }
+}
+
+/// Every rule, for scripts.
+#[derive(Serialize, Debug)]
+pub struct RulesJson {
+    schema: &'static str,
+    rules: Vec<RuleJson>,
+}
+
+/// A rule, for scripts.
+#[derive(Serialize, Debug)]
+pub struct RuleJson {
+    rule: &'static str,
+    when: &'static str,
+    broken_by: &'static str,
+}
+
+impl RulesJson {
+    /// Every rule there is.
+    pub fn new() -> Self {
+        let json = |it: &Rule| RuleJson { rule: it.name, when: it.when.word(), broken_by: it.broken_by };
+        Self { schema: "git-exp/check-rules/1", rules: RULES.iter().map(json).collect() }
+    }
+}
+
+impl Default for RulesJson {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Every rule in a table: its name, when it is looked at, and what breaks it.
+pub fn rules(canvas: &Canvas) -> String {
+    let columns = [("rule", Align::Left), ("when", Align::Left), ("is broken by", Align::Left)];
+    let mut table = Table::new(columns);
+    for rule in RULES {
+        table.push(vec![Cell::new(rule.name), Cell::new(rule.when.word()), Cell::new(rule.broken_by)]);
+    }
+    let mut page = Page::default();
+    page.table(&table, canvas);
+    page.text
 }
 
 /// Every breach with what to do about it, or that there is none.

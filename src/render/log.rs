@@ -91,6 +91,7 @@ pub fn subject(entry: &Entry) -> String {
             let critique = it.critique.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
             format!("{} of 5 for the idea {}{critique}", it.score, it.idea.short())
         }
+        Body::Override(it) if it.paths.is_empty() => format!("`{}`: {}", it.rule, it.because),
         Body::Override(it) => format!("`{}` for {}: {}", it.rule, it.paths.join(" "), it.because),
         Body::Smoke(it) => {
             let result = if it.passed { "passed" } else { "failed" };

@@ -22,9 +22,18 @@ pub struct Accelerators {
     /// The version of cuDNN that is installed for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cudnn: Option<String>,
-    /// Executable names of the processes that use them.
+    /// The processes that use them, each once.
     #[serde(skip)]
-    pub processes: Vec<String>,
+    pub processes: Vec<User>,
+}
+
+/// A process that uses an accelerator.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    /// Its executable's name: arguments and paths are nobody's business.
+    pub name: String,
+    /// Its number.
+    pub process: u32,
 }
 
 /// Equal devices.
@@ -81,10 +90,10 @@ impl AcceleratorProbe for Nvidia {
                 None => found.devices.push(Device { model, count: 1, memory_bytes }),
             }
             for process in device.running_compute_processes().unwrap_or_default() {
-                // The name alone: arguments and paths are nobody's business.
                 let name = library.sys_process_name(process.pid, 256).unwrap_or_default();
                 let name = name.split_whitespace().next().unwrap_or("unknown");
-                found.processes.push(name.rsplit('/').next().unwrap_or(name).to_owned());
+                let name = name.rsplit('/').next().unwrap_or(name).to_owned();
+                found.processes.push(User { name, process: process.pid });
             }
         }
         found.processes.sort();
@@ -119,7 +128,8 @@ mod tests {
 
     #[test]
     fn processes_are_not_part_of_what_stays_the_same() {
-        let found = Accelerators { processes: vec!["python".to_owned()], ..Accelerators::default() };
+        let user = User { name: "python".to_owned(), process: 1 };
+        let found = Accelerators { processes: vec![user], ..Accelerators::default() };
         assert!(!serde_json::to_string(&found).unwrap().contains("python"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::accelerator::{Accelerators, PROBES};
+use super::accelerator::{Accelerators, PROBES, User};
 use super::hardware::{self, Hardware};
 use super::language::{self, Python};
 use super::redact::Redactor;
@@ -89,11 +89,9 @@ impl Environment {
         let variable = |name: &str| given(name).or_else(|| std::env::var_os(name));
         let hardware = Hardware::detect();
         let mut accelerators: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
-        let mut processes: Vec<String> =
-            accelerators.iter_mut().flat_map(|found| std::mem::take(&mut found.processes)).collect();
-        for name in &mut processes {
-            *name = options.redactor.redact_text(name);
-        }
+        let users = accelerators.iter_mut().flat_map(|found| std::mem::take(&mut found.processes));
+        let mut processes: Vec<String> = users.map(|user| options.redactor.redact_text(&user.name)).collect();
+        processes.dedup();
         let system = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
         let visible = variable("CUDA_VISIBLE_DEVICES").map(|list| list.to_string_lossy().into_owned());
@@ -163,6 +161,30 @@ fn hardware_hash(hardware: &Hardware, accelerators: &[Accelerators], visible: Op
 pub fn accelerators_in_sight() -> u32 {
     let found: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
     seen_accelerators(&found, std::env::var("CUDA_VISIBLE_DEVICES").ok().as_deref())
+}
+
+/// What can be seen of the accelerators of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// How many a command that is started now can see.
+    pub accelerators: u32,
+    /// The processes that use them and were not started below one of `runs`.
+    pub strangers: Vec<User>,
+}
+
+/// What can be seen of the accelerators here; `None`, at the price of a look at a file name, where there are none.
+///
+/// `runs` are the processes whose commands may use them.
+pub fn accelerators_here(runs: &[u32]) -> Option<Sight> {
+    let mut found: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
+    if found.iter().all(|it| it.devices.is_empty()) {
+        return None;
+    }
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let accelerators = seen_accelerators(&found, visible.as_deref());
+    let users = found.iter_mut().flat_map(|it| std::mem::take(&mut it.processes));
+    let strangers = users.filter(|user| !hardware::is_below(user.process, runs)).collect();
+    Some(Sight { accelerators, strangers })
 }
 
 /// How many devices there are, or are visible where a list says which.

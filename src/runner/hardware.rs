@@ -67,6 +67,19 @@ mod system {
         fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
     }
 
+    /// The process that started another.
+    fn parent(process: u32) -> Option<u32> {
+        let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name, in brackets, may hold anything; what follows it is the state and then the parent.
+        text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// Whether a process is one of `others`, or was started below one of them.
+    pub(in crate::runner) fn is_below(process: u32, others: &[u32]) -> bool {
+        // The first process of all has no parent; a chain is not as long as this unless it changes meanwhile.
+        std::iter::successors(Some(process), |it| parent(*it)).take(1_000).any(|it| others.contains(&it))
+    }
+
     pub(in crate::runner) fn name() -> Option<String> {
         let text = fs::read_to_string("/etc/os-release").ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
@@ -96,12 +109,17 @@ mod system {
         Some(System::load_average().one)
     }
 
+    /// Whether a process may have been started below one of `others`, which is not looked up here.
+    pub(in crate::runner) fn is_below(_process: u32, others: &[u32]) -> bool {
+        !others.is_empty()
+    }
+
     pub(in crate::runner) fn name() -> Option<String> {
         System::long_os_version()
     }
 }
 
-pub(super) use system::{boot, load_average, name};
+pub(super) use system::{boot, is_below, load_average, name};
 use system::{cpu_model, memory_bytes};
 
 #[cfg(test)]
@@ -119,6 +137,17 @@ mod tests {
         assert_ne!(class(64_000), class(48_000));
         assert_eq!(Hardware::default().memory_class(), 0);
         assert_eq!(class(0), 0);
+    }
+
+    #[test]
+    fn a_process_is_below_itself_and_whoever_started_it() {
+        let own = std::process::id();
+        assert!(is_below(own, &[own]));
+        assert!(!is_below(own, &[]));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(is_below(child.id(), &[own]));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -35,10 +35,10 @@ mod redact;
 mod secret_name;
 mod terminal;
 
-pub use accelerator::{AcceleratorProbe, Accelerators, Device, Nvidia};
+pub use accelerator::{AcceleratorProbe, Accelerators, Device, Nvidia, User};
 pub use artifacts::{Artifact, ArtifactContent, Artifacts, collect_artifacts, is_binary};
 pub use collect::{Collected, Collector, DEFAULT_MAX_POINTS, Latest, Reported, SeriesKey, series_from_bytes};
-pub use environment::{Environment, EnvironmentOptions, accelerators_in_sight};
+pub use environment::{Environment, EnvironmentOptions, Sight, accelerators_here, accelerators_in_sight};
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
 pub use interruption::Interruptions;

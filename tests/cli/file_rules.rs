@@ -115,6 +115,8 @@ fn every_breach_in_the_worktree_is_named_with_what_to_do() {
       put it back: git checkout HEAD -- results.tsv; or let somebody with the role set the rule aside: git exp override main-only --path results.tsv -e A-001 --because "…"
     owned  `src/api/wire.rs` belongs to `lead`, and it was changed by Ada Lovelace <ada@example.org>
       ask for approval: git exp review A-001 approve --because "…"; or let somebody with the role set the rule aside: git exp override owned --path src/api/wire.rs -e A-001 --because "…"
+    --- stderr
+    A-001 has 9 files with uncommitted changes
     "#);
 }
 
@@ -190,6 +192,7 @@ fn an_experiment_cannot_loosen_its_own_rules() {
     frozen  `eval/score.py` is frozen, and it was changed
       put it back: git checkout <id 1> -- eval/score.py; or let somebody with the role set the rule aside: git exp override frozen --path eval/score.py -e A-001 --because "…"
     --- stderr
+    A-001 changes 2 files: 1 line added, 11 removed
     `exp.toml` is another one here than where it was agreed on; the rules are those of `research/mixing:exp.toml`
     "#);
 }
@@ -486,7 +489,7 @@ fn a_range_that_is_none_is_a_wrong_request() {
     exit: 2
     --- stderr
     error: invalid value 'frozn' for '<RULE>'
-      [possible values: frozen, append-only, main-only, owned]
+      [possible values: frozen, append-only, main-only, owned, one-axis, scope]
 
       tip: a similar value exists: 'frozen'
 

@@ -6,6 +6,7 @@ mod lab;
 
 mod bad_input;
 mod budget;
+mod check;
 mod compare;
 mod decide;
 mod documents;

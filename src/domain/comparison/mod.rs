@@ -9,7 +9,7 @@ mod matchup;
 mod plan_tests;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod warning;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +19,8 @@ use self::answer::{answered, answered_for_failures, holds_at};
 pub use self::matchup::{DeclaredLook, LeftOut, Matchup, Plan, Side, matchups};
 use self::row::{Judged, SmallestEffects, rows};
 pub use self::row::{Numbers, Row};
-pub use self::warning::gap_seconds;
 use self::warning::warnings;
+pub use self::warning::{contention, gap_seconds};
 use super::cell::{Cell, Outcome as TrialOutcome, Trial};
 use super::confidence::{Confidence, Ground};
 use super::criterion::Criterion;

@@ -14,19 +14,19 @@ use crate::domain::run::{Pair, PairSide, Run, Status};
 
 /// Runs of one side, made one after the other.
 #[derive(Clone)]
-pub(super) struct Made {
+pub(crate) struct Made {
     side: u8,
-    pub(super) runs: Vec<(EntryId, Run)>,
+    pub(crate) runs: Vec<(EntryId, Run)>,
 }
 
 impl Made {
     /// A side whose runs have their code and time to themselves; `side` tells the sides apart.
-    pub(super) fn new(side: u8) -> Self {
+    pub(crate) fn new(side: u8) -> Self {
         Self { side, runs: Vec::new() }
     }
 
     /// Adds a run that reported `metrics`, `minutes` after the first moment.
-    pub(super) fn run(
+    pub(crate) fn run(
         mut self,
         minutes: i64,
         metrics: &[(&str, f64)],
@@ -61,7 +61,7 @@ impl Made {
     }
 
     /// Adds one run for each value of `metric`, two minutes apart.
-    pub(super) fn values(mut self, metric: &str, values: &[f64]) -> Self {
+    pub(crate) fn values(mut self, metric: &str, values: &[f64]) -> Self {
         let trials = u32::try_from(values.len()).expect("few values");
         for value in values {
             let minutes = 2 * i64::try_from(self.runs.len()).expect("few runs");
@@ -86,7 +86,7 @@ impl Made {
         self
     }
 
-    pub(super) fn each(mut self, change: impl Fn(&mut Run)) -> Self {
+    pub(crate) fn each(mut self, change: impl Fn(&mut Run)) -> Self {
         self.runs.iter_mut().for_each(|(_, run)| change(run));
         self
     }
@@ -99,7 +99,7 @@ impl Made {
 
 /// What a brief says, owned.
 #[derive(Clone, Default)]
-pub(super) struct Brief {
+pub(crate) struct Brief {
     definitions: BTreeMap<String, Definition>,
     known: BTreeMap<String, Definition>,
     accept: Vec<Criterion>,
@@ -112,7 +112,7 @@ pub(super) struct Brief {
 }
 
 impl Brief {
-    pub(super) fn declares(names: &[&str]) -> Self {
+    pub(crate) fn declares(names: &[&str]) -> Self {
         let definition = |name: &str| Definition {
             better: Some(if name == "accuracy" { Better::Higher } else { Better::Lower }),
             kind: Some(if name.contains("time") { Kind::Measured } else { Kind::Quality }),
@@ -125,7 +125,7 @@ impl Brief {
         }
     }
 
-    pub(super) fn accepts(mut self, criterion: &str) -> Self {
+    pub(crate) fn accepts(mut self, criterion: &str) -> Self {
         self.accept.push(criterion.parse().expect("the criterion is right"));
         self
     }
@@ -135,18 +135,18 @@ impl Brief {
         self
     }
 
-    pub(super) fn plans(mut self, trials: u32) -> Self {
+    pub(crate) fn plans(mut self, trials: u32) -> Self {
         self.planned = Some(trials);
         self
     }
 
-    pub(super) fn looks(mut self, looks: &[u32]) -> Self {
+    pub(crate) fn looks(mut self, looks: &[u32]) -> Self {
         self.looks = looks.to_vec();
         self.planned = looks.last().copied();
         self
     }
 
-    pub(super) fn planned_otherwise(mut self, brief: EntryId) -> Self {
+    pub(crate) fn planned_otherwise(mut self, brief: EntryId) -> Self {
         self.earlier.insert(brief);
         self
     }
@@ -173,11 +173,11 @@ impl Brief {
         }
     }
 
-    pub(super) fn judge<'a>(&self, baseline: &'a Made, candidate: &'a Made) -> Comparison<'a> {
+    pub(crate) fn judge<'a>(&self, baseline: &'a Made, candidate: &'a Made) -> Comparison<'a> {
         self.judge_with(baseline, candidate, |_| {})
     }
 
-    pub(super) fn judge_with<'a>(
+    pub(crate) fn judge_with<'a>(
         &self,
         baseline: &'a Made,
         candidate: &'a Made,

@@ -130,7 +130,8 @@ fn drifts(rows: &[Judged], asked: &[&str]) -> Vec<String> {
     warnings
 }
 
-fn contention(matchup: &Matchup<'_>) -> Vec<String> {
+/// What else the machine had to do when compared runs began, each a clause.
+pub fn contention(matchup: &Matchup<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     for (side, cell) in sides(matchup) {
         let beside =
