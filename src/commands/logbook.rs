@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long = "as", value_name = "DOCUMENT")]
     document: Option<Document>,
 
-    /// Commit what is new to the topic's branch, in .agents/logbooks/<topic>.md
+    /// Commit what is new to the topic's branch, in `.agents/logbooks/<topic>.md`
     #[arg(long, conflicts_with = "document")]
     write: bool,
 }
