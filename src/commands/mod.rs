@@ -32,6 +32,7 @@ mod comparing;
 mod deciding;
 mod documents;
 mod editing;
+mod evaluation;
 mod file_hash;
 mod file_rules;
 mod hooks;

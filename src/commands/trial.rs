@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::code_state::CodeState;
+use super::evaluation::{self, Pins};
 use super::limits::{self, Account, Guarded};
 use super::options::assignment;
 use super::place::Place;
@@ -19,7 +20,7 @@ use super::{init, needs};
 use crate::config::Settings;
 use crate::context::{Context, variable};
 use crate::domain::bytes::OsBytes;
-use crate::domain::id::Nonce;
+use crate::domain::id::{Nonce, TopicName};
 use crate::domain::metric::is_name;
 use crate::domain::quantity::parse_duration;
 use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
@@ -75,6 +76,9 @@ pub struct Setup {
     changed_params: BTreeMap<String, String>,
     redactor: Arc<Redactor>,
     patterns: Patterns,
+    pins: Arc<Pins>,
+    /// The topic that the call is for, whose evaluation code a side without a topic of its own is held against.
+    topic: Option<TopicName>,
     label: Option<String>,
     timeout: Option<Duration>,
     guards: Vec<StopGuard>,
@@ -141,6 +145,8 @@ impl Setup {
             .iter()
             .filter_map(|(name, definition)| Some((name.as_str(), definition.pattern.as_deref()?)));
         let patterns = Patterns::new(patterns)?;
+        let pins = Arc::new(Pins::read(context, topic)?);
+        let topic = topic.cloned();
         let setup = Self {
             params,
             changed_params,
@@ -148,6 +154,8 @@ impl Setup {
             guards,
             redactor: Arc::new(redactor),
             patterns,
+            pins,
+            topic,
             label: options.label.clone(),
             group: context.nonce()?,
             argv: argv.to_vec(),
@@ -190,6 +198,7 @@ impl Setup {
         // Named before anything starts: a clone that cannot append must not run for hours first.
         context.writer()?;
         let claim = running::claim(context.log.folders(), nonce)?;
+        let (evaluation, evaluation_changed) = self.evaluation(state)?;
         let captured = Captured::now(context, &self.place, &self.settings, &self.redactor, &self.argv)?;
         let run = Run {
             membership: self.place.membership.clone(),
@@ -211,8 +220,8 @@ impl Setup {
             started: context.now(),
             wall_seconds: 0.0,
             accelerators: limits::charged_accelerators(&self.settings.budget, captured.accelerators),
-            evaluation: None,
-            evaluation_changed: false,
+            evaluation,
+            evaluation_changed,
             metrics: BTreeMap::new(),
             inputs: Vec::new(),
             malformed: Malformed::default(),
@@ -253,6 +262,14 @@ impl Setup {
         let recorded = recording::record(context, running, outcome, &self.settings, &self.redactor)?;
         let no_more = watch.no_more(&recorded.run);
         Ok(Recorded { no_more, ..recorded })
+    }
+
+    /// The digest of the evaluation code that runs, and whether it is another than the topic pinned.
+    fn evaluation(&self, state: &CodeState) -> Result<(Option<String>, bool), Error> {
+        let own = self.place.registration.as_ref().and_then(|it| it.topic.as_ref());
+        let Some(pin) = self.pins.of(own.or(self.topic.as_ref())) else { return Ok((None, false)) };
+        let (digest, is_changed) = evaluation::of_code(&self.place.repo, state, pin)?;
+        Ok((Some(digest), is_changed))
     }
 
     fn redacted_params(&self, params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -415,6 +432,9 @@ pub fn report(context: &mut Context, recorded: &Recorded) -> Result<(), Error> {
     }
     context.output.flush()?;
     context.output.say(&recorded.line);
+    if recorded.run.evaluation_changed {
+        context.output.say("  it ran under changed evaluation code: not that which its topic pinned");
+    }
     if recorded.malformed > 0 {
         context.output.say(&format!(
             "{} report lines could not be read; `git exp show {}` tells which",

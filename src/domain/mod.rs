@@ -12,6 +12,7 @@ pub mod criterion;
 pub mod decision;
 pub mod difference;
 pub mod entry;
+pub mod evaluation;
 pub mod experiment;
 pub mod failure_rate;
 pub mod file_rules;

@@ -9,6 +9,7 @@ mod budget;
 mod compare;
 mod decide;
 mod documents;
+mod evaluation;
 mod file_rules;
 mod fsck;
 mod help;
