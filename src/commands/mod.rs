@@ -35,6 +35,7 @@ mod editing;
 mod evaluation;
 mod file_hash;
 mod file_rules;
+mod gate;
 mod hooks;
 mod kickoff;
 mod limits;

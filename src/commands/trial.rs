@@ -24,6 +24,7 @@ use crate::domain::id::{Nonce, TopicName};
 use crate::domain::metric::is_name;
 use crate::domain::quantity::parse_duration;
 use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
+use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 use crate::error::Error;
 use crate::git::PathBytes;
@@ -33,7 +34,7 @@ use crate::render::run::RunView;
 use crate::runner::{Interruptions, Job, Limits, Patterns, Redactor, Show, execute};
 
 /// How long a command has to end by itself once it was asked to.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// The bytes that the variables of one side of a pair come to, names and paths included.
 const PADDED: usize = 8 * 1024;
@@ -74,11 +75,14 @@ pub struct Setup {
     /// Its parameters.
     pub params: BTreeMap<String, String>,
     changed_params: BTreeMap<String, String>,
-    redactor: Arc<Redactor>,
+    /// What takes secrets out of what is kept.
+    pub redactor: Arc<Redactor>,
     patterns: Patterns,
     pins: Arc<Pins>,
     /// The topic that the call is for, whose evaluation code a side without a topic of its own is held against.
     topic: Option<TopicName>,
+    /// What must have passed before it runs.
+    pub gate: Gate,
     label: Option<String>,
     timeout: Option<Duration>,
     guards: Vec<StopGuard>,
@@ -146,6 +150,11 @@ impl Setup {
             .filter_map(|(name, definition)| Some((name.as_str(), definition.pattern.as_deref()?)));
         let patterns = Patterns::new(patterns)?;
         let pins = Arc::new(Pins::read(context, topic)?);
+        let gate = match &place.registration {
+            Some(_) => context.rules_for(topic)?.gate,
+            // Without ceremony, a file on another branch that cannot be read stands in nobody's way.
+            None => context.rules_for(None).map(|rules| rules.gate).unwrap_or_default(),
+        };
         let topic = topic.cloned();
         let setup = Self {
             params,
@@ -156,6 +165,7 @@ impl Setup {
             patterns,
             pins,
             topic,
+            gate,
             label: options.label.clone(),
             group: context.nonce()?,
             argv: argv.to_vec(),
@@ -240,10 +250,11 @@ impl Setup {
             max_artifact: self.settings.capture.max_artifact,
             ..Limits::default()
         };
+        let resuming = context.log.folders().state().join(self.place.membership.experiment.as_str());
         let job = Job {
             argv: self.argv.clone(),
             directory: self.place.directory.clone(),
-            environment: self.environment(context, &running.folder, &nonce, turn)?,
+            environment: self.environment(&running.folder, &resuming, &nonce, turn)?,
             timeout: self.timeout,
             grace: GRACE,
             folder: running.folder.clone(),
@@ -285,19 +296,18 @@ impl Setup {
             .collect()
     }
 
-    /// The variables that the command is given.
-    fn environment(
+    /// The variables that a command is given whose run has this folder and resumes from what is in `state`.
+    pub fn environment(
         &self,
-        context: &Context,
         folder: &Path,
+        state: &Path,
         nonce: &Nonce,
         turn: Turn,
     ) -> Result<Vec<(OsString, OsString)>, Error> {
         let id = self.place.membership.experiment.as_str();
         let params = folder.join("params.json");
         write(&params, parameters_json(&self.params).as_bytes())?;
-        let state = context.log.folders().state().join(id);
-        for folder in [&state, &folder.join("out")] {
+        for folder in [state, &folder.join("out")] {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Error::outside(format!("cannot create `{}`", folder.display())).because(error)
             })?;
@@ -310,7 +320,7 @@ impl Setup {
             ("GIT_EXP_PARAMS", absolute(params)),
             ("GIT_EXP_METRICS", absolute(folder.join("metrics.jsonl"))),
             ("GIT_EXP_OUT", absolute(folder.join("out"))),
-            ("GIT_EXP_STATE", absolute(state)),
+            ("GIT_EXP_STATE", absolute(state.to_path_buf())),
         ];
         if let Some(seed) = turn.seed {
             variables.push(("GIT_EXP_SEED", seed.to_string().into()));

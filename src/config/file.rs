@@ -16,6 +16,7 @@ use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, 
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
 use crate::domain::quantity::{parse_duration, parse_size};
+use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 
 #[derive(Default, Deserialize)]
@@ -31,7 +32,7 @@ struct File {
     worktree: WorktreeSection,
     run: RunSection,
     files: FilesSection,
-    gate: toml::Table,
+    gate: GateSection,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
     ideas: toml::Table,
@@ -118,6 +119,14 @@ struct FilesSection {
     main_only: Paths,
     evaluation: Paths,
     owner: BTreeMap<String, Lines>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GateSection {
+    smoke: Option<CommandLine>,
+    timeout: Option<Time>,
+    scratch: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -366,6 +375,48 @@ impl<'de> Deserialize<'de> for Guards {
     }
 }
 
+/// A command: a text for the shell, or a list of arguments.
+struct CommandLine(Vec<String>);
+
+impl CommandLine {
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        if text.trim().is_empty() {
+            return Err(E::custom("the command is empty"));
+        }
+        Ok(Self(["sh", "-c", text].map(str::to_owned).to_vec()))
+    }
+
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut command: Vec<String> = Vec::new();
+        while let Some(argument) = list.next_element()? {
+            command.push(argument);
+        }
+        if command.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom("the command is empty"));
+        }
+        Ok(Self(command))
+    }
+}
+
+impl<'de> Deserialize<'de> for CommandLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CommandVisitor;
+        impl<'de> Visitor<'de> for CommandVisitor {
+            type Value = CommandLine;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command: a text for the shell, or a list of arguments")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CommandLine, E> {
+                CommandLine::of_text(text)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<CommandLine, A::Error> {
+                CommandLine::of_list(list)
+            }
+        }
+        deserializer.deserialize_any(CommandVisitor)
+    }
+}
+
 struct NeedSection(Need);
 
 impl<'de> Deserialize<'de> for NeedSection {
@@ -373,14 +424,8 @@ impl<'de> Deserialize<'de> for NeedSection {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Detailed {
-            command: Command,
+            command: CommandLine,
             timeout: Option<Time>,
-        }
-        struct Command(Vec<String>);
-        impl<'de> Deserialize<'de> for Command {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(NeedVisitor).map(|need| Self(need.0.command))
-            }
         }
         struct NeedVisitor;
         impl<'de> Visitor<'de> for NeedVisitor {
@@ -391,21 +436,10 @@ impl<'de> Deserialize<'de> for NeedSection {
                 )
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<NeedSection, E> {
-                if text.trim().is_empty() {
-                    return Err(E::custom("the check command is empty"));
-                }
-                let command = ["sh", "-c", text].map(str::to_owned).to_vec();
-                Ok(NeedSection(Need { command, timeout: None }))
+                CommandLine::of_text(text).map(|it| NeedSection(Need { command: it.0, timeout: None }))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NeedSection, A::Error> {
-                let mut command: Vec<String> = Vec::new();
-                while let Some(argument) = list.next_element()? {
-                    command.push(argument);
-                }
-                if command.first().is_none_or(String::is_empty) {
-                    return Err(A::Error::custom("the check command is empty"));
-                }
-                Ok(NeedSection(Need { command, timeout: None }))
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<NeedSection, A::Error> {
+                CommandLine::of_list(list).map(|it| NeedSection(Need { command: it.0, timeout: None }))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NeedSection, A::Error> {
                 let detailed = Detailed::deserialize(de::value::MapAccessDeserializer::new(map))?;
@@ -474,13 +508,12 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         .files
         .into_rules()
         .map_err(|(pattern, message)| at(&["files", "owner", pattern.as_str()], message))?;
-    let rules = Rules { roles, policy: file.policy.into_policy(), files };
+    let rules = Rules { roles, policy: file.policy.into_policy(), files, gate: file.gate.into_gate() };
     check_rules(&rules).map_err(|(path, message)| at(&path, message))?;
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections =
-        [("gate", file.gate), ("ideas", file.ideas), ("export", file.export), ("notify", file.notify)];
+    let sections = [("ideas", file.ideas), ("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -614,6 +647,16 @@ impl PolicySection {
             may_override: roles(self.may_override),
             review_before_run: self.review_before_run.0,
             review_before_accept: self.review_before_accept.0,
+        }
+    }
+}
+
+impl GateSection {
+    fn into_gate(self) -> Gate {
+        Gate {
+            smoke: self.smoke.map(|command| command.0),
+            timeout: self.timeout.map(|time| time.0),
+            scratch: self.scratch,
         }
     }
 }

@@ -50,7 +50,7 @@ pub struct Layer {
     pub budget: BudgetRules,
     /// Who may do what, and what may become of which files.
     pub rules: Rules,
-    /// Sections that are handed on as they are: `gate`, `ideas`, `export`, `notify`.
+    /// Sections that are handed on as they are: `ideas`, `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -299,6 +299,7 @@ mod tests {
 
     use super::*;
     use crate::domain::metric::{Better, Kind, Scale, Summary};
+    use crate::domain::smoke::Gate;
 
     fn refusal(text: &str) -> String {
         let error = parse(text, "exp.toml").expect_err("the text is wrong");
@@ -389,7 +390,9 @@ mod tests {
         "src/wire.rs" = ["reviewer", "owner@example.org"]
 
         [gate]
-        command = "make smoke"
+        smoke = "make smoke"
+        timeout = "2m"
+        scratch = true
     "#;
 
     #[test]
@@ -426,7 +429,12 @@ mod tests {
         assert_eq!(layer.rules.policy.may_accept.as_deref(), Some(["lead".to_owned()].as_slice()));
         assert_eq!(layer.rules.policy.may_override, None);
         assert_eq!(layer.rules.policy.review_before_run, ["reviewer", "lead"]);
-        assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
+        let gate = Gate {
+            smoke: Some(["sh", "-c", "make smoke"].map(str::to_owned).to_vec()),
+            timeout: Some(Duration::from_mins(2)),
+            scratch: true,
+        };
+        assert_eq!(layer.rules.gate, gate);
         let files = &layer.rules.files;
         assert_eq!(files.frozen[1].as_str(), "program.md");
         let newest: Vec<&str> = files.append_only.iter().map(|it| it.newest.word()).collect();
@@ -434,6 +442,32 @@ mod tests {
         assert_eq!((files.main_only.len(), files.evaluation[0].as_str()), (1, "eval/**"));
         assert_eq!(files.owners[0].owners, ["lead"]);
         assert_eq!(files.owners[1].owners, ["reviewer", "owner@example.org"]);
+    }
+
+    #[test]
+    fn a_gate_that_cannot_work_is_an_error() {
+        assert_snapshot!(refusal("[gate]\nsmok = \"make\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `smok` in `gate`; did you mean `smoke`?
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = \" \"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: in `gate.smoke`: the command is empty
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: `[]` in `gate.smoke`: the command is empty
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = 1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: in `gate.smoke`: invalid type: integer `1`, expected a command: a text for the shell, or a list of arguments
+        ");
+        assert_snapshot!(refusal("[gate]\nscratch = \"yes\"\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 11: in `gate.scratch`: invalid type: string "yes", expected a boolean
+        "#);
+        let layer = parse("[gate]\nsmoke = [\"make\", \"smoke test\"]\n", "exp.toml").expect("it is right");
+        assert_eq!(layer.rules.gate.smoke, Some(["make", "smoke test"].map(str::to_owned).to_vec()));
     }
 
     #[test]
@@ -584,7 +618,7 @@ mod tests {
         "#);
         assert_snapshot!(refusal("[needs]\ndatabase = []\n"), @"
         cannot read `exp.toml`
-        line 2, column 12: `[]` in `needs.database`: the check command is empty
+        line 2, column 12: `[]` in `needs.database`: the command is empty
         ");
         assert_snapshot!(refusal("[needs.database]\ncomand = \"true\"\n"), @"
         cannot read `exp.toml`
@@ -719,11 +753,11 @@ mod tests {
     fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
         let layer = |text| parse(text, "exp.toml").expect("the file is right");
         let agreed =
-            layer("[metrics.loss]\nbetter = \"lower\"\n[gate]\ntrials = 5\n[capture]\nhost = \"none\"\n");
-        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[gate]\ntrials = 1\n[params]\nlr = 1\n");
+            layer("[metrics.loss]\nbetter = \"lower\"\n[ideas]\ntrials = 5\n[capture]\nhost = \"none\"\n");
+        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[ideas]\ntrials = 1\n[params]\nlr = 1\n");
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
-        assert_eq!(settings.sections["gate"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.sections["ideas"]["trials"].as_integer(), Some(5));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
     }

@@ -12,6 +12,7 @@ mod documents;
 mod evaluation;
 mod file_rules;
 mod fsck;
+mod gate;
 mod help;
 mod logbook;
 mod pairs;
