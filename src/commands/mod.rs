@@ -29,6 +29,7 @@ mod baseline;
 mod closing;
 mod code_state;
 mod comparing;
+mod datasets;
 mod deciding;
 mod documents;
 mod editing;

@@ -91,6 +91,7 @@ struct DatasetSection {
     train: Lines,
     eval: Lines,
     description: Option<String>,
+    validate: Option<CommandLine>,
 }
 
 #[derive(Default, Deserialize)]
@@ -687,6 +688,7 @@ impl DatasetSection {
             train: self.train.0,
             eval: self.eval.0,
             description: self.description,
+            validate: self.validate.map(|command| command.0),
         }
     }
 }

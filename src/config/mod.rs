@@ -15,6 +15,7 @@ pub use file::parse;
 pub use kickoff::parse_kickoff;
 
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
+pub use crate::domain::dataset::Dataset;
 use crate::domain::metric::{Definition, built_in};
 use crate::domain::policy::Rules;
 use crate::domain::stop_guard::StopGuard;
@@ -141,25 +142,6 @@ pub struct Capture {
     pub user: Naming,
     /// Regular expressions of further secrets to redact.
     pub redact: Vec<String>,
-}
-
-/// A named, versioned dataset.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dataset {
-    /// Its version, as its makers count.
-    pub version: Option<String>,
-    /// Its files or folders, as paths or globs.
-    pub paths: Vec<String>,
-    /// The hash that its files must have.
-    pub hash: Option<String>,
-    /// The steps that made it what it is.
-    pub preprocessing: Vec<String>,
-    /// The files that list or hold the training part.
-    pub train: Vec<String>,
-    /// The files that list or hold the evaluation part.
-    pub eval: Vec<String>,
-    /// What it is, for people.
-    pub description: Option<String>,
 }
 
 /// A service that must be there before a run.
@@ -351,6 +333,7 @@ mod tests {
         preprocessing = ["drop duplicates"]
         train = ["splits/train.txt"]
         eval = "splits/eval.txt"
+        validate = "python check.py"
 
         [repos]
         kernels = "../kernels"
@@ -417,6 +400,8 @@ mod tests {
         assert_eq!(layer.capture.max_output, Some(4096));
         assert_eq!(layer.datasets["wine"].paths, ["data/wine.csv"]);
         assert_eq!(layer.datasets["wine"].eval, ["splits/eval.txt"]);
+        let validate = ["sh", "-c", "python check.py"].map(str::to_owned).to_vec();
+        assert_eq!(layer.datasets["wine"].validate, Some(validate));
         assert_eq!(layer.needs["tracker"].command, ["sh", "-c", "curl -fs localhost"]);
         assert_eq!(layer.needs["database"].command, ["pg_isready", "-q"]);
         assert_eq!(layer.needs["worker"].timeout, Some(Duration::from_secs(5)));

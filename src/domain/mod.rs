@@ -9,6 +9,7 @@ pub mod chronicle;
 pub mod comparison;
 pub mod confidence;
 pub mod criterion;
+pub mod dataset;
 pub mod decision;
 pub mod difference;
 pub mod entry;

@@ -7,6 +7,7 @@ mod lab;
 mod bad_input;
 mod budget;
 mod compare;
+mod datasets;
 mod decide;
 mod documents;
 mod evaluation;
