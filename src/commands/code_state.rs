@@ -134,6 +134,8 @@ impl Parts {
             };
             let refusal = if is_secret_path(path) {
                 Some("its name is that of a secret".to_owned())
+            } else if redactor.is_private_path(path) {
+                Some("it is private".to_owned())
             } else if metadata.is_symlink() {
                 None
             } else if !metadata.is_file() {

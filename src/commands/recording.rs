@@ -115,7 +115,9 @@ pub struct Recorded {
 
 /// What takes secrets out of what is kept.
 pub fn redactor(settings: &Settings) -> Result<Redactor, Error> {
-    Ok(Redactor::from_process().with_patterns(&settings.capture.redact)?)
+    let capture = &settings.capture;
+    let redactor = Redactor::from_process().with_patterns(&capture.redact)?;
+    Ok(redactor.with_privacy(&capture.private_files, &capture.private_text)?)
 }
 
 /// Puts a run that ended into the log, and forgets that it was under way.
@@ -281,11 +283,17 @@ fn keep_artifacts(
                 let name = OsBytes([b"out/", artifact.name.0.as_slice()].concat());
                 files.push(NewFile { name, bytes });
             }
-            None => {
-                if let ArtifactContent::TooLarge { bytes, blake3 } = artifact.content {
+            None => match artifact.content {
+                ArtifactContent::TooLarge { bytes, blake3 } => {
                     run.large.push(LargeFile { path: artifact.name, bytes, blake3 });
                 }
-            }
+                ArtifactContent::Private { bytes } => {
+                    let name = artifact.name;
+                    run.remarks
+                        .push(format!("the artifact `{name}` ({bytes} bytes) is private and was not kept"));
+                }
+                ArtifactContent::Kept(_) => {}
+            },
         }
     }
     Ok(())
@@ -307,6 +315,12 @@ fn config_files(
             .hint("mend the path, or take it out"));
         }
         for path in paths {
+            if redactor.is_private_path(path.as_bytes()) {
+                return Err(Error::request(format!(
+                    "`{path}` is private, and `[config]` in `exp.toml` wants it kept"
+                ))
+                .hint("take it out of `[config]`, or out of `private-files` in `[capture]`"));
+            }
             let bytes = std::fs::read(top.join(&path))
                 .map_err(|error| Error::outside(format!("cannot read `{path}`")).because(error))?;
             files.push((path, redactor.redact_bytes(&bytes).into_owned()));

@@ -72,6 +72,8 @@ struct CaptureSection {
     #[serde(deserialize_with = "naming")]
     user: Option<Naming>,
     redact: Vec<Pattern>,
+    private_files: Paths,
+    private_text: Patterns,
 }
 
 #[derive(Default, Deserialize)]
@@ -261,6 +263,18 @@ impl<'de> Deserialize<'de> for Pattern {
         let text = String::deserialize(deserializer)?;
         compiled(&text)?;
         Ok(Self(text))
+    }
+}
+
+/// One regular expression or several.
+#[derive(Default)]
+struct Patterns(Vec<String>);
+
+impl<'de> Deserialize<'de> for Patterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Lines(texts) = Lines::deserialize(deserializer)?;
+        texts.iter().try_for_each(|text| compiled(text).map(drop))?;
+        Ok(Self(texts))
     }
 }
 
@@ -674,6 +688,8 @@ impl CaptureSection {
             host: self.host,
             user: self.user,
             redact: self.redact.into_iter().map(|pattern| pattern.0).collect(),
+            private_files: self.private_files.0,
+            private_text: self.private_text.0,
         }
     }
 }

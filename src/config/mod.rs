@@ -17,6 +17,7 @@ pub use kickoff::parse_kickoff;
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
 pub use crate::domain::dataset::Dataset;
 use crate::domain::metric::{Definition, built_in};
+use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::Rules;
 use crate::domain::stop_guard::StopGuard;
 
@@ -74,6 +75,10 @@ pub struct CaptureLayer {
     pub user: Option<Naming>,
     /// Regular expressions of secrets to add.
     pub redact: Vec<String>,
+    /// See [`Capture::private_files`].
+    pub private_files: Vec<PathPattern>,
+    /// See [`Capture::private_text`].
+    pub private_text: Vec<String>,
 }
 
 /// What one layer says about every run.
@@ -142,6 +147,10 @@ pub struct Capture {
     pub user: Naming,
     /// Regular expressions of further secrets to redact.
     pub redact: Vec<String>,
+    /// Files that are never stored.
+    pub private_files: Vec<PathPattern>,
+    /// Regular expressions of text that is never stored.
+    pub private_text: Vec<String>,
 }
 
 /// A service that must be there before a run.
@@ -179,6 +188,8 @@ impl Default for Capture {
             host: Naming::default(),
             user: Naming::default(),
             redact: Vec::new(),
+            private_files: Vec::new(),
+            private_text: Vec::new(),
         }
     }
 }
@@ -214,8 +225,9 @@ impl Settings {
 
     /// What the team agreed on from `agreed` (the topic's or main branch), and how runs are made from `running` (the code that runs).
     ///
-    /// So an experiment cannot loosen its own rules, and an old commit still runs as it did.
-    pub fn joined(agreed: Self, running: Self) -> Self {
+    /// So an experiment cannot loosen its own rules, and an old commit still runs as it did. What either calls private is.
+    pub fn joined(agreed: Self, mut running: Self) -> Self {
+        running.capture.add_privacy(agreed.capture.private_files, agreed.capture.private_text);
         Self { metrics: agreed.metrics, budget: agreed.budget, sections: agreed.sections, ..running }
     }
 
@@ -261,6 +273,13 @@ impl Capture {
             }
         }
         add(&mut self.redact, layer.redact);
+        self.add_privacy(layer.private_files, layer.private_text);
+    }
+
+    /// Adds files and text that are never stored.
+    pub fn add_privacy(&mut self, files: Vec<PathPattern>, text: Vec<String>) {
+        add(&mut self.private_files, files);
+        add(&mut self.private_text, text);
     }
 }
 
@@ -310,6 +329,8 @@ mod tests {
         host = "hash"
         user = "none"
         redact = ['corp-[0-9a-f]{32}']
+        private-files = ["*.csv", "patients/**"]
+        private-text = ['\b\d{3}-\d{2}-\d{4}\b']
         snapshot-max-file = "1MB"
         snapshot-max-total = "5MB"
 
@@ -398,6 +419,9 @@ mod tests {
         assert_eq!(layer.metrics["wall_time"].unit.as_deref(), Some("s"));
         assert_eq!(layer.capture.max_artifact, Some(20 << 20));
         assert_eq!(layer.capture.max_output, Some(4096));
+        let private: Vec<&str> = layer.capture.private_files.iter().map(PathPattern::as_str).collect();
+        assert_eq!(private, ["*.csv", "patients/**"]);
+        assert_eq!(layer.capture.private_text, [r"\b\d{3}-\d{2}-\d{4}\b"]);
         assert_eq!(layer.datasets["wine"].paths, ["data/wine.csv"]);
         assert_eq!(layer.datasets["wine"].eval, ["splits/eval.txt"]);
         let validate = ["sh", "-c", "python check.py"].map(str::to_owned).to_vec();
@@ -745,6 +769,23 @@ mod tests {
         assert_eq!(settings.sections["ideas"]["trials"].as_integer(), Some(5));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
+    }
+
+    #[test]
+    fn what_anybody_calls_private_is() {
+        let layer = |text| Settings::of([parse(text, "exp.toml").expect("the file is right")]);
+        let agreed = layer("[capture]\nprivate-files = \"*.csv\"\nprivate-text = \"a+\"\n");
+        let running = layer("[capture]\nprivate-files = [\"x\"]\n");
+        let capture = Settings::joined(agreed, running).capture;
+        assert_eq!((capture.private_files.len(), capture.private_text.len()), (2, 1));
+        assert_snapshot!(refusal("[capture]\nprivate-text = [\"a\", \"(\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 16: `["a", "("]` in `capture.private-text`: the regular expression `(` cannot be used: unclosed group
+        "#);
+        assert_snapshot!(refusal("[capture]\nprivate-files = [\"/etc\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 17: `["/etc"]` in `capture.private-files`: the pattern `/etc` cannot be used: it leads out of the repository; write it from the top, as `eval/**`
+        "#);
     }
 
     proptest! {

@@ -17,6 +17,7 @@ mod gate;
 mod help;
 mod logbook;
 mod pairs;
+mod privacy;
 mod repositories;
 mod run;
 mod secrets;
