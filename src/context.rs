@@ -271,7 +271,21 @@ impl Context {
             Some(top) => read_if_there(&top.join(CONFIGURATION))?,
             None => None,
         };
-        self.layered(here.as_deref(), CONFIGURATION)
+        Ok(self.with_agreed_privacy(self.layered(here.as_deref(), CONFIGURATION)?))
+    }
+
+    /// The settings where no file can be read.
+    pub fn settings_of_last_resort(&self) -> Settings {
+        self.with_agreed_privacy(Settings::default())
+    }
+
+    /// The settings with what the team agreed on the main branch to be private, which no worktree can take back.
+    fn with_agreed_privacy(&self, mut settings: Settings) -> Settings {
+        let agreed = self.agreed(None).ok().flatten();
+        if let Some(layer) = agreed.and_then(|(text, origin)| parse(&text, &origin).ok()) {
+            settings.capture.add_privacy(layer.capture.private_files, layer.capture.private_text);
+        }
+        settings
     }
 
     /// The settings for an experiment of `topic`: what the team agreed on from the topic's branch, else the main branch,

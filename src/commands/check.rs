@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::checks::{self, Wanted};
+use super::datasets::Findings;
 use super::file_rules::{self, Branch, Scope};
-use super::{Answer, deciding};
+use super::{Answer, datasets, deciding};
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::id::TopicName;
@@ -24,6 +25,7 @@ Examples:
   git exp check                           this branch and its worktree
   git exp check A-002                     an experiment's branch, and its worktree where it has one
   git exp check --range origin/main..HEAD what would be merged
+  git exp check --datasets                read the datasets, too: versions, hashes, overlap of their parts
   git exp check --staged                  what would be committed; `git exp init --hooks` has each commit ask
   git exp check A-002 --done              whether it is done: results, decision, next steps, no silent regression
   git exp check A-002 --posting           whether its numbers can be posted
@@ -66,6 +68,10 @@ pub struct Arguments {
     /// List every rule, and what breaks it
     #[arg(long, conflicts_with_all = ["subject", "staged", "range", "done", "posting", "closing", "metric"])]
     list: bool,
+
+    /// Read the files of the datasets, even where that takes a while
+    #[arg(long, conflicts_with_all = ["range", "staged"])]
+    datasets: bool,
 }
 
 /// What is checked.
@@ -124,6 +130,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         view.breaches.extend(found.breaches);
         view.notes.extend(found.notes);
         view.notes.extend(file_rules::note(context, &subject.branch)?);
+        let found = of_datasets(context, &subject.branch, arguments.datasets)?;
+        view.breaches.extend(found.breaches);
+        view.notes.extend(found.notes);
     }
     if context.output.json {
         context.output.object(&CheckJson::from(&view))?;
@@ -157,6 +166,31 @@ fn topic(state: &State, word: &str) -> Option<TopicName> {
 
 fn files(context: &Context, subject: &Subject<'_>) -> Result<Vec<Breach>, Error> {
     file_rules::breaches(context, subject.state, &subject.branch, &subject.scopes)
+}
+
+/// What is wrong with the datasets of a worktree; where nobody asked for it, as far as it is known without reading them.
+fn of_datasets(context: &Context, branch: &Branch<'_>, is_asked: bool) -> Result<Findings, Error> {
+    let Some(top) = branch.repo.work_dir().filter(|_| branch.is_checked_out) else {
+        return Ok(Findings::default());
+    };
+    let settings = match context.settings_for(branch.topic.as_ref(), &branch.repo) {
+        Ok(settings) => settings,
+        Err(error) if is_asked => return Err(error),
+        Err(error) => {
+            let notes = vec![format!("the datasets were not looked at: {}", error.message)];
+            return Ok(Findings { notes, ..Findings::default() });
+        }
+    };
+    if is_asked {
+        return datasets::look(context, &settings, top);
+    }
+    Ok(datasets::recalled(context, &settings, top)?.unwrap_or_else(|| Findings {
+        notes: vec![
+            "the datasets were not looked at, for they are new or changed: git exp check --datasets"
+                .to_owned(),
+        ],
+        ..Findings::default()
+    }))
 }
 
 /// The commits that `A..B` names, from where the two met; `A` alone is `A..HEAD`.

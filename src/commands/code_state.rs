@@ -19,6 +19,8 @@ pub struct CodeState {
     pub code: Code,
     /// How the worktree differed from `HEAD`.
     pub changes: Changes,
+    /// Files that run and that the commit does not have as they run.
+    pub unseen: Vec<PathBytes>,
 }
 
 /// Finds the commit that the worktree of `repo` is at, storing a snapshot where it is dirty.
@@ -34,6 +36,11 @@ pub fn capture(
     let mut changes = repo.worktree_changes()?;
     changes.untracked.retain(|path| !outputs.contains(path));
     let mut inexact: Vec<String> = Vec::new();
+    let mut unseen: Vec<PathBytes> = [&changes.hidden, &changes.nested, &changes.dirty_submodules]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
     inexact.extend(
         changes.hidden.iter().map(|path| format!("`{}` is marked as unchanged but differs", shown(path))),
     );
@@ -53,6 +60,7 @@ pub fn capture(
         _ => {
             let parts = Parts::choose(repo, &changes, settings, redactor)?;
             inexact.extend(parts.left_out.iter().cloned());
+            unseen.extend(parts.leave.iter().cloned());
             let base = base_tree.as_ref().map(|commit| commit.tree);
             let tree = whole_tree(repo, &parts, base)?;
             inexact.extend(parts.altered(repo, tree)?);
@@ -74,6 +82,7 @@ pub fn capture(
             others,
         },
         changes,
+        unseen,
     })
 }
 
@@ -125,6 +134,8 @@ impl Parts {
             };
             let refusal = if is_secret_path(path) {
                 Some("its name is that of a secret".to_owned())
+            } else if redactor.is_private_path(path) {
+                Some("it is private".to_owned())
             } else if metadata.is_symlink() {
                 None
             } else if !metadata.is_file() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::brief::spelled;
 use super::documents::{explained, templates};
 use super::options::{assignment, budget, criteria};
-use super::{Answer, deciding, editing, redaction};
+use super::{Answer, deciding, editing, evaluation, redaction};
 use crate::config::parse_kickoff;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -19,6 +19,15 @@ use crate::error::Error;
 use crate::git::{Expected, RefEdit};
 use crate::log::layout;
 use crate::render::logbook::TopicFields;
+
+/// Whether the evaluation code is pinned anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// What was pinned stays.
+    Kept,
+    /// What `HEAD` has is pinned.
+    Anew,
+}
 
 /// What a topic can be told.
 #[derive(Args, Debug)]
@@ -225,6 +234,8 @@ pub fn open(
     }
     check(state, &topic)?;
     redaction::topic(context, &mut topic)?;
+    let pinned = evaluation::pin(context, &name)?;
+    topic.evaluation = pinned.as_ref().map(|(pin, _)| pin.clone());
     let branch = layout::topic_branch(&name);
     let full = format!("refs/heads/{branch}");
     let start = context.repo.head()?.commit;
@@ -258,6 +269,9 @@ pub fn open(
         (_, true) => context.output.line(&format!("its branch was there: {branch}"))?,
         (None, false) => context.output.line("its branch is made with the first commit")?,
     }
+    if let Some((pin, files)) = &pinned {
+        evaluation::tell(context, pin, *files);
+    }
     context.output.hint(&format!("git exp new <short-name> --topic {name} --hypothesis … --change …"));
     Ok(Answer::Yes)
 }
@@ -268,9 +282,19 @@ pub fn amend(
     state: &State,
     topic: &TopicState,
     options: KickoffOptions,
+    pinning: Pinning,
 ) -> Result<Answer, Error> {
     let edits = options.edit;
     let mut amended = options.apply(context, topic.topic.clone())?;
+    let mut pinned = None;
+    if pinning == Pinning::Anew {
+        pinned = evaluation::pin(context, &topic.topic.name)?;
+        amended.evaluation = Some(pinned.as_ref().map(|(pin, _)| pin.clone()).ok_or_else(|| {
+            Error::request("there is no evaluation code to pin")
+                .because("`exp.toml` on the topic's branch or the main branch names none")
+                .hint("name it there: [files] evaluation = [\"eval/**\"]")
+        })?);
+    }
     if edits {
         amended = edited(context, amended)?;
     }
@@ -288,8 +312,9 @@ pub fn amend(
         return Err(Error::request("a named baseline is not amended, it moves")
             .hint("git exp topic baseline set <name>=<experiment> --because \"…\""));
     }
-    let judged =
-        |topic: &Topic| (topic.accept.clone(), topic.guard.clone(), topic.no_guard.clone(), topic.trials);
+    let judged = |it: &Topic| {
+        (it.accept.clone(), it.guard.clone(), it.no_guard.clone(), it.trials, it.evaluation.clone())
+    };
     let has_runs =
         state.experiments.iter().any(|it| it.topic() == Some(&topic.topic.name) && it.runs.total() > 0);
     if has_runs && judged(&amended) != judged(&topic.topic) {
@@ -299,6 +324,9 @@ pub fn amend(
         }
     }
     let entry = replace(context, topic, amended)?;
+    if let Some((pin, files)) = &pinned {
+        evaluation::tell(context, pin, *files);
+    }
     say(context, "topic-amendment", "amended", topic, entry)
 }
 

@@ -10,7 +10,7 @@ use super::code_state::CodeState;
 use super::place::Place;
 use super::recording::Recorded;
 use super::trial::{self, Setup, Turn};
-use super::{Answer, comparing, init, limits, new};
+use super::{Answer, comparing, gate, init, limits, new};
 use crate::context::Context;
 use crate::domain::entry::Registration;
 use crate::domain::run::{Code, Membership, Pair, PairSide};
@@ -135,13 +135,15 @@ pub fn run(
         &candidate.setup.settings.budget,
         pairs,
     )?;
+    let mut outputs: HashSet<PathBytes> = HashSet::new();
+    let state = candidate.state(&outputs)?;
+    gate::pass(context, &candidate.setup, state, &mut outputs, interruptions)?;
     let seeds = &series.seeds[..possible as usize];
     let mut random = Random::for_things("the order inside pairs", &[&candidate.setup.group.0]);
     let orders = balanced_order(seeds.len(), &mut random);
     let warm_up = (0, First::Baseline, seeds.first().copied().flatten());
     let rounds = (1..).zip(&orders).zip(seeds).map(|((number, first), seed)| (number, *first, *seed));
     let mut paired = Paired { recorded: Vec::new(), first_failure: None, is_whole: false };
-    let mut outputs: HashSet<PathBytes> = HashSet::new();
     for (number, first, seed) in std::iter::once(warm_up).chain(rounds) {
         let order = match first {
             First::Baseline => [PairSide::Baseline, PairSide::Candidate],

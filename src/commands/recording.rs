@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::file_hash::FileHashes;
 use super::place::Place;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::bytes::OsBytes;
+use crate::domain::dataset::{DataFile, digest};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::metric::{BUILT_IN, Definition, Value};
 use crate::domain::run::{LargeFile, Load, Pair, Run, Status, Truncated};
@@ -113,7 +115,9 @@ pub struct Recorded {
 
 /// What takes secrets out of what is kept.
 pub fn redactor(settings: &Settings) -> Result<Redactor, Error> {
-    Ok(Redactor::from_process().with_patterns(&settings.capture.redact)?)
+    let capture = &settings.capture;
+    let redactor = Redactor::from_process().with_patterns(&capture.redact)?;
+    Ok(redactor.with_privacy(&capture.private_files, &capture.private_text)?)
 }
 
 /// Puts a run that ended into the log, and forgets that it was under way.
@@ -279,11 +283,17 @@ fn keep_artifacts(
                 let name = OsBytes([b"out/", artifact.name.0.as_slice()].concat());
                 files.push(NewFile { name, bytes });
             }
-            None => {
-                if let ArtifactContent::TooLarge { bytes, blake3 } = artifact.content {
+            None => match artifact.content {
+                ArtifactContent::TooLarge { bytes, blake3 } => {
                     run.large.push(LargeFile { path: artifact.name, bytes, blake3 });
                 }
-            }
+                ArtifactContent::Private { bytes } => {
+                    let name = artifact.name;
+                    run.remarks
+                        .push(format!("the artifact `{name}` ({bytes} bytes) is private and was not kept"));
+                }
+                ArtifactContent::Kept(_) => {}
+            },
         }
     }
     Ok(())
@@ -305,6 +315,12 @@ fn config_files(
             .hint("mend the path, or take it out"));
         }
         for path in paths {
+            if redactor.is_private_path(path.as_bytes()) {
+                return Err(Error::request(format!(
+                    "`{path}` is private, and `[config]` in `exp.toml` wants it kept"
+                ))
+                .hint("take it out of `[config]`, or out of `private-files` in `[capture]`"));
+            }
             let bytes = std::fs::read(top.join(&path))
                 .map_err(|error| Error::outside(format!("cannot read `{path}`")).because(error))?;
             files.push((path, redactor.redact_bytes(&bytes).into_owned()));
@@ -319,14 +335,17 @@ pub fn matching(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
     Ok(paths.map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
-/// The files that `pattern` names, and those in the folders that it names.
-fn files_below(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
+/// The files that `pattern` names, and those in the folders that it names; there may be none.
+pub fn files_below(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
     let mut open = entries_matching(top, pattern)?;
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
         let whole = top.join(&path);
         if !whole.is_dir() {
-            files.push(path.to_string_lossy().into_owned());
+            // A pipe or a device has no content of its own.
+            if whole.is_file() {
+                files.push(path.to_string_lossy().into_owned());
+            }
             continue;
         }
         let listing = std::fs::read_dir(&whole)
@@ -334,12 +353,6 @@ fn files_below(top: &Path, pattern: &str) -> Result<Vec<String>, Error> {
         open.extend(listing.filter_map(Result::ok).map(|item| path.join(item.file_name())));
     }
     files.sort();
-    if files.is_empty() {
-        return Err(Error::request(format!(
-            "no file is at `{pattern}`, which a dataset in `exp.toml` names"
-        ))
-        .hint("get the data, or mend the path"));
-    }
     Ok(files)
 }
 
@@ -367,18 +380,23 @@ fn with_datasets(
     context: &Context,
 ) -> Result<Vec<u8>, Error> {
     let mut datasets = BTreeMap::new();
+    let mut hashes = FileHashes::open(context);
     for (name, dataset) in &settings.datasets {
-        let mut hasher = blake3::Hasher::new();
-        let mut count = 0;
+        let mut files = Vec::new();
         for pattern in &dataset.paths {
-            for path in files_below(top, pattern)? {
-                hasher.update(path.as_bytes());
-                hasher.update(&[0]);
-                hasher.update(super::file_hash::of(context, &top.join(&path))?.as_bytes());
-                count += 1;
+            let found = files_below(top, pattern)?;
+            if found.is_empty() {
+                return Err(Error::request(format!(
+                    "no file is at `{pattern}`, which the dataset `{name}` in `exp.toml` names"
+                ))
+                .hint("get the data, or mend the path"));
+            }
+            for path in found {
+                let (bytes, blake3) = hashes.of(&top.join(&path))?;
+                files.push(DataFile { path, bytes, blake3 });
             }
         }
-        let hash = (count > 0).then(|| hasher.finalize().to_hex().to_string());
+        let (hash, count) = (digest(&files), files.len());
         datasets.insert(
             name.clone(),
             serde_json::json!({
@@ -389,6 +407,7 @@ fn with_datasets(
             }),
         );
     }
+    hashes.save();
     let mut whole: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(environment)
         .map_err(|error| Error::outside("cannot read the captured environment").because(error))?;
     whole.insert("datasets".to_owned(), serde_json::json!(datasets));

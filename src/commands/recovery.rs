@@ -3,7 +3,8 @@
 use super::recording::{self, Recorded};
 use crate::config::Settings;
 use crate::context::Context;
-use crate::domain::run::Run;
+use crate::domain::run::{Membership, Run};
+use crate::domain::state::ExperimentState;
 use crate::error::Error;
 use crate::log::running::{self, Running};
 use crate::runner::{Folder, Limits, Redactor, salvage};
@@ -33,12 +34,24 @@ pub fn recover(context: &mut Context) -> Result<(), Error> {
 }
 
 fn recover_one(context: &Context, running: Running) -> Result<Recorded, Error> {
-    let settings = context.settings_here().unwrap_or_else(|_| Settings::default());
+    let settings = settings(context, &running.run.membership);
     let redactor = recording::redactor(&settings).unwrap_or_else(|_| Redactor::from_process());
     let limits = Limits { max_output: settings.capture.max_output, ..Limits::default() };
     let folder = Folder::open(&running.folder)?;
     let outcome = salvage(&folder, &limits, &redactor, context.now())?;
     recording::record(context, running, outcome, &settings, &redactor)
+}
+
+/// What held for a run of this experiment, as far as it can still be read.
+fn settings(context: &Context, membership: &Membership) -> Settings {
+    let topic = membership.registration.and_then(|registration| {
+        let mut index = context.log.index().ok()?;
+        let state = context.log.state(&mut index).ok()?;
+        let is_it = |it: &&ExperimentState| it.registered.as_ref().map(|it| it.entry) == Some(registration);
+        state.experiments.iter().find(is_it)?.topic().cloned()
+    });
+    let read = context.settings_for(topic.as_ref(), &context.repo).or_else(|_| context.settings_here());
+    read.unwrap_or_else(|_| context.settings_of_last_resort())
 }
 
 fn words(run: &Run) -> String {

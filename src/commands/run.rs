@@ -10,7 +10,7 @@ use super::pairs::{self, Series};
 use super::place::Place;
 use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, TrialOptions, Turn};
-use super::{Answer, deciding, limits, recovery};
+use super::{Answer, deciding, gate, limits, recovery};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -75,14 +75,28 @@ pub struct Arguments {
     #[arg(long)]
     once: bool,
 
+    /// Run the smoke command of `[gate]` alone, and exit as it does
+    #[arg(long, conflicts_with_all = ["against", "confirm", "once", "trials", "command"])]
+    smoke: bool,
+
     /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required_unless_present = "smoke",
+        value_name = "COMMAND"
+    )]
     command: Vec<OsString>,
 }
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     recovery::recover(context)?;
+    if arguments.smoke {
+        let place = Place::find(context, arguments.experiment.as_deref())?;
+        let setup = Setup::new(context, place, &arguments.options, &[])?;
+        return gate::only(context, &setup, &Interruptions::watch()?);
+    }
     check_command(&arguments.command)?;
     if arguments.trials == Some(0) {
         return Err(Error::request("cannot run 0 trials").hint("leave `-n` out for one trial"));
@@ -149,7 +163,7 @@ pub fn one_by_one(
     let mut is_first = true;
     let of = u32::try_from(seeds.len()).unwrap_or(u32::MAX);
     for (number, seed) in (1..).zip(seeds) {
-        let state = setup.code(&outputs)?;
+        let mut state = setup.code(&outputs)?;
         if is_first {
             trial::tell_inexact(context, &state);
         }
@@ -159,6 +173,7 @@ pub fn one_by_one(
         }
         if is_first {
             limits::announce(context, &setup.place.membership, &setup.settings.budget, of - number + 1)?;
+            state = gate::pass(context, setup, state, &mut outputs, interruptions)?;
         }
         let turn = Turn { number, of, seed: *seed, pair: None, confirms };
         let recorded = setup.run(context, &state, turn, interruptions)?;

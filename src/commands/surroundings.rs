@@ -196,6 +196,7 @@ impl Surroundings {
             ruling: experiment.ruling(),
             statuses: experiment.runs.by_status.clone(),
             warm_ups: experiment.runs.warm_ups,
+            evaluation_changed: experiment.runs.evaluation_changed,
             wall_seconds: experiment.runs.wall_seconds,
             accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::closing::ClosingOptions;
-use super::kickoff::KickoffOptions;
+use super::kickoff::{KickoffOptions, Pinning};
 use super::{Answer, baseline, closing, kickoff, stopping};
 use crate::context::Context;
 use crate::domain::experiment::Stage;
@@ -52,6 +52,9 @@ enum Action {
         topic: String,
         #[command(flatten)]
         options: Box<KickoffOptions>,
+        /// Pin the evaluation code anew, as `HEAD` has it
+        #[arg(long)]
+        pin_evaluation: bool,
     },
     /// List the topics
     List,
@@ -82,7 +85,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let state = context.log.state(&mut index)?;
     match arguments.action {
         Action::New { topic, options } => kickoff::open(context, &state, &topic, *options),
-        Action::Amend { topic, options } => kickoff::amend(context, &state, named(&state, &topic)?, *options),
+        Action::Amend { topic, options, pin_evaluation } => {
+            let pinning = if pin_evaluation { Pinning::Anew } else { Pinning::Kept };
+            kickoff::amend(context, &state, named(&state, &topic)?, *options, pinning)
+        }
         Action::List => list(context, &state),
         Action::Show { topic } => show(context, &mut index, &state, &topic),
         Action::Baseline(arguments) => baseline::run(context, &mut index, &state, arguments),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::code_state::CodeState;
+use super::evaluation::{self, Pins};
 use super::limits::{self, Account, Guarded};
 use super::options::assignment;
 use super::place::Place;
@@ -19,10 +20,11 @@ use super::{init, needs};
 use crate::config::Settings;
 use crate::context::{Context, variable};
 use crate::domain::bytes::OsBytes;
-use crate::domain::id::Nonce;
+use crate::domain::id::{Nonce, TopicName};
 use crate::domain::metric::is_name;
 use crate::domain::quantity::parse_duration;
 use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
+use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 use crate::error::Error;
 use crate::git::PathBytes;
@@ -32,7 +34,7 @@ use crate::render::run::RunView;
 use crate::runner::{Interruptions, Job, Limits, Patterns, Redactor, Show, execute};
 
 /// How long a command has to end by itself once it was asked to.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// The bytes that the variables of one side of a pair come to, names and paths included.
 const PADDED: usize = 8 * 1024;
@@ -73,8 +75,14 @@ pub struct Setup {
     /// Its parameters.
     pub params: BTreeMap<String, String>,
     changed_params: BTreeMap<String, String>,
-    redactor: Arc<Redactor>,
+    /// What takes secrets out of what is kept.
+    pub redactor: Arc<Redactor>,
     patterns: Patterns,
+    pins: Arc<Pins>,
+    /// The topic that the call is for, whose evaluation code a side without a topic of its own is held against.
+    topic: Option<TopicName>,
+    /// What must have passed before it runs.
+    pub gate: Gate,
     label: Option<String>,
     timeout: Option<Duration>,
     guards: Vec<StopGuard>,
@@ -141,6 +149,13 @@ impl Setup {
             .iter()
             .filter_map(|(name, definition)| Some((name.as_str(), definition.pattern.as_deref()?)));
         let patterns = Patterns::new(patterns)?;
+        let pins = Arc::new(Pins::read(context, topic)?);
+        let gate = match &place.registration {
+            Some(_) => context.rules_for(topic)?.gate,
+            // Without ceremony, a file on another branch that cannot be read stands in nobody's way.
+            None => context.rules_for(None).map(|rules| rules.gate).unwrap_or_default(),
+        };
+        let topic = topic.cloned();
         let setup = Self {
             params,
             changed_params,
@@ -148,6 +163,9 @@ impl Setup {
             guards,
             redactor: Arc::new(redactor),
             patterns,
+            pins,
+            topic,
+            gate,
             label: options.label.clone(),
             group: context.nonce()?,
             argv: argv.to_vec(),
@@ -190,6 +208,7 @@ impl Setup {
         // Named before anything starts: a clone that cannot append must not run for hours first.
         context.writer()?;
         let claim = running::claim(context.log.folders(), nonce)?;
+        let (evaluation, evaluation_changed) = self.evaluation(state)?;
         let captured = Captured::now(context, &self.place, &self.settings, &self.redactor, &self.argv)?;
         let run = Run {
             membership: self.place.membership.clone(),
@@ -211,8 +230,8 @@ impl Setup {
             started: context.now(),
             wall_seconds: 0.0,
             accelerators: limits::charged_accelerators(&self.settings.budget, captured.accelerators),
-            evaluation: None,
-            evaluation_changed: false,
+            evaluation,
+            evaluation_changed,
             metrics: BTreeMap::new(),
             inputs: Vec::new(),
             malformed: Malformed::default(),
@@ -231,10 +250,11 @@ impl Setup {
             max_artifact: self.settings.capture.max_artifact,
             ..Limits::default()
         };
+        let resuming = context.log.folders().state().join(self.place.membership.experiment.as_str());
         let job = Job {
             argv: self.argv.clone(),
             directory: self.place.directory.clone(),
-            environment: self.environment(context, &running.folder, &nonce, turn)?,
+            environment: self.environment(&running.folder, &resuming, &nonce, turn)?,
             timeout: self.timeout,
             grace: GRACE,
             folder: running.folder.clone(),
@@ -255,6 +275,14 @@ impl Setup {
         Ok(Recorded { no_more, ..recorded })
     }
 
+    /// The digest of the evaluation code that runs, and whether it is another than the topic pinned.
+    fn evaluation(&self, state: &CodeState) -> Result<(Option<String>, bool), Error> {
+        let own = self.place.registration.as_ref().and_then(|it| it.topic.as_ref());
+        let Some(pin) = self.pins.of(own.or(self.topic.as_ref())) else { return Ok((None, false)) };
+        let (digest, is_changed) = evaluation::of_code(&self.place.repo, state, pin)?;
+        Ok((Some(digest), is_changed))
+    }
+
     fn redacted_params(&self, params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         params
             .iter()
@@ -268,19 +296,18 @@ impl Setup {
             .collect()
     }
 
-    /// The variables that the command is given.
-    fn environment(
+    /// The variables that a command is given whose run has this folder and resumes from what is in `state`.
+    pub fn environment(
         &self,
-        context: &Context,
         folder: &Path,
+        state: &Path,
         nonce: &Nonce,
         turn: Turn,
     ) -> Result<Vec<(OsString, OsString)>, Error> {
         let id = self.place.membership.experiment.as_str();
         let params = folder.join("params.json");
         write(&params, parameters_json(&self.params).as_bytes())?;
-        let state = context.log.folders().state().join(id);
-        for folder in [&state, &folder.join("out")] {
+        for folder in [state, &folder.join("out")] {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Error::outside(format!("cannot create `{}`", folder.display())).because(error)
             })?;
@@ -293,7 +320,7 @@ impl Setup {
             ("GIT_EXP_PARAMS", absolute(params)),
             ("GIT_EXP_METRICS", absolute(folder.join("metrics.jsonl"))),
             ("GIT_EXP_OUT", absolute(folder.join("out"))),
-            ("GIT_EXP_STATE", absolute(state)),
+            ("GIT_EXP_STATE", absolute(state.to_path_buf())),
         ];
         if let Some(seed) = turn.seed {
             variables.push(("GIT_EXP_SEED", seed.to_string().into()));
@@ -415,6 +442,9 @@ pub fn report(context: &mut Context, recorded: &Recorded) -> Result<(), Error> {
     }
     context.output.flush()?;
     context.output.say(&recorded.line);
+    if recorded.run.evaluation_changed {
+        context.output.say("  it ran under changed evaluation code: not that which its topic pinned");
+    }
     if recorded.malformed > 0 {
         context.output.say(&format!(
             "{} report lines could not be read; `git exp show {}` tells which",

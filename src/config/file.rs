@@ -18,6 +18,7 @@ use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, 
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
 use crate::domain::quantity::{parse_duration, parse_size};
+use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 
 #[derive(Default, Deserialize)]
@@ -33,7 +34,7 @@ struct File {
     worktree: WorktreeSection,
     run: RunSection,
     files: FilesSection,
-    gate: toml::Table,
+    gate: GateSection,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
     ideas: IdeasSection,
@@ -73,6 +74,8 @@ struct CaptureSection {
     #[serde(deserialize_with = "naming")]
     user: Option<Naming>,
     redact: Vec<Pattern>,
+    private_files: Paths,
+    private_text: Patterns,
 }
 
 #[derive(Default, Deserialize)]
@@ -92,6 +95,7 @@ struct DatasetSection {
     train: Lines,
     eval: Lines,
     description: Option<String>,
+    validate: Option<CommandLine>,
 }
 
 #[derive(Default, Deserialize)]
@@ -120,6 +124,14 @@ struct FilesSection {
     main_only: Paths,
     evaluation: Paths,
     owner: BTreeMap<String, Lines>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GateSection {
+    smoke: Option<CommandLine>,
+    timeout: Option<Time>,
+    scratch: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -262,6 +274,18 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
+/// One regular expression or several.
+#[derive(Default)]
+struct Patterns(Vec<String>);
+
+impl<'de> Deserialize<'de> for Patterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Lines(texts) = Lines::deserialize(deserializer)?;
+        texts.iter().try_for_each(|text| compiled(text).map(drop))?;
+        Ok(Self(texts))
+    }
+}
+
 /// A regular expression with a group that catches a metric's value.
 struct MetricPattern(String);
 
@@ -374,6 +398,48 @@ impl<'de> Deserialize<'de> for Guards {
     }
 }
 
+/// A command: a text for the shell, or a list of arguments.
+struct CommandLine(Vec<String>);
+
+impl CommandLine {
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        if text.trim().is_empty() {
+            return Err(E::custom("the command is empty"));
+        }
+        Ok(Self(["sh", "-c", text].map(str::to_owned).to_vec()))
+    }
+
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut command: Vec<String> = Vec::new();
+        while let Some(argument) = list.next_element()? {
+            command.push(argument);
+        }
+        if command.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom("the command is empty"));
+        }
+        Ok(Self(command))
+    }
+}
+
+impl<'de> Deserialize<'de> for CommandLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CommandVisitor;
+        impl<'de> Visitor<'de> for CommandVisitor {
+            type Value = CommandLine;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command: a text for the shell, or a list of arguments")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CommandLine, E> {
+                CommandLine::of_text(text)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<CommandLine, A::Error> {
+                CommandLine::of_list(list)
+            }
+        }
+        deserializer.deserialize_any(CommandVisitor)
+    }
+}
+
 struct NeedSection(Need);
 
 impl<'de> Deserialize<'de> for NeedSection {
@@ -381,14 +447,8 @@ impl<'de> Deserialize<'de> for NeedSection {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Detailed {
-            command: Command,
+            command: CommandLine,
             timeout: Option<Time>,
-        }
-        struct Command(Vec<String>);
-        impl<'de> Deserialize<'de> for Command {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(NeedVisitor).map(|need| Self(need.0.command))
-            }
         }
         struct NeedVisitor;
         impl<'de> Visitor<'de> for NeedVisitor {
@@ -399,21 +459,10 @@ impl<'de> Deserialize<'de> for NeedSection {
                 )
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<NeedSection, E> {
-                if text.trim().is_empty() {
-                    return Err(E::custom("the check command is empty"));
-                }
-                let command = ["sh", "-c", text].map(str::to_owned).to_vec();
-                Ok(NeedSection(Need { command, timeout: None }))
+                CommandLine::of_text(text).map(|it| NeedSection(Need { command: it.0, timeout: None }))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NeedSection, A::Error> {
-                let mut command: Vec<String> = Vec::new();
-                while let Some(argument) = list.next_element()? {
-                    command.push(argument);
-                }
-                if command.first().is_none_or(String::is_empty) {
-                    return Err(A::Error::custom("the check command is empty"));
-                }
-                Ok(NeedSection(Need { command, timeout: None }))
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<NeedSection, A::Error> {
+                CommandLine::of_list(list).map(|it| NeedSection(Need { command: it.0, timeout: None }))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NeedSection, A::Error> {
                 let detailed = Detailed::deserialize(de::value::MapAccessDeserializer::new(map))?;
@@ -482,12 +531,12 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         .files
         .into_rules()
         .map_err(|(pattern, message)| at(&["files", "owner", pattern.as_str()], message))?;
-    let rules = Rules { roles, policy: file.policy.into_policy(), files };
+    let rules = Rules { roles, policy: file.policy.into_policy(), files, gate: file.gate.into_gate() };
     check_rules(&rules).map_err(|(path, message)| at(&path, message))?;
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections = [("gate", file.gate), ("export", file.export), ("notify", file.notify)];
+    let sections = [("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -626,6 +675,16 @@ impl PolicySection {
     }
 }
 
+impl GateSection {
+    fn into_gate(self) -> Gate {
+        Gate {
+            smoke: self.smoke.map(|command| command.0),
+            timeout: self.timeout.map(|time| time.0),
+            scratch: self.scratch,
+        }
+    }
+}
+
 impl CaptureSection {
     fn into_layer(self) -> CaptureLayer {
         let bytes = |size: Option<Size>| size.map(|size| size.0);
@@ -638,6 +697,8 @@ impl CaptureSection {
             host: self.host,
             user: self.user,
             redact: self.redact.into_iter().map(|pattern| pattern.0).collect(),
+            private_files: self.private_files.0,
+            private_text: self.private_text.0,
         }
     }
 }
@@ -652,6 +713,7 @@ impl DatasetSection {
             train: self.train.0,
             eval: self.eval.0,
             description: self.description,
+            validate: self.validate.map(|command| command.0),
         }
     }
 }

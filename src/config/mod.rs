@@ -15,7 +15,9 @@ pub use file::parse;
 pub use kickoff::parse_kickoff;
 
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
+pub use crate::domain::dataset::Dataset;
 use crate::domain::metric::{Definition, built_in};
+use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::Rules;
 use crate::domain::stop_guard::StopGuard;
 
@@ -52,7 +54,7 @@ pub struct Layer {
     pub rules: Rules,
     /// How the backlog of ideas is kept.
     pub ideas: IdeaRules,
-    /// Sections that are handed on as they are: `gate`, `export`, `notify`.
+    /// Sections that are handed on as they are: `export`, `notify`.
     pub sections: BTreeMap<String, toml::Table>,
 }
 
@@ -75,6 +77,10 @@ pub struct CaptureLayer {
     pub user: Option<Naming>,
     /// Regular expressions of secrets to add.
     pub redact: Vec<String>,
+    /// See [`Capture::private_files`].
+    pub private_files: Vec<PathPattern>,
+    /// See [`Capture::private_text`].
+    pub private_text: Vec<String>,
 }
 
 /// What one layer says about every run.
@@ -152,25 +158,10 @@ pub struct Capture {
     pub user: Naming,
     /// Regular expressions of further secrets to redact.
     pub redact: Vec<String>,
-}
-
-/// A named, versioned dataset.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dataset {
-    /// Its version, as its makers count.
-    pub version: Option<String>,
-    /// Its files or folders, as paths or globs.
-    pub paths: Vec<String>,
-    /// The hash that its files must have.
-    pub hash: Option<String>,
-    /// The steps that made it what it is.
-    pub preprocessing: Vec<String>,
-    /// The files that list or hold the training part.
-    pub train: Vec<String>,
-    /// The files that list or hold the evaluation part.
-    pub eval: Vec<String>,
-    /// What it is, for people.
-    pub description: Option<String>,
+    /// Files that are never stored.
+    pub private_files: Vec<PathPattern>,
+    /// Regular expressions of text that is never stored.
+    pub private_text: Vec<String>,
 }
 
 /// A service that must be there before a run.
@@ -208,6 +199,8 @@ impl Default for Capture {
             host: Naming::default(),
             user: Naming::default(),
             redact: Vec::new(),
+            private_files: Vec::new(),
+            private_text: Vec::new(),
         }
     }
 }
@@ -244,8 +237,9 @@ impl Settings {
 
     /// What the team agreed on from `agreed` (the topic's or main branch), and how runs are made from `running` (the code that runs).
     ///
-    /// So an experiment cannot loosen its own rules, and an old commit still runs as it did.
-    pub fn joined(agreed: Self, running: Self) -> Self {
+    /// So an experiment cannot loosen its own rules, and an old commit still runs as it did. What either calls private is.
+    pub fn joined(agreed: Self, mut running: Self) -> Self {
+        running.capture.add_privacy(agreed.capture.private_files, agreed.capture.private_text);
         Self {
             metrics: agreed.metrics,
             budget: agreed.budget,
@@ -298,6 +292,13 @@ impl Capture {
             }
         }
         add(&mut self.redact, layer.redact);
+        self.add_privacy(layer.private_files, layer.private_text);
+    }
+
+    /// Adds files and text that are never stored.
+    pub fn add_privacy(&mut self, files: Vec<PathPattern>, text: Vec<String>) {
+        add(&mut self.private_files, files);
+        add(&mut self.private_text, text);
     }
 }
 
@@ -318,6 +319,7 @@ mod tests {
 
     use super::*;
     use crate::domain::metric::{Better, Kind, Scale, Summary};
+    use crate::domain::smoke::Gate;
 
     fn refusal(text: &str) -> String {
         let error = parse(text, "exp.toml").expect_err("the text is wrong");
@@ -346,6 +348,8 @@ mod tests {
         host = "hash"
         user = "none"
         redact = ['corp-[0-9a-f]{32}']
+        private-files = ["*.csv", "patients/**"]
+        private-text = ['\b\d{3}-\d{2}-\d{4}\b']
         snapshot-max-file = "1MB"
         snapshot-max-total = "5MB"
 
@@ -369,6 +373,7 @@ mod tests {
         preprocessing = ["drop duplicates"]
         train = ["splits/train.txt"]
         eval = "splits/eval.txt"
+        validate = "python check.py"
 
         [repos]
         kernels = "../kernels"
@@ -408,7 +413,9 @@ mod tests {
         "src/wire.rs" = ["reviewer", "owner@example.org"]
 
         [gate]
-        command = "make smoke"
+        smoke = "make smoke"
+        timeout = "2m"
+        scratch = true
     "#;
 
     #[test]
@@ -431,8 +438,13 @@ mod tests {
         assert_eq!(layer.metrics["wall_time"].unit.as_deref(), Some("s"));
         assert_eq!(layer.capture.max_artifact, Some(20 << 20));
         assert_eq!(layer.capture.max_output, Some(4096));
+        let private: Vec<&str> = layer.capture.private_files.iter().map(PathPattern::as_str).collect();
+        assert_eq!(private, ["*.csv", "patients/**"]);
+        assert_eq!(layer.capture.private_text, [r"\b\d{3}-\d{2}-\d{4}\b"]);
         assert_eq!(layer.datasets["wine"].paths, ["data/wine.csv"]);
         assert_eq!(layer.datasets["wine"].eval, ["splits/eval.txt"]);
+        let validate = ["sh", "-c", "python check.py"].map(str::to_owned).to_vec();
+        assert_eq!(layer.datasets["wine"].validate, Some(validate));
         assert_eq!(layer.needs["tracker"].command, ["sh", "-c", "curl -fs localhost"]);
         assert_eq!(layer.needs["database"].command, ["pg_isready", "-q"]);
         assert_eq!(layer.needs["worker"].timeout, Some(Duration::from_secs(5)));
@@ -445,7 +457,12 @@ mod tests {
         assert_eq!(layer.rules.policy.may_accept.as_deref(), Some(["lead".to_owned()].as_slice()));
         assert_eq!(layer.rules.policy.may_override, None);
         assert_eq!(layer.rules.policy.review_before_run, ["reviewer", "lead"]);
-        assert_eq!(layer.sections["gate"]["command"].as_str(), Some("make smoke"));
+        let gate = Gate {
+            smoke: Some(["sh", "-c", "make smoke"].map(str::to_owned).to_vec()),
+            timeout: Some(Duration::from_mins(2)),
+            scratch: true,
+        };
+        assert_eq!(layer.rules.gate, gate);
         let files = &layer.rules.files;
         assert_eq!(files.frozen[1].as_str(), "program.md");
         let newest: Vec<&str> = files.append_only.iter().map(|it| it.newest.word()).collect();
@@ -453,6 +470,32 @@ mod tests {
         assert_eq!((files.main_only.len(), files.evaluation[0].as_str()), (1, "eval/**"));
         assert_eq!(files.owners[0].owners, ["lead"]);
         assert_eq!(files.owners[1].owners, ["reviewer", "owner@example.org"]);
+    }
+
+    #[test]
+    fn a_gate_that_cannot_work_is_an_error() {
+        assert_snapshot!(refusal("[gate]\nsmok = \"make\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `smok` in `gate`; did you mean `smoke`?
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = \" \"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: in `gate.smoke`: the command is empty
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = []\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: `[]` in `gate.smoke`: the command is empty
+        ");
+        assert_snapshot!(refusal("[gate]\nsmoke = 1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 9: in `gate.smoke`: invalid type: integer `1`, expected a command: a text for the shell, or a list of arguments
+        ");
+        assert_snapshot!(refusal("[gate]\nscratch = \"yes\"\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 11: in `gate.scratch`: invalid type: string "yes", expected a boolean
+        "#);
+        let layer = parse("[gate]\nsmoke = [\"make\", \"smoke test\"]\n", "exp.toml").expect("it is right");
+        assert_eq!(layer.rules.gate.smoke, Some(["make", "smoke test"].map(str::to_owned).to_vec()));
     }
 
     #[test]
@@ -603,7 +646,7 @@ mod tests {
         "#);
         assert_snapshot!(refusal("[needs]\ndatabase = []\n"), @"
         cannot read `exp.toml`
-        line 2, column 12: `[]` in `needs.database`: the check command is empty
+        line 2, column 12: `[]` in `needs.database`: the command is empty
         ");
         assert_snapshot!(refusal("[needs.database]\ncomand = \"true\"\n"), @"
         cannot read `exp.toml`
@@ -756,13 +799,30 @@ mod tests {
     fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
         let layer = |text| parse(text, "exp.toml").expect("the file is right");
         let agreed =
-            layer("[metrics.loss]\nbetter = \"lower\"\n[gate]\ntrials = 5\n[capture]\nhost = \"none\"\n");
-        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[gate]\ntrials = 1\n[params]\nlr = 1\n");
+            layer("[metrics.loss]\nbetter = \"lower\"\n[ideas]\ntrials = 5\n[capture]\nhost = \"none\"\n");
+        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[ideas]\ntrials = 1\n[params]\nlr = 1\n");
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
-        assert_eq!(settings.sections["gate"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.sections["ideas"]["trials"].as_integer(), Some(5));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
+    }
+
+    #[test]
+    fn what_anybody_calls_private_is() {
+        let layer = |text| Settings::of([parse(text, "exp.toml").expect("the file is right")]);
+        let agreed = layer("[capture]\nprivate-files = \"*.csv\"\nprivate-text = \"a+\"\n");
+        let running = layer("[capture]\nprivate-files = [\"x\"]\n");
+        let capture = Settings::joined(agreed, running).capture;
+        assert_eq!((capture.private_files.len(), capture.private_text.len()), (2, 1));
+        assert_snapshot!(refusal("[capture]\nprivate-text = [\"a\", \"(\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 16: `["a", "("]` in `capture.private-text`: the regular expression `(` cannot be used: unclosed group
+        "#);
+        assert_snapshot!(refusal("[capture]\nprivate-files = [\"/etc\"]\n"), @r#"
+        cannot read `exp.toml`
+        line 2, column 17: `["/etc"]` in `capture.private-files`: the pattern `/etc` cannot be used: it leads out of the repository; write it from the top, as `eval/**`
+        "#);
     }
 
     proptest! {

@@ -34,6 +34,13 @@ impl PathPattern {
         folders.chain([path]).any(|path| self.pattern.matches_with(path, OPTIONS))
     }
 
+    /// Whether it names `path`; a pattern of one name, such as `*.csv`, names it in any folder.
+    pub fn matches_anywhere(&self, path: &str) -> bool {
+        let is_name = !self.pattern.as_str().contains('/');
+        let mut deeper = path.match_indices('/').map(|(place, _)| &path[place + 1..]);
+        self.matches(path) || (is_name && deeper.any(|path| self.matches(path)))
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -91,6 +98,16 @@ mod tests {
         }
         assert!(!matches("eval", "evaluate/score.py"));
         assert!(matches("größe ö/*", "größe ö/é x.txt"));
+    }
+
+    #[test]
+    fn a_pattern_of_one_name_can_be_looked_for_in_any_folder() {
+        let anywhere = |pattern: &str, path: &str| {
+            pattern.parse::<PathPattern>().expect("it is a pattern").matches_anywhere(path)
+        };
+        assert!(anywhere("*.csv", "a.csv") && anywhere("*.csv", "deep/er/a.csv"));
+        assert!(anywhere("patients", "deep/patients/a") && !anywhere("*.csv", "a.csv.txt"));
+        assert!(anywhere("patients/**", "patients/a/b") && !anywhere("patients/**", "deep/patients/a"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::decision::Opinion;
 use super::entry::Identity;
 use super::file_rules::FileRules;
 use super::id::ObjectName;
+use super::smoke::Gate;
 use super::state::ReviewOf;
 
 /// Who has which role.
@@ -32,7 +33,7 @@ pub struct Policy {
     pub review_before_accept: Vec<String>,
 }
 
-/// What a team agreed on: its roles, what they may do, and what may become of which files.
+/// What a team agreed on: its roles, what they may do, what may become of which files, and what comes before a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Who has which role.
@@ -41,6 +42,8 @@ pub struct Rules {
     pub policy: Policy,
     /// What may become of which files.
     pub files: FileRules,
+    /// What must have passed before code runs.
+    pub gate: Gate,
 }
 
 /// What is to be accepted.

@@ -203,6 +203,8 @@ pub struct Tally {
     pub ok_wall_seconds: f64,
     /// How many of them were the warm-ups of a series of pairs.
     pub warm_ups: u64,
+    /// How many of them ran under other evaluation code than their topic pinned.
+    pub evaluation_changed: u64,
 }
 
 impl Tally {

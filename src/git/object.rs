@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gix::objs::Write as _;
 
-use super::Repo;
 use super::error::GitError;
+use super::{PathBytes, Repo};
 
 /// The name of an object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -246,6 +246,32 @@ impl Repo {
                 oid: Oid(entry.oid.to_owned()),
             })
             .collect())
+    }
+
+    /// The files of a tree that `wanted` says of their paths, and their modes and objects, sorted by path.
+    ///
+    /// A submodule is a file whose object is its commit.
+    pub fn files_of_tree(
+        &self,
+        tree: Oid,
+        wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(PathBytes, u32, Oid)>, GitError> {
+        let mut files = Vec::new();
+        let mut open = vec![(PathBytes::new(), tree)];
+        while let Some((prefix, tree)) = open.pop() {
+            for row in self.read_tree(tree)? {
+                let mut path = prefix.clone();
+                path.extend_from_slice(&row.name);
+                if row.mode == FOLDER {
+                    path.push(b'/');
+                    open.push((path, row.oid));
+                } else if wanted(&path) {
+                    files.push((path, row.mode, row.oid));
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
     }
 
     /// The content of the file at `path` in a tree, with `/` between folders; `None` where there is none.

@@ -109,6 +109,16 @@ impl Folders {
         self.root.join("ends").join(writer.as_str())
     }
 
+    /// Hashes of large files; it can be deleted at any time.
+    pub fn hashes(&self) -> PathBuf {
+        self.root.join("hashes.json")
+    }
+
+    /// What was found of datasets; it can be deleted at any time.
+    pub fn datasets(&self) -> PathBuf {
+        self.root.join("datasets.json")
+    }
+
     /// Runs under way, a folder each.
     pub fn running(&self) -> PathBuf {
         self.root.join("running")

@@ -201,6 +201,7 @@ impl Log {
             let wall = segment.numbers("wall_seconds")?.unwrap_or_default();
             let accelerator = segment.numbers("accelerator_seconds")?.unwrap_or_default();
             let warm_ups = segment.texts("warm_up")?.unwrap_or_default();
+            let changed = segment.texts("evaluation_changed")?.unwrap_or_default();
             let entries = if hidden.is_empty() { Vec::new() } else { segment.entries()? };
             let status_of: Vec<Option<Status>> =
                 statuses.strings.iter().map(|word| Status::from_word(word)).collect();
@@ -224,6 +225,7 @@ impl Log {
                     let tally = places.entry((experiment, registration)).or_default();
                     tally.add(status, time, number(&wall), number(&accelerator));
                     tally.warm_ups += u64::from(warm_ups.get(row).is_some());
+                    tally.evaluation_changed += u64::from(changed.get(row).is_some());
                 }
             }
             for ((experiment, registration), tally) in places {
@@ -302,5 +304,6 @@ fn merge(into: &mut Tally, from: &Tally) {
     into.wall_seconds += from.wall_seconds;
     into.accelerator_seconds += from.accelerator_seconds;
     into.warm_ups += from.warm_ups;
+    into.evaluation_changed += from.evaluation_changed;
     into.ok_wall_seconds += from.ok_wall_seconds;
 }

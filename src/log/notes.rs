@@ -112,6 +112,9 @@ fn line(entry: &Entry, run: &Run) -> String {
     if run.code.base.is_some() {
         line.push_str(" dirty");
     }
+    if run.evaluation_changed {
+        line.push_str(" evaluation-changed");
+    }
     let is_built_in = |name: &str| BUILT_IN.iter().any(|(known, _)| *known == name);
     let mut shown = 0;
     let reported = run.metrics.iter().filter(|(name, _)| !is_built_in(name));

@@ -35,6 +35,8 @@ pub struct ExperimentView<'a> {
     pub statuses: BTreeMap<Status, u64>,
     /// How many of its runs were warm-ups.
     pub warm_ups: u64,
+    /// How many of its runs ran under other evaluation code than its topic pinned.
+    pub evaluation_changed: u64,
     /// Wall-clock seconds that its runs took.
     pub wall_seconds: f64,
     /// The same, times the accelerators that each run was charged for.
@@ -99,6 +101,9 @@ pub fn page(view: &ExperimentView<'_>, canvas: &Canvas) -> String {
     page.field("runs", &runs_in_words(&view.statuses));
     if view.runs() > 0 {
         page.field("cost", &cost_in_words(view));
+    }
+    if let Some(text) = evaluation_in_words(view) {
+        page.field("evaluation", &canvas.style.paint(Tone::Warning, &text));
     }
     page.field("confidence", &harmless(&view.confidence));
     if let Some(best) = &view.best {
@@ -219,6 +224,17 @@ pub fn runs_in_words(statuses: &BTreeMap<Status, u64>) -> String {
     format!("{total} ({})", parts.join(", "))
 }
 
+/// How many of its runs ran under changed evaluation code, where any did.
+pub(super) fn evaluation_in_words(view: &ExperimentView<'_>) -> Option<String> {
+    let runs = match (view.evaluation_changed, view.runs()) {
+        (0, _) => return None,
+        (1, _) => "1 run".to_owned(),
+        (changed, all) if changed == all => format!("all {all} runs"),
+        (changed, _) => format!("{changed} runs"),
+    };
+    Some(format!("{runs} under evaluation code that changed since the topic began"))
+}
+
 /// What its runs took: `12 min 3 s of wall time, 24 min 6 s of accelerator time`.
 fn cost_in_words(view: &ExperimentView<'_>) -> String {
     let wall = format!("{} of wall time", time::elapsed(view.wall_seconds));
@@ -231,6 +247,15 @@ fn cost_in_words(view: &ExperimentView<'_>) -> String {
 fn best_in_words(best: &Best) -> String {
     let value = number::of_metric(&best.metric, best.value, best.unit.as_deref());
     format!("{}={value}  {}", harmless(&best.metric), harmless(&best.run))
+}
+
+/// The runs of an experiment, marked where the evaluation code changed.
+pub(super) fn runs_cell(view: &ExperimentView<'_>) -> Cell {
+    let runs = runs_in_words(&view.statuses);
+    match view.evaluation_changed {
+        0 => Cell::new(runs),
+        _ => Cell::toned(Tone::Warning, format!("{runs}, evaluation changed")),
+    }
 }
 
 /// The best value of an experiment, marked where it is the best of its topic.
@@ -272,7 +297,7 @@ pub fn table(views: &[ExperimentView<'_>], canvas: &Canvas) -> String {
                 let amended = if view.was_amended_after_first_run { ", amended" } else { "" };
                 format!("{}{amended}", view.stage)
             }),
-            Cell::new(runs_in_words(&view.statuses)),
+            runs_cell(view),
             view.decision.map_or_else(
                 || Cell::new("-"),
                 |decision| Cell::toned(Tone::of_decision(decision), decision.word()),
@@ -325,6 +350,7 @@ pub(super) mod tests {
             ruling: None,
             statuses: BTreeMap::from([(Status::Ok, 3), (Status::Failed, 1)]),
             warm_ups: 0,
+            evaluation_changed: 0,
             wall_seconds: 312.0,
             accelerator_seconds: 624.0,
             sealed: Vec::new(),
@@ -485,7 +511,8 @@ pub(super) mod tests {
             "unit": "ms",
             "run": "c0ffee00"
           },
-          "best_of_topic": false
+          "best_of_topic": false,
+          "evaluation_changed": 0
         }
         "#);
     }

@@ -84,6 +84,10 @@ pub struct RunJson<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     confirms: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    evaluation_changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a serde_json::Value>,
 }
 
@@ -226,6 +230,8 @@ impl<'a> From<&'a RunView<'a>> for RunJson<'a> {
             brief: run.membership.brief.map(|entry| entry.to_hex()),
             registration: run.membership.registration.map(|entry| entry.to_hex()),
             writer: view.writer,
+            evaluation: run.evaluation.as_deref(),
+            evaluation_changed: run.evaluation_changed,
             environment: view.environment,
         }
     }
@@ -291,6 +297,7 @@ pub struct ExperimentJson<'a> {
     evidence: Option<EvidenceJson<'a>>,
     best: Option<BestJson<'a>>,
     best_of_topic: bool,
+    evaluation_changed: u64,
 }
 
 /// The best value of a metric over runs.
@@ -341,6 +348,7 @@ impl<'a> From<&'a ExperimentView<'a>> for ExperimentJson<'a> {
             evidence: view.ruling.and_then(|it| it.ruling.evidence.as_ref()).map(EvidenceJson::from),
             best: view.best.as_ref().map(BestJson::from),
             best_of_topic: view.is_best_of_topic,
+            evaluation_changed: view.evaluation_changed,
         }
     }
 }
@@ -423,6 +431,14 @@ pub struct TopicJson<'a> {
     moves: Vec<MoveJson<'a>>,
     stops: Vec<StopJson<'a>>,
     kickoff: super::logbook::TopicFields,
+    evaluation: Option<PinJson<'a>>,
+}
+
+/// The evaluation code as it was pinned.
+#[derive(Debug, Serialize)]
+struct PinJson<'a> {
+    paths: &'a [String],
+    digest: &'a str,
 }
 
 /// A stop criterion, and whether it is met.
@@ -462,6 +478,7 @@ impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
             moves: view.moves.iter().map(MoveJson::from).collect(),
             stops: view.stops.iter().map(StopJson::from).collect(),
             kickoff: super::logbook::TopicFields::new(topic, view.created.unwrap_or_default()),
+            evaluation: topic.evaluation.as_ref().map(|it| PinJson { paths: &it.paths, digest: &it.digest }),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{Align, Cell, Table};
 use super::text::{command_line, harmless};
 use super::{Canvas, Page, Style, Tone, number, time};
+use crate::domain::evaluation::short;
 use crate::domain::metric::{Better, Value};
 use crate::domain::run::{Exit, Run};
 
@@ -149,6 +150,15 @@ fn code(page: &mut Page, run: &Run, style: Style) {
         for reason in &run.code.inexact {
             page.field("", &harmless(reason));
         }
+    }
+    if let Some(digest) = &run.evaluation {
+        let digest = harmless(short(digest));
+        let text = if run.evaluation_changed {
+            style.paint(Tone::Warning, &format!("{digest}, changed since the topic began"))
+        } else {
+            format!("{digest}, as when the topic began")
+        };
+        page.field("evaluation", &text);
     }
     for (name, commit) in &run.code.others {
         page.field("with", &format!("{} {}", harmless(name), harmless(commit)));
@@ -360,6 +370,8 @@ pub(super) mod tests {
         run.inputs.clear();
         run.malformed =
             Malformed { count: 12, examples: vec!["METRIC loss=: `` is not a number".to_owned()] };
+        run.evaluation = Some("0123456789abcdef".to_owned());
+        run.evaluation_changed = true;
         run.load.accelerator_processes = vec!["python".to_owned()];
         run.accelerators = 2;
         run.large =
@@ -394,6 +406,7 @@ pub(super) mod tests {
           branch       exp/A-001
           exact        no
                        `data.bin` was left out: it is larger than 10 MiB
+          evaluation   0123456789ab, changed since the topic began
           with         kernels 0011aabb
 
         metrics

@@ -7,6 +7,7 @@ use super::table::{Align, Cell, Table};
 use super::{Canvas, Tone, number, time};
 use crate::domain::filter::{Field, Name, RunFields, SortValue, parse_name};
 use crate::domain::metric::BUILT_IN;
+use crate::domain::run::Run;
 
 /// How many metrics are shown where none are chosen.
 const METRICS: usize = 4;
@@ -46,7 +47,7 @@ pub fn table(views: &[RunView<'_>], columns: &[String], canvas: &Canvas) -> Stri
     for view in views {
         let run = view.run;
         let mut row = vec![
-            Cell::new(format!("{}{}", view.short, if run.code.is_exact() { "" } else { "*" })),
+            Cell::new(format!("{}{}", view.short, marks(run))),
             Cell::new(run.membership.experiment.as_str()),
             Cell::new(time::age(run.started, canvas.now)),
             Cell::toned(Tone::of_status(run.status), run.status.word()),
@@ -66,7 +67,20 @@ pub fn table(views: &[RunView<'_>], columns: &[String], canvas: &Canvas) -> Stri
     if views.iter().any(|view| !view.run.code.is_exact()) {
         text.push_str("* the recorded commit is not exactly what ran\n");
     }
+    if views.iter().any(|view| view.run.evaluation_changed) {
+        text.push_str("! it ran under evaluation code that changed since its topic began\n");
+    }
     text
+}
+
+/// What stands behind a run's ID where something is to be said of it.
+fn marks(run: &Run) -> &'static str {
+    match (run.code.is_exact(), run.evaluation_changed) {
+        (true, false) => "",
+        (false, false) => "*",
+        (true, true) => "!",
+        (false, true) => "*!",
+    }
 }
 
 fn chosen_cell(view: &RunView<'_>, chosen: &str, canvas: &Canvas) -> Cell {
@@ -163,6 +177,22 @@ mod tests {
         c0ffee00   A-001       2 days ago  ok          2/5     7  warm   3e-4    2 cases    2.3123     83.4 s
         c0ffee00*  A-001       2 days ago  diverged    2/5     7         1                     inf     83.4 s
         * the recorded commit is not exactly what ran
+        ");
+    }
+
+    #[test]
+    fn a_run_under_changed_evaluation_code_is_marked() {
+        let mut runs = two_runs();
+        for run in &mut runs {
+            run.evaluation_changed = true;
+        }
+        let views: Vec<RunView<'_>> = runs.iter().map(view_of).collect();
+        assert_snapshot!(table(&views, &["exit".to_owned()], &canvas()), @"
+        run         experiment  age         status    trial  seed  label  lr    exit
+        c0ffee00!   A-001       2 days ago  ok          2/5     7  warm   3e-4     0
+        c0ffee00*!  A-001       2 days ago  diverged    2/5     7         1        0
+        * the recorded commit is not exactly what ran
+        ! it ran under evaluation code that changed since its topic began
         ");
     }
 

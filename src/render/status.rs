@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::experiment::{Best, ExperimentView, best_cell, runs_in_words};
+use super::experiment::{Best, ExperimentView, best_cell, evaluation_in_words, runs_cell, runs_in_words};
 use super::json::{BestJson, ExperimentJson, Number, RunJson, StopJson};
 use super::run::RunView;
 use super::runs;
@@ -203,6 +203,9 @@ fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft,
     let planned =
         view.brief.map(|brief| format!(", {} trials planned", brief.planned_trials())).unwrap_or_default();
     page.field("runs", &format!("{}{warm_ups}{planned}", runs_in_words(&view.statuses)));
+    if let Some(text) = evaluation_in_words(view) {
+        page.field("evaluation", &canvas.style.paint(Tone::Warning, &text));
+    }
     for (index, (is_spent, text)) in budget_in_words(budget).into_iter().enumerate() {
         let tone = if is_spent { Tone::Bad } else { Tone::Plain };
         page.field(if index == 0 { "budget" } else { "" }, &canvas.style.paint(tone, &text));
@@ -245,7 +248,7 @@ fn open(views: &[ExperimentView<'_>]) -> Table {
             Cell::toned(Tone::Strong, &view.id),
             view.topic.map_or_else(|| Cell::new("-"), Cell::new),
             Cell::new(view.stage.word()),
-            Cell::new(runs_in_words(&view.statuses)),
+            runs_cell(view),
             view.decision.map_or_else(
                 || Cell::new("-"),
                 |decision| Cell::toned(Tone::of_decision(decision), decision.word()),

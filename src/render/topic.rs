@@ -119,6 +119,8 @@ pub(super) fn promises(page: &mut Page, topic: &Topic) {
         "scope",
         topic.scope.iter().map(|(name, values)| format!("{name}: {}", values.join(", "))).collect(),
     );
+    let pin = topic.evaluation.iter();
+    list("evaluation", pin.map(|it| format!("{} (pinned at {})", it.paths.join(", "), it.short())).collect());
     list("stop when", topic.stop.clone());
     list("links", topic.links.iter().map(|(name, address)| format!("{name}: {address}")).collect());
 }

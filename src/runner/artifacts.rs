@@ -46,10 +46,15 @@ pub enum ArtifactContent {
         /// Its BLAKE3 in hex.
         blake3: String,
     },
+    /// Its size, because it is private: a hash of what is short can be guessed from.
+    Private {
+        /// Its length.
+        bytes: u64,
+    },
 }
 
 impl Artifact {
-    /// The bytes to store: text without secrets, anything else as it is; `None` for a file that is too large.
+    /// The bytes to store: text without secrets, anything else as it is; `None` for a file that is too large or private.
     pub fn read(&self, redactor: &Redactor) -> Result<Option<Vec<u8>>, RunnerError> {
         let ArtifactContent::Kept(path) = &self.content else { return Ok(None) };
         let bytes = fs::read(path).map_err(|source| RunnerError::Folder {
@@ -127,16 +132,25 @@ impl Walk<'_> {
                 return Ok(());
             } else {
                 let stored = [prefix, &self.storable(prefix, name.as_bytes(), &original)].concat();
-                let content = self.content(&path)?;
+                let content = self.content(&path, &original)?;
                 self.artifacts.files.push(Artifact { name: OsBytes(stored), content });
             }
         }
         Ok(())
     }
 
-    fn content(&self, path: &Path) -> Result<ArtifactContent, RunnerError> {
-        if fs::metadata(path).map_err(failed("read", path))?.len() <= self.limit {
-            return Ok(ArtifactContent::Kept(path.to_owned()));
+    fn content(&self, path: &Path, original: &[u8]) -> Result<ArtifactContent, RunnerError> {
+        let bytes = fs::metadata(path).map_err(failed("read", path))?.len();
+        if self.redactor.is_private_path(original) {
+            return Ok(ArtifactContent::Private { bytes });
+        }
+        if bytes <= self.limit {
+            let is_private = self.redactor.knows_private_text()
+                && self.redactor.holds_private_text(&fs::read(path).map_err(failed("read", path))?);
+            return Ok(match is_private {
+                true => ArtifactContent::Private { bytes },
+                false => ArtifactContent::Kept(path.to_owned()),
+            });
         }
         let mut hasher = blake3::Hasher::new();
         let mut file = File::open(path).map_err(failed("read", path))?;
@@ -261,6 +275,31 @@ mod tests {
             .map(|artifact| artifact.read(&redactor).unwrap().unwrap())
             .collect();
         assert_eq!(stored, [&b"PASSWORD=[redacted]\n"[..], b"\0PASSWORD=hunter2\n"]);
+    }
+
+    #[test]
+    fn private_files_are_known_by_name_and_size_only() {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("plots")).unwrap();
+        for (name, text) in
+            [("plots/a.csv", "x"), ("a.txt", "\0id 123-45-6789"), ("b.txt", "id 123"), ("big.csv", "12345")]
+        {
+            fs::write(place.path().join(name), text).unwrap();
+        }
+        let files = ["*.csv".parse().unwrap()];
+        let redactor =
+            Redactor::new([]).with_privacy(&files, &[r"\b\d{3}-\d{2}-\d{4}\b".to_owned()]).unwrap();
+        let limits = Limits { max_artifact: 100, ..Limits::default() };
+        let found = collect_artifacts(place.path(), &limits, &redactor).unwrap();
+        let private: Vec<(String, bool)> = found
+            .files
+            .iter()
+            .map(|it| (it.name.to_string(), matches!(it.content, ArtifactContent::Private { .. })))
+            .collect();
+        let expected = [("a.txt", true), ("b.txt", false), ("big.csv", true), ("plots/a.csv", true)];
+        assert_eq!(private, expected.map(|(name, is_private)| (name.to_owned(), is_private)));
+        assert_eq!(found.files[0].content, ArtifactContent::Private { bytes: 15 });
+        assert_eq!(found.files[0].read(&redactor).unwrap(), None);
     }
 
     #[test]

@@ -157,6 +157,13 @@ fn hardware_hash(hardware: &Hardware, accelerators: &[Accelerators], visible: Op
     short_hash(&parts.join("\n"))
 }
 
+/// The hash of the hardware that a command that is started now runs on.
+pub fn hardware_here() -> String {
+    let found: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();
+    let visible = std::env::var_os("CUDA_VISIBLE_DEVICES").map(|list| list.to_string_lossy().into_owned());
+    hardware_hash(&Hardware::detect(), &found, visible.as_deref())
+}
+
 /// How many accelerators a command that is started now can see.
 pub fn accelerators_in_sight() -> u32 {
     let found: Vec<Accelerators> = PROBES.iter().filter_map(|probe| probe.probe()).collect();

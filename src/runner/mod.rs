@@ -38,7 +38,9 @@ mod terminal;
 pub use accelerator::{AcceleratorProbe, Accelerators, Device, Nvidia, User};
 pub use artifacts::{Artifact, ArtifactContent, Artifacts, collect_artifacts, is_binary};
 pub use collect::{Collected, Collector, DEFAULT_MAX_POINTS, Latest, Reported, SeriesKey, series_from_bytes};
-pub use environment::{Environment, EnvironmentOptions, Sight, accelerators_here, accelerators_in_sight};
+pub use environment::{
+    Environment, EnvironmentOptions, Sight, accelerators_here, accelerators_in_sight, hardware_here,
+};
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
 pub use interruption::Interruptions;

@@ -22,7 +22,7 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    /// Passes to our own stream of the same name, or nowhere.
+    /// Passes to one of our own streams, or nowhere.
     pub(super) fn new(to: Option<Stream>) -> Self {
         let mut passing = Self { to, pending: Vec::new(), done: 0, is_file: false };
         passing.is_file =

@@ -74,8 +74,21 @@ pub struct Job {
 pub enum Show {
     /// It is passed on, byte for byte, to our own streams.
     Passed,
+    /// All of it is passed on to our standard error, for standard output is for something else.
+    OnStderr,
     /// It is only recorded.
     Hidden,
+}
+
+impl Show {
+    /// Which of our streams a stream of the command is passed on to.
+    fn goes_to(self, stream: Stream) -> Option<Stream> {
+        match self {
+            Self::Passed => Some(stream),
+            Self::OnStderr => Some(Stream::Stderr),
+            Self::Hidden => None,
+        }
+    }
 }
 
 /// How much of a run is kept.
@@ -390,7 +403,7 @@ impl<'a> Supervision<'a> {
             pipe: pipe.map(File::from),
             recorder: Recorder::new(folder.path(), stream, job.limits.max_output),
             lines: Lines::new(if job.patterns.is_empty() { Wanted::Reports } else { Wanted::All }),
-            passing: Passing::new((job.show == Show::Passed).then_some(stream)),
+            passing: Passing::new(job.show.goes_to(stream)),
             unreported: 0,
         };
         let stdout = child.stdout.take().map(OwnedFd::from);

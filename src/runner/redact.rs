@@ -12,6 +12,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::error::RunnerError;
 use super::secret_name::{Strength, is_secret_variable, strength};
+use crate::domain::path_pattern::PathPattern;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -32,6 +33,10 @@ pub struct Redactor {
     homes: usize,
     /// What the project calls secret besides.
     patterns: Vec<regex::bytes::Regex>,
+    /// What it calls private: text that is redacted as secrets are, and that no file may hold that is kept.
+    private: Vec<regex::bytes::Regex>,
+    /// Files that are never kept.
+    private_files: Vec<PathPattern>,
 }
 
 /// A secret that a rule recognised.
@@ -155,7 +160,7 @@ impl Redactor {
             .build(homes.into_iter().chain(values))
             .ok()
             .filter(|automaton| automaton.patterns_len() > 0);
-        Self { exact, homes: count, patterns: Vec::new() }
+        Self { exact, homes: count, patterns: Vec::new(), private: Vec::new(), private_files: Vec::new() }
     }
 
     /// A redactor for this process's own environment.
@@ -165,21 +170,38 @@ impl Redactor {
 
     /// The same redactor, which also takes out what `patterns` match.
     pub fn with_patterns(mut self, patterns: &[String]) -> Result<Self, RunnerError> {
-        for pattern in patterns {
-            let pattern = regex::bytes::Regex::new(pattern).map_err(|source| RunnerError::Redaction {
-                pattern: pattern.clone(),
-                source: Box::new(source),
-            })?;
-            self.patterns.push(pattern);
-        }
+        self.patterns.extend(compiled(patterns)?);
         Ok(self)
+    }
+
+    /// The same redactor, which also takes out private text, and knows which files are private.
+    pub fn with_privacy(mut self, files: &[PathPattern], text: &[String]) -> Result<Self, RunnerError> {
+        self.private.extend(compiled(text)?);
+        self.private_files.extend_from_slice(files);
+        Ok(self)
+    }
+
+    /// Whether a file at `path` is never kept, whatever it holds.
+    pub fn is_private_path(&self, path: &[u8]) -> bool {
+        let path = String::from_utf8_lossy(path);
+        self.private_files.iter().any(|pattern| pattern.matches_anywhere(&path))
+    }
+
+    /// Whether it knows any private text.
+    pub fn knows_private_text(&self) -> bool {
+        !self.private.is_empty()
+    }
+
+    /// Whether private text stands in the bytes of a file.
+    pub fn holds_private_text(&self, bytes: &[u8]) -> bool {
+        self.private.iter().any(|pattern| pattern.is_match(bytes))
     }
 
     /// The same bytes without secrets.
     pub fn redact_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut edits: Vec<(Range<usize>, &'static str)> = Vec::new();
         Self::scan(bytes, |hit| edits.push((hit.range, REDACTED)));
-        for pattern in &self.patterns {
+        for pattern in self.patterns.iter().chain(&self.private) {
             let found = pattern.find_iter(bytes).filter(|found| !found.is_empty());
             edits.extend(found.map(|found| (found.range(), REDACTED)));
         }
@@ -275,6 +297,7 @@ impl Redactor {
                 let is_match = self.patterns.iter().any(|pattern| pattern.is_match(bytes));
                 is_match.then_some("what `capture.redact` describes")
             })
+            .or_else(|| self.holds_private_text(bytes).then_some("what `capture.private-text` describes"))
     }
 
     /// Calls `report` with every secret that a rule recognises, in no particular order.
@@ -304,6 +327,14 @@ impl Redactor {
             }
         }
     }
+}
+
+fn compiled(patterns: &[String]) -> Result<Vec<regex::bytes::Regex>, RunnerError> {
+    let compile = |pattern: &String| {
+        regex::bytes::Regex::new(pattern)
+            .map_err(|source| RunnerError::Redaction { pattern: pattern.clone(), source: Box::new(source) })
+    };
+    patterns.iter().map(compile).collect()
 }
 
 /// Whether a file's name says that it holds secrets.

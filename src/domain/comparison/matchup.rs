@@ -373,6 +373,14 @@ impl<'a> Matchup<'a> {
         self.baseline.hardware() == self.candidate.hardware()
     }
 
+    /// Whether both sides were evaluated by the same code, as far as it is known.
+    pub fn is_one_evaluation(&self) -> bool {
+        let cells = [&self.baseline, &self.candidate];
+        let mut digests =
+            cells.into_iter().flat_map(Cell::trials).filter_map(|trial| trial.run.evaluation.as_deref());
+        digests.next().is_none_or(|first| digests.all(|digest| digest == first))
+    }
+
     /// The entries that stand for the two cells: their newest trials.
     pub fn representatives(&self) -> (Trial<'a>, Trial<'a>) {
         (self.baseline.newest(), self.candidate.newest())

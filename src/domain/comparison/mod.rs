@@ -195,11 +195,11 @@ impl Comparison<'_> {
         (self.confidence, self.confidence_reason) = self.ground.confidence();
     }
 
-    /// Whether both sides ran under the same conditions: hardware, inputs, dataset, environment.
+    /// Whether both sides ran under the same conditions: hardware, inputs, dataset, environment, evaluation code.
     pub fn is_like_with_like(&self) -> bool {
         use super::difference::Axis;
         let unlike = [Axis::Inputs, Axis::Dataset, Axis::Environment, Axis::Hardware];
-        !self.difference.axes().iter().any(|axis| unlike.contains(axis))
+        self.matchup.is_one_evaluation() && !self.difference.axes().iter().any(|axis| unlike.contains(axis))
     }
 }
 
@@ -475,6 +475,9 @@ fn obstacles(
                 .to_owned(),
         );
     }
+    if !matchup.is_one_evaluation() {
+        obstacles.push("the sides were evaluated by different code".to_owned());
+    }
     if terms.is_selection {
         obstacles
             .push("it is a selection of runs: name the experiment to have all of them judged".to_owned());
@@ -540,6 +543,10 @@ fn ground(
     let is_exact = |cell: &Cell<'_>| cell.trials().iter().all(|trial| trial.run.code.is_exact());
     if !is_exact(&matchup.baseline) || !is_exact(&matchup.candidate) {
         weaknesses.push("the recorded code is not exactly what ran".to_owned());
+    }
+    let changed = |cell: &Cell<'_>| cell.trials().iter().any(|trial| trial.run.evaluation_changed);
+    if changed(&matchup.baseline) || changed(&matchup.candidate) {
+        weaknesses.push("the evaluation code changed since the topic began".to_owned());
     }
     let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     if let Some(primary) = primary.filter(|it| it.answer == Answer::Holds) {

@@ -663,3 +663,40 @@ proptest! {
         prop_assert_eq!(&sorted.matchup.left_out, &mixed.matchup.left_out);
     }
 }
+
+#[test]
+fn what_was_evaluated_by_different_code_is_never_accepted() {
+    let losses = [2.30, 2.31, 2.32];
+    let evaluated = |side: u8, values: &[f64], digest: &str, is_changed: bool| {
+        Made::new(side).values("val_loss", values).each(|run| {
+            run.evaluation = Some(digest.to_owned());
+            run.evaluation_changed = is_changed;
+        })
+    };
+    let brief = Brief::declares(&["val_loss"]).accepts("val_loss <= -5%").plans(3);
+    let baseline = evaluated(1, &losses, "aa", false);
+    let better = [2.00, 2.01, 2.02];
+    let same = evaluated(2, &better, "aa", false);
+    let comparison = brief.judge(&baseline, &same);
+    assert!(comparison.is_like_with_like());
+    assert_eq!(comparison.outcome, Outcome::Accept);
+    let other = evaluated(2, &better, "bb", true);
+    let comparison = brief.judge(&baseline, &other);
+    assert!(!comparison.is_like_with_like());
+    assert_eq!(comparison.outcome, Outcome::Unclear);
+    insta::assert_debug_snapshot!((&comparison.reasons, &comparison.warnings), @r#"
+    (
+        [
+            "`val_loss <= -5%` holds",
+            "the sides were evaluated by different code",
+        ],
+        [
+            "the sides were evaluated by different code: not like with like",
+            "3 of 3 trials of the candidate ran under evaluation code that changed since the topic began",
+        ],
+    )
+    "#);
+    // Who does not know by what the baseline was evaluated can hold nothing against it.
+    let unknown = Made::new(1).values("val_loss", &losses);
+    assert!(brief.judge(&unknown, &same).is_like_with_like());
+}

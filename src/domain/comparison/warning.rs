@@ -36,6 +36,9 @@ pub(super) fn warnings(
             matchup.candidate.hardware()
         ));
     }
+    if !matchup.is_one_evaluation() {
+        warnings.push("the sides were evaluated by different code: not like with like".to_owned());
+    }
     let unlike: Vec<&str> = difference
         .axes()
         .into_iter()
@@ -63,6 +66,13 @@ pub(super) fn warnings(
         let failed = cell.count(Outcome::Failed);
         if failed > 0 {
             warnings.push(format!("{failed} of {} trials of the {side} failed", cell.trials().len()));
+        }
+        let changed = cell.trials().iter().filter(|trial| trial.run.evaluation_changed).count();
+        if changed > 0 {
+            warnings.push(format!(
+                "{changed} of {} trials of the {side} ran under evaluation code that changed since the topic began",
+                cell.trials().len()
+            ));
         }
         let inexact = cell.trials().iter().filter(|trial| !trial.run.code.is_exact()).count();
         if inexact > 0 {

@@ -157,6 +157,9 @@ impl Rows {
         if run.pair.is_some_and(|pair| pair.number == 0) {
             self.text(row, "warm_up", "true");
         }
+        if run.evaluation_changed {
+            self.text(row, "evaluation_changed", "true");
+        }
         if run.accelerators > 0 {
             self.number(row, "accelerator_seconds", run.wall_seconds * f64::from(run.accelerators));
         }
