@@ -799,11 +799,11 @@ mod tests {
     fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
         let layer = |text| parse(text, "exp.toml").expect("the file is right");
         let agreed =
-            layer("[metrics.loss]\nbetter = \"lower\"\n[ideas]\ntrials = 5\n[capture]\nhost = \"none\"\n");
-        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[ideas]\ntrials = 1\n[params]\nlr = 1\n");
+            layer("[metrics.loss]\nbetter = \"lower\"\n[export]\ntrials = 5\n[capture]\nhost = \"none\"\n");
+        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[export]\ntrials = 1\n[params]\nlr = 1\n");
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
-        assert_eq!(settings.sections["ideas"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.sections["export"]["trials"].as_integer(), Some(5));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
     }
