@@ -51,21 +51,30 @@ pub struct Findings {
 pub fn look(context: &Context, settings: &Settings, top: &Path) -> Result<Findings, Error> {
     let mut hashes = FileHashes::open(context);
     let mut memory = Memory::open(context);
-    let mut findings = Findings::default();
+    let mut read = Vec::new();
     for (name, dataset) in &settings.datasets {
         let parts = Parts::find(dataset, top, &mut |path| hashes.of(path).map(Some))?;
         // Kept before the rest takes its time.
         hashes.save();
         let Some(parts) = parts else { continue };
-        let mut own = Findings::default();
         let (shared, notes) = shared_lines(top, &parts.train, &parts.eval, LINE_LIMITS)?;
-        own.notes.extend(notes.into_iter().map(|note| format!("dataset `{name}`: {note}")));
+        read.push((name, dataset, parts, shared, notes));
+    }
+    // Once a watch is over, no other one holds; so one serves all checks, and begins when there is one to run.
+    let mut interruptions = None;
+    let mut findings = Findings::default();
+    for (name, dataset, parts, shared, notes) in read {
         let invalid = match &dataset.validate {
-            Some(command) => invalid(context, settings, name, command, top)?,
+            Some(command) => {
+                let watch = interruptions.take().map_or_else(Interruptions::watch, Ok)?;
+                let watch = interruptions.insert(watch);
+                invalid(context, settings, (name, command), top, watch)?
+            }
             None => None,
         };
+        let notes = notes.into_iter().map(|note| format!("dataset `{name}`: {note}")).collect();
         let key = parts.key(name, dataset);
-        own.breaches = dataset.breaches(name, &parts.found(shared, invalid));
+        let own = Findings { breaches: dataset.breaches(name, &parts.found(shared, invalid)), notes };
         memory.keep(top, name, key, &own);
         findings.add(own);
     }
@@ -251,9 +260,9 @@ fn lines(
 fn invalid(
     context: &Context,
     settings: &Settings,
-    name: &str,
-    command: &[String],
+    (name, command): (&str, &[String]),
     top: &Path,
+    interruptions: &Interruptions,
 ) -> Result<Option<String>, Error> {
     let root = context.log.folders().root();
     let failed = |error: std::io::Error| {
@@ -273,7 +282,7 @@ fn invalid(
         limits: Limits::default(),
         show: Show::Hidden,
     };
-    let outcome = execute(&job, &Interruptions::watch()?, &mut ())?;
+    let outcome = execute(&job, interruptions, &mut ())?;
     if let Ended::Interrupted { signal } = outcome.ended {
         return Err(Error::outside(format!("interrupted by {}", signal_name(signal)))
             .because(format!("the check of the dataset `{name}` did not end")));

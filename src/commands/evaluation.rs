@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::code_state::CodeState;
 use crate::context::Context;
-use crate::domain::evaluation::{self, StoredFile, is_evaluation};
+use crate::domain::evaluation::{self, StoredFile, is_evaluation, may_hold_evaluation};
 use crate::domain::id::TopicName;
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::topic::EvaluationPin;
@@ -46,7 +46,8 @@ pub fn tell(context: &mut Context, pin: &EvaluationPin, files: usize) {
 }
 
 fn files(repo: &Repo, tree: Oid, patterns: &[PathPattern]) -> Result<Vec<StoredFile>, Error> {
-    let found = repo.files_of_tree(tree, &|path| is_evaluation(patterns, path))?;
+    let opens = |folder: &[u8]| may_hold_evaluation(patterns, folder);
+    let found = repo.files_of_tree(tree, &opens, &|path| is_evaluation(patterns, path))?;
     Ok(found.into_iter().map(|(path, mode, oid)| StoredFile { path, mode, object: oid.to_hex() }).collect())
 }
 

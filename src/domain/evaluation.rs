@@ -20,6 +20,12 @@ pub fn is_evaluation(patterns: &[PathPattern], path: &[u8]) -> bool {
     patterns.iter().any(|pattern| pattern.matches(&path))
 }
 
+/// Whether one of `patterns` may name something in `folder`.
+pub fn may_hold_evaluation(patterns: &[PathPattern], folder: &[u8]) -> bool {
+    let folder = String::from_utf8_lossy(folder);
+    patterns.iter().any(|pattern| pattern.reaches_into(&folder))
+}
+
 /// The digest of evaluation code in hex: the BLAKE3 over the sorted paths, modes and names of contents of its files.
 ///
 /// No file, renamed, made executable, changed, added or taken away, leaves it as it was.

@@ -41,6 +41,21 @@ impl PathPattern {
         self.matches(path) || (is_name && deeper.any(|path| self.matches(path)))
     }
 
+    /// Whether it may name something in `folder`, so that it is worth looking there.
+    pub fn reaches_into(&self, folder: &str) -> bool {
+        let mut parts = self.pattern.as_str().split('/');
+        for name in folder.split('/') {
+            match parts.next() {
+                // What is above names all that is below.
+                None | Some("**") => return true,
+                Some(part) if glob::Pattern::new(part).is_ok_and(|part| part.matches_with(name, OPTIONS)) => {
+                }
+                Some(_) => return false,
+            }
+        }
+        true
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -119,7 +134,29 @@ mod tests {
         assert!(error.starts_with("the pattern `a**` cannot be used: "), "{error}");
     }
 
+    #[test]
+    fn folders_that_hold_nothing_it_names_need_no_look() {
+        let reaches = |pattern: &str, folder: &str| {
+            pattern.parse::<PathPattern>().expect("it is a pattern").reaches_into(folder)
+        };
+        assert!(reaches("eval/**", "eval") && reaches("eval", "eval/deep") && reaches("**/x.py", "src/a"));
+        assert!(reaches("src/*/eval", "src/a") && reaches("src/*/eval", "src/a/eval/b"));
+        assert!(!reaches("eval/**", "src") && !reaches("src/*/eval", "src/a/b") && !reaches("*.py", "src"));
+    }
+
     proptest! {
+        #[test]
+        fn whatever_it_names_lies_in_folders_it_reaches_into(
+            pattern in "([ab*]|\\*\\*|[ab][*?]|\\[ab\\])(/([ab]|\\*\\*|\\*)){0,3}",
+            path in "[ab]{1,2}(/[ab]{1,2}){0,4}",
+        ) {
+            if let Ok(pattern) = pattern.parse::<PathPattern>() && pattern.matches(&path) {
+                for (place, _) in path.match_indices('/') {
+                    prop_assert!(pattern.reaches_into(&path[..place]), "{} {}", pattern, &path[..place]);
+                }
+            }
+        }
+
         #[test]
         fn a_path_without_special_characters_names_itself_and_what_is_below(path in "[a-z]{1,5}(/[a-z .é-]{1,5}[a-z]){0,3}", below in "[a-z]{1,4}") {
             prop_assert!(matches(&path, &path));

@@ -248,12 +248,13 @@ impl Repo {
             .collect())
     }
 
-    /// The files of a tree that `wanted` says of their paths, and their modes and objects, sorted by path.
+    /// The files of a tree that are `wanted` by their paths, with modes and objects, sorted by path.
     ///
-    /// A submodule is a file whose object is its commit.
+    /// Only the folders that `opens` says are looked into. A submodule is a file whose object is its commit.
     pub fn files_of_tree(
         &self,
         tree: Oid,
+        opens: &dyn Fn(&[u8]) -> bool,
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Vec<(PathBytes, u32, Oid)>, GitError> {
         let mut files = Vec::new();
@@ -263,8 +264,10 @@ impl Repo {
                 let mut path = prefix.clone();
                 path.extend_from_slice(&row.name);
                 if row.mode == FOLDER {
-                    path.push(b'/');
-                    open.push((path, row.oid));
+                    if opens(&path) {
+                        path.push(b'/');
+                        open.push((path, row.oid));
+                    }
                 } else if wanted(&path) {
                     files.push((path, row.mode, row.oid));
                 }

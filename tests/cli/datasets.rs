@@ -193,3 +193,18 @@ fn a_dataset_that_cannot_be_read_from_its_section_is_an_error() {
       caused by: line 8, column 1: unknown key `validat` in `datasets.wine`; did you mean `validate`?
     ");
 }
+
+#[test]
+fn a_check_of_a_dataset_can_be_interrupted() {
+    let lab = lab("validate = \"touch first\"\n[datasets.z]\nvalidate = \"touch started; exec sleep 60\"");
+    let mut child = lab.exp_command(["check", "--datasets"]).spawn().expect("git-exp starts");
+    let begun = std::time::Instant::now();
+    while !lab.path().join("started").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(lab.command(["kill", "-INT", &id]).status().expect("kill starts").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+    assert!(lab.path().join("first").exists());
+}

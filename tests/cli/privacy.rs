@@ -31,7 +31,8 @@ fn private_files_never_become_artifacts_or_part_of_a_snapshot() {
     lab.write("patients/one", "a patient\n");
     lab.write("deep/table.csv", "a table\n");
     lab.write("model.py", "a model\n");
-    let script = "mkdir $GIT_EXP_OUT/plots; echo a dump > $GIT_EXP_OUT/plots/dump.csv; echo a plot > $GIT_EXP_OUT/plots/a.txt";
+    let script = "mkdir $GIT_EXP_OUT/plots; echo a dump > $GIT_EXP_OUT/plots/dump.csv
+        echo a plot > $GIT_EXP_OUT/plots/a.txt";
     insta::assert_snapshot!(lab.exp(["run", "--", "sh", "-c", script]), @"
     exit: 0
     --- stderr
@@ -54,7 +55,9 @@ fn private_files_never_become_artifacts_or_part_of_a_snapshot() {
 fn private_text_is_redacted_and_no_file_that_holds_it_is_kept() {
     let lab = lab();
     lab.write("notes.txt", format!("it is {NUMBER}\n"));
-    lab.write("helper", format!("#!/bin/sh\nn=$(cat ../number)\necho $n; echo $n >&2; echo $n > $GIT_EXP_OUT/a.bin; echo METRIC loss=1 case=$n; echo $n > $GIT_EXP_OUT/$n\n"));
+    let helper = "#!/bin/sh\nn=$(cat ../number)\necho $n; echo $n >&2; echo METRIC loss=1 case=$n
+        echo $n > $GIT_EXP_OUT/a.bin; echo $n > $GIT_EXP_OUT/$n\n";
+    lab.write("helper", helper);
     std::fs::write(lab.path().join("../number"), NUMBER).expect("the folder is ours");
     insta::assert_snapshot!(lab.exp(["run", "--label", NUMBER, "--param", &format!("id={NUMBER}"), "--", "sh", "helper", NUMBER]), @"
     exit: 0
