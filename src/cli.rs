@@ -75,6 +75,7 @@ enum Command {
     Note(commands::note::Arguments),
     Logbook(commands::logbook::Arguments),
     Handoff(commands::handoff::Arguments),
+    Export(commands::export::Arguments),
     Archive(commands::archive::Arguments),
     Fsck(commands::fsck::Arguments),
 }
@@ -145,6 +146,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Note(arguments) => commands::note::run(&mut context, arguments),
         Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
         Command::Handoff(arguments) => commands::handoff::run(&mut context, arguments),
+        Command::Export(arguments) => commands::export::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;

@@ -183,6 +183,26 @@ impl Account {
         text
     }
 
+    /// What `trials` will cost on so many accelerators each: by those before them, else all that is left.
+    pub fn expected(&self, trials: u32, accelerators: u32) -> Budget {
+        let runs = Some(u64::from(trials));
+        if let Some(mean) = self.tally.mean_wall_seconds() {
+            let expected = (0..trials).fold(Spending::default(), |it, _| it.with_run(mean, accelerators));
+            return Budget {
+                wall_seconds: Some(expected.wall_seconds),
+                accelerator_seconds: Some(expected.accelerator_seconds),
+                runs,
+            };
+        }
+        let spending = self.spending(Duration::ZERO);
+        let left = |all: Option<f64>, spent: f64| all.map(|all| (all - spent).max(0.0));
+        Budget {
+            wall_seconds: left(self.budget.wall_seconds, spending.wall_seconds),
+            accelerator_seconds: left(self.budget.accelerator_seconds, spending.accelerator_seconds),
+            runs,
+        }
+    }
+
     /// How many of `trials` the number of runs in the budget lets start.
     fn possible(&self, trials: u32) -> u32 {
         let left = self.budget.runs.map(|all| all.saturating_sub(self.spending(Duration::ZERO).runs));

@@ -10,7 +10,7 @@ use super::code_state::CodeState;
 use super::place::Place;
 use super::recording::Recorded;
 use super::trial::{self, Setup, Turn};
-use super::{Answer, comparing, gate, init, limits, new};
+use super::{Answer, comparing, gate, init, limits, new, notify};
 use crate::context::Context;
 use crate::domain::entry::Registration;
 use crate::domain::run::{Code, Membership, Pair, PairSide};
@@ -135,6 +135,8 @@ pub fn run(
         &candidate.setup.settings.budget,
         pairs,
     )?;
+    notify::respect(context, &candidate.setup)?;
+    notify::tell(context, &candidate.setup, possible.saturating_mul(2))?;
     let mut outputs: HashSet<PathBytes> = HashSet::new();
     let state = candidate.state(&outputs)?;
     gate::pass(context, &candidate.setup, state, &mut outputs, interruptions)?;

@@ -10,7 +10,7 @@ use super::pairs::{self, Series};
 use super::place::Place;
 use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, TrialOptions, Turn};
-use super::{Answer, deciding, gate, limits, recovery};
+use super::{Answer, deciding, export, gate, limits, notify, recovery};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -111,6 +111,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         seeds(trials, &arguments.options.seed, &setup.settings)?
     };
     let interruptions = Interruptions::watch()?;
+    let export = setup.settings.export.clone();
     let answer = match &arguments.against {
         Some(word) => {
             let series = Series { seeds, confirms: arguments.confirm };
@@ -121,6 +122,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             one_by_one(context, &setup, &seeds, once, confirms, &interruptions)?
         }
     };
+    export::follow(context, &export);
     context.repo.start_maintenance_if_due();
     Ok(answer)
 }
@@ -173,6 +175,8 @@ pub fn one_by_one(
         }
         if is_first {
             limits::announce(context, &setup.place.membership, &setup.settings.budget, of - number + 1)?;
+            notify::respect(context, setup)?;
+            notify::tell(context, setup, of - number + 1)?;
             state = gate::pass(context, setup, state, &mut outputs, interruptions)?;
         }
         let turn = Turn { number, of, seed: *seed, pair: None, confirms };

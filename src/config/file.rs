@@ -10,14 +10,16 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, nearest, offset_of};
 use super::{
-    BudgetRules, CaptureLayer, Dataset, IdeaRules, LARGEST_ARTIFACT, Layer, Need, RunLayer, WorktreeFiles,
+    BudgetRules, Busy, CaptureLayer, Dataset, ExportRules, IdeaRules, LARGEST_ARTIFACT, Layer, Need,
+    NotifyRules, RunLayer, WorktreeFiles,
 };
+use crate::domain::brief::Budget;
 use crate::domain::capture::Naming;
 use crate::domain::file_rules::{AppendOnly, FileRules, Newest, Ownership};
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
-use crate::domain::quantity::{parse_duration, parse_size};
+use crate::domain::quantity::{parse_budget, parse_duration, parse_size};
 use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 
@@ -38,8 +40,8 @@ struct File {
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
     ideas: IdeasSection,
-    export: toml::Table,
-    notify: toml::Table,
+    export: ExportSection,
+    notify: NotifySection,
     budget: BudgetSection,
 }
 
@@ -139,6 +141,8 @@ struct GateSection {
 struct RunSection {
     timeout: Option<Time>,
     seeds: Option<Vec<u64>>,
+    #[serde(deserialize_with = "busy")]
+    busy: Option<Busy>,
 }
 
 #[derive(Default, Deserialize)]
@@ -146,6 +150,49 @@ struct RunSection {
 struct BudgetSection {
     stop_if: Guards,
     accelerators: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ExportSection {
+    file: Option<InsidePath>,
+    columns: Vec<String>,
+    filter: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NotifySection {
+    command: Option<CommandLine>,
+    timeout: Option<Time>,
+    #[serde(deserialize_with = "large")]
+    above: Option<Budget>,
+}
+
+/// A path that stays within the worktree.
+struct InsidePath(String);
+
+impl<'de> Deserialize<'de> for InsidePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use std::path::{Component, Path};
+        let text = String::deserialize(deserializer)?;
+        let is_inside = !text.is_empty()
+            && Path::new(&text)
+                .components()
+                .all(|part| matches!(part, Component::Normal(name) if name != ".git"));
+        if !is_inside {
+            return Err(D::Error::custom(format!("`{text}` is no path within the worktree")));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// What counts as large: a budget.
+fn large<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Budget>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_budget(&text)
+        .map(Some)
+        .map_err(|error| D::Error::custom(format!("`{text}` cannot be read: {error}")))
 }
 
 #[derive(Default, Deserialize)]
@@ -176,6 +223,7 @@ choice!(summary, Summary);
 choice!(scale, Scale);
 choice!(naming, Naming);
 choice!(newest, Newest);
+choice!(busy, Busy);
 
 struct Time(Duration);
 
@@ -536,7 +584,6 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
     let datasets = file.datasets.into_iter().map(|(name, section)| (name, section.into_dataset())).collect();
-    let sections = [("export", file.export), ("notify", file.notify)];
     Ok(Layer {
         metrics,
         capture: file.capture.into_layer(),
@@ -546,15 +593,24 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         repositories: file.repos,
         needs,
         worktree: WorktreeFiles { link: file.worktree.include, copy: file.worktree.copy },
-        run: RunLayer { timeout: file.run.timeout.map(|time| time.0), seeds: file.run.seeds },
+        run: RunLayer {
+            timeout: file.run.timeout.map(|time| time.0),
+            seeds: file.run.seeds,
+            busy: file.run.busy,
+        },
         budget: BudgetRules { stop_if: file.budget.stop_if.0, accelerators: file.budget.accelerators },
         rules,
         ideas: IdeaRules { min: file.ideas.min },
-        sections: sections
-            .into_iter()
-            .filter(|(_, table)| !table.is_empty())
-            .map(|(name, table)| (name.to_owned(), table))
-            .collect(),
+        export: ExportRules {
+            file: file.export.file.map(|path| path.0),
+            columns: file.export.columns,
+            filter: file.export.filter,
+        },
+        notify: NotifyRules {
+            command: file.notify.command.map(|command| command.0).unwrap_or_default(),
+            timeout: file.notify.timeout.map(|time| time.0),
+            above: file.notify.above.unwrap_or_default(),
+        },
     })
 }
 

@@ -14,6 +14,7 @@ pub use error::{ConfigError, Problem};
 pub use file::parse;
 pub use kickoff::parse_kickoff;
 
+use crate::domain::brief::Budget;
 use crate::domain::capture::{DEFAULT_VARIABLES, Naming};
 pub use crate::domain::dataset::Dataset;
 use crate::domain::metric::{Definition, built_in};
@@ -54,8 +55,10 @@ pub struct Layer {
     pub rules: Rules,
     /// How the backlog of ideas is kept.
     pub ideas: IdeaRules,
-    /// Sections that are handed on as they are: `export`, `notify`.
-    pub sections: BTreeMap<String, toml::Table>,
+    /// The table of results that other tools read.
+    pub export: ExportRules,
+    /// Who is told of large runs.
+    pub notify: NotifyRules,
 }
 
 /// What one layer says about capture.
@@ -90,7 +93,21 @@ pub struct RunLayer {
     pub timeout: Option<Duration>,
     /// The seeds of the trials, in order.
     pub seeds: Option<Vec<u64>>,
+    /// See [`Settings::busy`].
+    pub busy: Option<Busy>,
 }
+
+/// What becomes of a run whose accelerators others use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Busy {
+    /// It starts, and says so.
+    #[default]
+    Tell,
+    /// It does not start.
+    Refuse,
+}
+
+crate::domain::metric::words!(Busy { Tell = "tell", Refuse = "refuse" });
 
 /// What bounds every run, beside what its experiment may cost.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,6 +116,28 @@ pub struct BudgetRules {
     pub stop_if: Vec<StopGuard>,
     /// How many accelerators a run is charged for; those that it can see where nothing is said.
     pub accelerators: Option<u32>,
+}
+
+/// The table of results that other tools read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportRules {
+    /// Where it is, from the top of the main worktree; none is kept where absent.
+    pub file: Option<String>,
+    /// Its columns; those of all runs where empty.
+    pub columns: Vec<String>,
+    /// Which runs are in it.
+    pub filter: Option<String>,
+}
+
+/// Who is told of large runs before they start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotifyRules {
+    /// The command that tells them; empty where nobody is told.
+    pub command: Vec<String>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+    /// What counts as large; everything where nothing is said.
+    pub above: Budget,
 }
 
 /// How the backlog of ideas is kept.
@@ -127,6 +166,8 @@ pub struct Settings {
     pub needs: BTreeMap<String, Need>,
     /// Ignored files that come along into a new worktree.
     pub worktree: WorktreeFiles,
+    /// What becomes of a run whose accelerators others use.
+    pub busy: Busy,
     /// How long a run may take; absent for no limit.
     pub timeout: Option<Duration>,
     /// The seeds of the trials, in order; empty where none are configured.
@@ -135,8 +176,10 @@ pub struct Settings {
     pub budget: BudgetRules,
     /// How the backlog of ideas is kept.
     pub ideas: IdeaRules,
-    /// Sections that are handed on as they are, see [`Layer::sections`].
-    pub sections: BTreeMap<String, toml::Table>,
+    /// The table of results that other tools read.
+    pub export: ExportRules,
+    /// Who is told of large runs.
+    pub notify: NotifyRules,
 }
 
 /// What is captured of a run.
@@ -220,11 +263,13 @@ impl Settings {
             repositories: BTreeMap::new(),
             needs: BTreeMap::new(),
             worktree: WorktreeFiles::default(),
+            busy: Busy::default(),
             timeout: None,
             seeds: Vec::new(),
             budget: BudgetRules::default(),
             ideas: IdeaRules::default(),
-            sections: BTreeMap::new(),
+            export: ExportRules::default(),
+            notify: NotifyRules::default(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
             settings.metrics.extend(built_in(name).map(|definition| ((*name).to_owned(), definition)));
@@ -244,7 +289,8 @@ impl Settings {
             metrics: agreed.metrics,
             budget: agreed.budget,
             ideas: agreed.ideas,
-            sections: agreed.sections,
+            export: agreed.export,
+            notify: agreed.notify,
             ..running
         }
     }
@@ -265,14 +311,18 @@ impl Settings {
         add(&mut self.worktree.link, layer.worktree.link);
         add(&mut self.worktree.copy, layer.worktree.copy);
         self.timeout = layer.run.timeout.or(self.timeout);
+        self.busy = layer.run.busy.unwrap_or(self.busy);
         if let Some(seeds) = layer.run.seeds {
             self.seeds = seeds;
         }
         self.budget.accelerators = layer.budget.accelerators.or(self.budget.accelerators);
         add(&mut self.budget.stop_if, layer.budget.stop_if);
         self.ideas.min = layer.ideas.min.or(self.ideas.min);
-        for (name, table) in layer.sections {
-            self.sections.entry(name).or_default().extend(table);
+        if layer.export.file.is_some() {
+            self.export = layer.export;
+        }
+        if !layer.notify.command.is_empty() {
+            self.notify = layer.notify;
         }
     }
 }
@@ -775,7 +825,7 @@ mod tests {
         );
         let repository = parse(WHOLE, "exp.toml");
         let flags = Layer {
-            run: RunLayer { timeout: None, seeds: Some(vec![7]) },
+            run: RunLayer { timeout: None, seeds: Some(vec![7]), busy: None },
             params: BTreeMap::from([("lr".to_owned(), "3e-4".to_owned())]),
             ..Layer::default()
         };
@@ -798,12 +848,14 @@ mod tests {
     #[test]
     fn rules_come_from_the_agreed_file_and_capture_from_the_running_one() {
         let layer = |text| parse(text, "exp.toml").expect("the file is right");
-        let agreed =
-            layer("[metrics.loss]\nbetter = \"lower\"\n[export]\ntrials = 5\n[capture]\nhost = \"none\"\n");
-        let running = layer("[metrics.loss]\nbetter = \"higher\"\n[export]\ntrials = 1\n[params]\nlr = 1\n");
+        let agreed = layer(
+            "[metrics.loss]\nbetter = \"lower\"\n[export]\nfile = \"a.tsv\"\n[capture]\nhost = \"none\"\n",
+        );
+        let running =
+            layer("[metrics.loss]\nbetter = \"higher\"\n[export]\nfile = \"b.tsv\"\n[params]\nlr = 1\n");
         let settings = Settings::joined(Settings::of([agreed]), Settings::of([running]));
         assert_eq!(settings.metrics["loss"].better, Some(Better::Lower));
-        assert_eq!(settings.sections["export"]["trials"].as_integer(), Some(5));
+        assert_eq!(settings.export.file.as_deref(), Some("a.tsv"));
         assert_eq!(settings.capture.host, Naming::Hash);
         assert_eq!(settings.params["lr"], "1");
     }

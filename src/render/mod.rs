@@ -6,6 +6,7 @@ pub mod decision;
 pub mod difference;
 pub mod entry;
 pub mod experiment;
+pub mod export;
 pub mod handoff;
 pub mod idea;
 pub mod json;

@@ -12,6 +12,7 @@ mod datasets;
 mod decide;
 mod documents;
 mod evaluation;
+mod export;
 mod file_rules;
 mod fsck;
 mod gate;
