@@ -18,7 +18,7 @@ use crate::render::text::{command_line, harmless};
 use crate::runner::{accelerators_here, accelerators_in_sight};
 
 /// How long the command may take where nothing is said.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Announces `trials` that are about to start, where they are large; refuses them where whoever is told refuses.
 pub fn tell(context: &mut Context, setup: &Setup, trials: u32) -> Result<(), Error> {
