@@ -386,7 +386,8 @@ impl Context {
         for item in listed {
             let path = item.map_err(|error| failed(folder, error))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if path.is_file() {
+            // A link may lead to any file of the machine.
+            if std::fs::symlink_metadata(&path).is_ok_and(|data| data.is_file()) {
                 let mut bytes = Vec::new();
                 let file = std::fs::File::open(&path).map_err(|error| failed(&path, error))?;
                 // One byte more, so that what is too long can be told.

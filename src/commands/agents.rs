@@ -19,10 +19,14 @@ const END: &str = "<!-- git-exp: end -->";
 pub enum Fate {
     /// It was made.
     Made,
-    /// It was brought up to date.
+    /// Our section was brought up to date.
     Renewed,
+    /// Our section was added.
+    Added,
     /// It was as it should be.
     Kept,
+    /// Somebody changed it, and it was left as it is.
+    Left,
 }
 
 impl Fate {
@@ -30,8 +34,10 @@ impl Fate {
     pub fn word(self) -> &'static str {
         match self {
             Self::Made => "made",
-            Self::Renewed => "renewed",
+            Self::Renewed => "renewed the section in",
+            Self::Added => "added a section to",
             Self::Kept => "kept",
+            Self::Left => "left as it is, though it differs from ours:",
         }
     }
 }
@@ -45,7 +51,13 @@ pub fn install(context: &Context) -> Result<Vec<(&'static str, Fate)>, Error> {
     let section = format!("{BEGIN}\n{}\n{END}\n", render("agents.md")?.trim());
     let before = read(&top.join(SECTION))?.unwrap_or_default();
     Ok(vec![
-        (SKILL, write(&top.join(SKILL), &skill)?),
+        (
+            SKILL,
+            match read(&top.join(SKILL))? {
+                Some(text) if text != skill => Fate::Left,
+                _ => write(&top.join(SKILL), &skill)?,
+            },
+        ),
         (SECTION, write(&top.join(SECTION), &with_section(&before, &section))?),
     ])
 }
@@ -80,11 +92,20 @@ fn write(path: &Path, text: &str) -> Result<Fate, Error> {
     if before.as_deref() == Some(text) {
         return Ok(Fate::Kept);
     }
+    if fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink()) {
+        return Err(Error::request(format!("cannot write `{}`", path.display()))
+            .because("it is a link, which may lead out of the repository")
+            .hint("put a file in its place"));
+    }
     let folder = path.parent().expect("a file is in a folder");
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, text))
         .map_err(|error| Error::outside(format!("cannot write `{}`", path.display())).because(error))?;
-    Ok(if before.is_some() { Fate::Renewed } else { Fate::Made })
+    Ok(match before {
+        None => Fate::Made,
+        Some(before) if before.contains(BEGIN) => Fate::Renewed,
+        Some(_) => Fate::Added,
+    })
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         let decided = state.experiments.iter().filter(|it| it.stage() == Some(Stage::Decided));
         for experiment in decided {
             let branch = format!("refs/heads/{}", layout::experiment_branch(&experiment.id));
-            if context.repo.read_ref(&branch)?.is_some() {
+            let is_own = experiment.has_branch_of(context.log.writer()?.as_ref());
+            if is_own && context.repo.read_ref(&branch)?.is_some() {
                 chosen.push(experiment.id.clone());
             }
         }
@@ -63,7 +64,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     }
     for word in &arguments.experiments {
-        chosen.push(selection::experiment(&state, word)?.id.clone());
+        let experiment = selection::experiment(&state, word)?;
+        selection::refuse_anothers_branch(context, experiment)?;
+        chosen.push(experiment.id.clone());
     }
     for id in chosen {
         if arguments.restore {

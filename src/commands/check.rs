@@ -6,8 +6,10 @@ use super::checks::{self, Wanted};
 use super::datasets::Findings;
 use super::file_rules::{self, Branch, Scope};
 use super::{Answer, datasets, deciding};
-use crate::context::Context;
+use crate::config;
+use crate::context::{CONFIGURATION, Context};
 use crate::domain::breach::Breach;
+use crate::domain::check;
 use crate::domain::id::TopicName;
 use crate::domain::state::State;
 use crate::error::Error;
@@ -121,8 +123,24 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         experiment: subject.branch.experiment.map(crate::domain::state::ExperimentState::name),
         ..CheckView::default()
     };
+    let staged = if arguments.staged { staged_configuration(context)? } else { None };
     for group in OF_A_COMMIT.iter().chain(others) {
-        view.breaches.extend(group(context, &subject)?);
+        match (group(context, &subject), &staged) {
+            (Ok(breaches), _) => view.breaches.extend(breaches),
+            // What mends a configuration that cannot be read must not be kept out by it.
+            (Err(error), Some(Ok(()))) => {
+                view.notes.push(format!("the rules about files were not looked at: {}", error.message));
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+    if let Some(Err(why)) = staged {
+        let what = format!("`{CONFIGURATION}` cannot be read as it is staged: {why}");
+        view.breaches.push(Breach::new(
+            check::CONFIGURATION,
+            what,
+            format!("mend it, then: git add {CONFIGURATION}"),
+        ));
     }
     if is_whole {
         let Arguments { done, posting, closing, metric, .. } = arguments;
@@ -145,6 +163,22 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     }
     Ok(if view.breaches.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+/// Whether the configuration that is about to be committed can be read; `None` where none is.
+fn staged_configuration(context: &Context) -> Result<Option<Result<(), String>>, Error> {
+    let tree = match context.repo.head()?.commit {
+        Some(head) => context.repo.read_commit(head)?.tree,
+        None => context.repo.empty_tree(),
+    };
+    let changes = context.repo.index_changes(tree)?;
+    let staged = changes.into_iter().find(|(path, _, _)| path == CONFIGURATION.as_bytes());
+    let Some((_, _, Some((_, blob)))) = staged else { return Ok(None) };
+    let text = String::from_utf8_lossy(&context.repo.read_blob(blob)?).into_owned();
+    Ok(Some(match config::parse(&text, CONFIGURATION) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.problem.to_string()),
+    }))
 }
 
 /// Lists every rule.

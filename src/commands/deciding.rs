@@ -220,6 +220,9 @@ pub fn hint_at_baseline(context: &mut Context, state: &State, experiment: &Exper
 
 /// The commit that an experiment's branch is at, put away or not.
 pub fn commit_of(context: &Context, experiment: &ExperimentState) -> Result<Option<ObjectName>, Error> {
+    if !experiment.has_branch_of(context.log.writer()?.as_ref()) {
+        return Ok(None);
+    }
     let branch = format!("refs/heads/{}", layout::experiment_branch(&experiment.id));
     let tip = match context.repo.read_ref(&branch)? {
         Some(tip) => Some(tip),

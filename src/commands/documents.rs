@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::id::TopicName;
 use crate::error::Error;
 use crate::git::{Expected, FILE, GitError, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature};
-use crate::log::layout;
+use crate::log::{Lock, layout};
 use crate::render::templates::{FOLDER, LONGEST, Replacement, TemplateError, Templates};
 
 /// How often a branch is tried that others move at the same time.
@@ -86,8 +86,11 @@ pub fn append_on_branch(
 ) -> Result<Option<Committed>, Error> {
     let branch = layout::topic_branch(topic);
     let full = format!("refs/heads/{branch}");
-    let checked_out = context.repo.worktrees()?.into_iter().find(|it| it.branch.as_deref() == Some(&full));
+    let checked_out =
+        context.repo.worktrees()?.into_iter().find(|it| it.branch.as_deref() == Some(&full) && !it.is_gone);
     let checked_out = checked_out.map(|it| context.repo.in_worktree(&it.path)).transpose()?;
+    // Between the ref and the index of the worktree nobody else may look.
+    let _lock = Lock::take(context.log.folders())?;
     if let Some(worktree) = &checked_out
         && context.repo.read_ref(&full)?.is_some()
         && !worktree.is_unstaged(path)?

@@ -54,9 +54,8 @@ impl<'a> Branch<'a> {
         let head = context.repo.head()?;
         let name = head.branch;
         let id = selection::experiment_of_branch(name.as_deref());
-        let experiment = id.and_then(|id| {
-            state.experiments.iter().filter(|it| it.registered.is_some()).rev().find(|it| it.id == id)
-        });
+        let writer = context.log.writer()?;
+        let experiment = id.and_then(|id| state.of_branch(&id, writer.as_ref()));
         let of_name = name.as_deref().and_then(|name| name.strip_prefix("research/")?.parse().ok());
         let topic = experiment.map_or(of_name, |it| it.topic().cloned());
         let is_main = name.is_some() && name == context.main_branch()?;
@@ -74,7 +73,7 @@ impl<'a> Branch<'a> {
 
     /// The branch of an experiment, put away or not.
     pub fn of(context: &Context, experiment: &'a ExperimentState) -> Result<Self, Error> {
-        let worktree = selection::worktree_of(context, &experiment.id)?;
+        let worktree = selection::worktree_of_experiment(context, experiment)?;
         let repo = match &worktree {
             Some(path) => context.repo.in_worktree(path)?,
             None => context.repo.clone(),

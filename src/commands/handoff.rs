@@ -131,6 +131,10 @@ fn handoff(
             change: brief.and_then(|brief| brief.change.clone().or_else(|| brief.hypothesis.clone())),
             result: fields.primary().map(str::to_owned),
             baseline: fields.baseline().map(str::to_owned),
+            evaluation_changed: research
+                .trials_of(best.experiment)
+                .iter()
+                .any(|trial| trial.run.evaluation_changed),
             decision: best.experiment.decision().map(Decision::word),
             evidence: best
                 .experiment
@@ -286,7 +290,7 @@ fn next(
         });
         let budget = budget_left(experiment, limits::spending(experiment, &under_way, context.now()));
         if let Some((why, command)) = of_experiment(experiment, budget, runs, newest) {
-            let place = around.worktree(&experiment.id).map(|path| command_line(&[path.display()]));
+            let place = around.worktree(experiment).map(|path| command_line(&[path.display()]));
             let place = place.map(|path| format!("cd {path} && ")).unwrap_or_default();
             let needs_place = command.starts_with("git exp run");
             steps.push(NextFields {
@@ -469,7 +473,14 @@ fn verification(
         };
         lines.push(format!("{opinion} by {}: {}", review.by.name, review.review.because));
     }
-    for smoke in research.state.smokes.iter().filter(|it| it.smoke.experiment == experiment.id) {
+    let ran: BTreeSet<&str> = trials.iter().map(|trial| trial.run.code.tree.as_str()).collect();
+    let mut smokes: Vec<_> =
+        research.state.smokes.iter().filter(|it| ran.contains(it.smoke.tree.as_str())).collect();
+    // What counts for a code is how its last smoke test ended.
+    smokes.reverse();
+    let mut told = BTreeSet::new();
+    smokes.retain(|it| told.insert(&it.smoke.tree));
+    for smoke in smokes {
         let result = if smoke.smoke.passed { "passed" } else { "failed" };
         lines.push(format!("smoke test {result}: {}", command_line(&smoke.smoke.command)));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, list, new, redaction, selection, tried};
+use super::{Answer, list, new, recording, redaction, selection, tried};
 use crate::context::Context;
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, FileEntry};
@@ -332,7 +332,12 @@ fn show(context: &mut Context, index: &mut Index, state: &State, word: &str) -> 
 fn next(context: &mut Context, state: &State, topic: Option<&str>, limit: usize) -> Result<Answer, Error> {
     let topic = new::topic(context, state, topic)?.map(|it| &it.topic.name);
     let is_here = |it: &&IdeaState| topic.is_none() || it.idea.topic.as_ref() == topic;
-    let open: Vec<&IdeaState> = state.ideas.iter().filter(|it| it.is_open()).filter(is_here).collect();
+    let is_of_closed = |it: &&IdeaState| {
+        let topic = it.idea.topic.as_ref().and_then(|name| state.topics.get(name));
+        topic.is_some_and(|topic| topic.topic.closing.is_some())
+    };
+    let open: Vec<&IdeaState> =
+        state.ideas.iter().filter(|it| it.is_open() && !is_of_closed(it)).filter(is_here).collect();
     let past = past_for(state, &open);
     let best: Vec<IdeaView<'_>> = ranked(open, &past)
         .into_iter()
@@ -404,7 +409,8 @@ pub fn names_of_experiments(state: &State, idea: &IdeaState) -> Vec<String> {
 
 /// The papers, to be stored; secrets are taken out of them as of all that is stored.
 fn papers(context: &Context, paths: &[PathBuf]) -> Result<Vec<NewFile>, Error> {
-    let settings = context.settings_here()?;
+    let settings = context.settings_for(None, &context.repo.clone())?;
+    let redactor = recording::redactor(&settings)?;
     let mut files: Vec<NewFile> = Vec::new();
     for path in paths {
         let refuse = |why: String| {
@@ -424,6 +430,10 @@ fn papers(context: &Context, paths: &[PathBuf]) -> Result<Vec<NewFile>, Error> {
             return Err(refuse(format!("it has {length}, and `max-artifact` is {limit}")));
         }
         let bytes = std::fs::read(&whole).map_err(|error| refuse(error.to_string()))?;
+        let shown = path.to_string_lossy();
+        if redactor.is_private_path(shown.as_bytes()) || redactor.holds_private_text(&bytes) {
+            return Err(refuse("`[capture]` in `exp.toml` calls it private".to_owned()));
+        }
         let bytes = redaction::bytes(context, &bytes)?;
         let name = path.file_name().ok_or_else(|| refuse("it has no name".to_owned()))?;
         let name = free_name(&files, &name.to_string_lossy());

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::id::TopicName;
 use crate::domain::state::{State, TopicState};
+use crate::domain::stopping::StopCriterion;
 use crate::domain::topic::{Phase, Topic};
 use crate::error::Error;
 use crate::git::{Expected, RefEdit};
@@ -244,6 +245,7 @@ pub fn open(
         let edit = RefEdit { name: full.clone(), expected: Expected::Absent, new: Some(start) };
         context.repo.update_refs(&[edit], "git exp topic new")?;
     }
+    let stop = topic.stop.clone();
     let appended = match context.append(Body::Topic(topic), Vec::new(), Vec::new()) {
         Ok(appended) => appended,
         Err(error) => {
@@ -264,6 +266,7 @@ pub fn open(
         return Ok(Answer::Yes);
     }
     context.output.line(&format!("opened the topic {name} ({})", appended.entry.id.short()))?;
+    tell_words(context, &stop);
     match (start, exists) {
         (Some(_), false) => context.output.line(&format!("its branch: {branch}"))?,
         (_, true) => context.output.line(&format!("its branch was there: {branch}"))?,
@@ -299,7 +302,7 @@ pub fn amend(
         amended = edited(context, amended)?;
     }
     redaction::topic(context, &mut amended)?;
-    if amended == topic.topic {
+    if amended == topic.topic && topic.conflicts.is_empty() {
         return Err(Error::request(format!("nothing of the topic `{}` would change", topic.topic.name))
             .hint("say what to change, or `--edit`"));
     }
@@ -323,11 +326,19 @@ pub fn amend(
             return deciding::refuse(context, "amend the topic", topic.topic.name.as_str(), &breaches);
         }
     }
+    tell_words(context, &amended.stop);
     let entry = replace(context, topic, amended)?;
     if let Some((pin, files)) = &pinned {
         evaluation::tell(context, pin, *files);
     }
     say(context, "topic-amendment", "amended", topic, entry)
+}
+
+/// Says which stop criteria are nothing that can be judged here, since a slip of the pen looks like them.
+fn tell_words(context: &mut Context, stop: &[String]) {
+    for text in stop.iter().filter(|text| StopCriterion::of(text) == StopCriterion::Words) {
+        context.output.say(&format!("`{text}` is for people to judge"));
+    }
 }
 
 /// Says that a topic was changed.

@@ -47,7 +47,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let chosen: Vec<&ExperimentState> =
         state.experiments.iter().filter(|it| topic.is_none() || it.topic() == topic).collect();
     let (archived, open): (Vec<&ExperimentState>, Vec<&ExperimentState>) =
-        chosen.into_iter().partition(|it| around.is_archived(&it.id));
+        chosen.into_iter().partition(|it| around.is_archived(it));
     let left_out = if arguments.all || arguments.archived { 0 } else { archived.len() };
     let mut shown = match &arguments {
         Arguments { archived: true, .. } => archived,

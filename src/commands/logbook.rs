@@ -123,7 +123,8 @@ fn fields(research: &Research, topic: Option<&TopicState>, only: Option<&str>) -
     let events = topic.map(|topic| research.events(topic, &BTreeSet::new())).unwrap_or_default();
     let events: Vec<EventFields> =
         of(events, only).iter().map(|event| EventFields::new(event, &research.state.ideas)).collect();
-    let decided = topic.map(|topic| decisions(topic, research.experiments()));
+    let decided = topic
+        .map(|topic| decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it)));
     json!({
         "schema": "git-exp/logbook/1",
         "topic": topic.map(|it| TopicFields::new(&it.topic, it.opened)),
@@ -189,7 +190,8 @@ fn render(
         }
         Document::Decisions => {
             let topic = topic.ok_or_else(needs_topic)?;
-            let decided = decisions(topic, research.experiments());
+            let decided =
+                decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it));
             render("decisions.md", &json!({ "topic": topic_fields(), "decisions": decided }))
         }
         Document::NegativeResults => {

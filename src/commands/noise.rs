@@ -125,7 +125,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 fn here<'a>(context: &Context, state: &'a State) -> Result<Option<&'a ExperimentState>, Error> {
     let branch = context.repo.head()?.branch;
     let id = selection::experiment_of_branch(branch.as_deref());
-    Ok(id.and_then(|id| state.experiments.iter().rfind(|it| it.registered.is_some() && it.id == id)))
+    let writer = context.log.writer()?;
+    Ok(id.and_then(|id| state.of_branch(&id, writer.as_ref())))
 }
 
 /// Runs the command on the baseline's code, as runs of the baseline.

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::entry::Registration;
 use crate::domain::id::ExperimentId;
 use crate::domain::run::Membership;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::state::ExperimentState;
 use crate::error::Error;
 use crate::git::Repo;
 use crate::log::layout;
@@ -38,8 +38,10 @@ impl Place {
         let state = context.log.state(&mut index)?;
         let experiment = match (asked, &of_branch) {
             (Some(word), _) => selection::experiment(&state, word)?,
-            (None, Some(id)) => match own(&state, id) {
+            (None, Some(id)) => match state.of_branch(id, context.log.writer()?.as_ref()) {
                 Some(experiment) => experiment,
+                // None of several is this clone's: say so rather than guess.
+                None if !state.find(id.as_str()).is_empty() => selection::experiment(&state, id.as_str())?,
                 None => {
                     context.output.say(&format!(
                         "the branch `exp/{id}` belongs to no registered experiment; recording under the day's scratch"
@@ -64,7 +66,8 @@ impl Place {
             brief: Some(registered.current_entry),
         };
         let registration = Some(registered.current.clone());
-        let is_here = of_branch.as_ref() == Some(&experiment.id);
+        let is_own = experiment.has_branch_of(context.log.writer()?.as_ref());
+        let is_here = of_branch.as_ref() == Some(&experiment.id) && is_own;
         let (repo, directory) = if is_here {
             (context.repo.clone(), context.directory.clone())
         } else {
@@ -87,12 +90,6 @@ impl Place {
     }
 }
 
-/// The registered experiment of a branch.
-fn own<'a>(state: &'a State, id: &ExperimentId) -> Option<&'a ExperimentState> {
-    let registered = state.experiments.iter().filter(|it| it.registered.is_some());
-    registered.rev().find(|it| it.id == *id)
-}
-
 fn refuse_incomplete(experiment: &ExperimentState, registration: &Registration) -> Result<(), Error> {
     let missing = registration.brief.missing();
     if missing.is_empty() {
@@ -108,6 +105,7 @@ fn refuse_incomplete(experiment: &ExperimentState, registration: &Registration) 
 /// The experiment's worktree, and the folder in it that answers to the one the command was started in.
 fn elsewhere(context: &Context, top: &Path, experiment: &ExperimentState) -> Result<(Repo, PathBuf), Error> {
     let id = &experiment.id;
+    selection::refuse_anothers_branch(context, experiment)?;
     let Some(worktree) = selection::worktree_of(context, id)? else {
         let branch = layout::experiment_branch(id);
         if context.repo.read_ref(&layout::archive_ref(id))?.is_some() {

@@ -89,6 +89,8 @@ impl Research {
 
     fn trials(&self, places: &[usize]) -> Vec<Trial<'_>> {
         let trials = places.iter().filter_map(|place| match &self.runs[*place] {
+            // A warm-up is never compared.
+            Entry { body: Body::Run(run), .. } if run.pair.is_some_and(|pair| pair.number == 0) => None,
             Entry { id, body: Body::Run(run), .. } => Some(Trial { id: *id, run }),
             _ => None,
         });
@@ -108,6 +110,11 @@ impl Research {
     /// The trials of an experiment.
     pub fn trials_of(&self, experiment: &ExperimentState) -> Vec<Trial<'_>> {
         self.trials(self.of_experiments.get(&key(experiment)).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// Whether any run of an experiment had other evaluation code than when the topic began.
+    pub fn ran_under_other_evaluation(&self, experiment: &ExperimentState) -> bool {
+        self.trials_of(experiment).iter().any(|trial| trial.run.evaluation_changed)
     }
 
     /// An experiment with its runs, beside those of its baseline as it now is.

@@ -122,7 +122,10 @@ pub fn idea<'a>(state: &'a State, word: &str) -> Result<&'a IdeaState, Error> {
 pub fn current<'a>(context: &Context, state: &'a State) -> Result<&'a ExperimentState, Error> {
     let branch = context.repo.head()?.branch;
     match experiment_of_branch(branch.as_deref()) {
-        Some(id) => experiment(state, id.as_str()),
+        Some(id) => match state.of_branch(&id, context.log.writer()?.as_ref()) {
+            Some(own) => Ok(own),
+            None => experiment(state, id.as_str()),
+        },
         None => Err(Error::request("which experiment?")
             .hint("name one, or go to its worktree; `git exp list` lists them")),
     }
@@ -152,12 +155,35 @@ pub fn check_baseline(
         .hint("name an experiment, a named baseline of the topic, or a revision as `main`"))
 }
 
+/// Refuses an experiment that was registered in another clone and numbered like one of this clone's: the branch is not its own.
+pub fn refuse_anothers_branch(context: &Context, experiment: &ExperimentState) -> Result<(), Error> {
+    if experiment.has_branch_of(context.log.writer()?.as_ref()) {
+        return Ok(());
+    }
+    let id = &experiment.id;
+    Err(Error::request(format!("the branch `exp/{id}` here is not that of `{}`", experiment.name()))
+        .because("another clone numbered alike, and its branch is there")
+        .hint("`git exp list` tells them apart; do this in the clone that registered it"))
+}
+
+/// Where an experiment's branch is checked out; nowhere where the branch of its name belongs to another.
+pub fn worktree_of_experiment(
+    context: &Context,
+    experiment: &ExperimentState,
+) -> Result<Option<std::path::PathBuf>, Error> {
+    match experiment.has_branch_of(context.log.writer()?.as_ref()) {
+        true => worktree_of(context, &experiment.id),
+        false => Ok(None),
+    }
+}
+
 /// The folder that `git exp new` makes for an experiment, from the top of the main worktree.
 pub fn worktree_of(context: &Context, id: &ExperimentId) -> Result<Option<std::path::PathBuf>, Error> {
     let branch = format!("refs/heads/{}", layout::experiment_branch(id));
     let worktrees = context.repo.worktrees()?;
     Ok(worktrees
         .into_iter()
+        .filter(|worktree| !worktree.is_gone)
         .find(|worktree| worktree.branch.as_deref().is_some_and(|name| branch.eq_ignore_ascii_case(name)))
         .map(|worktree| worktree.path))
 }

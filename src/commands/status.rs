@@ -9,7 +9,7 @@ use super::{Answer, idea, limits, stopping};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
-use crate::domain::id::{EntryId, TopicName};
+use crate::domain::id::{EntryId, TopicName, Writer};
 use crate::domain::run::{Run, Status};
 use crate::domain::state::{ExperimentState, IdeaState, State, TopicState};
 use crate::error::Error;
@@ -46,7 +46,7 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
         (Some(name), commit) => Place::Branch { name: name.clone(), has_commit: commit.is_some() },
         (None, commit) => Place::Detached { commit: commit.clone().unwrap_or_default() },
     };
-    let experiment = of_branch(&state, head.branch.as_deref());
+    let experiment = of_branch(&state, head.branch.as_deref(), context.log.writer()?.as_ref());
     let running = running::list(context.log.folders())?;
     let found =
         select(&mut index, &Query { limit: Some(LATEST), ..Query::default() }).map_err(unreadable_index)?;
@@ -153,10 +153,14 @@ fn run_of(entry: &Entry) -> Option<&Run> {
     }
 }
 
-/// The registered experiment of a branch, the newest where several are called alike.
-fn of_branch<'a>(state: &'a State, branch: Option<&str>) -> Option<&'a ExperimentState> {
+/// The registered experiment of a branch, this clone's own where several are called alike.
+fn of_branch<'a>(
+    state: &'a State,
+    branch: Option<&str>,
+    writer: Option<&Writer>,
+) -> Option<&'a ExperimentState> {
     let id = super::selection::experiment_of_branch(branch)?;
-    state.experiments.iter().rfind(|it| it.registered.is_some() && it.id == id)
+    state.of_branch(&id, writer)
 }
 
 /// How many files differ from what is committed; `None` where there is nothing to look at or no way to tell.
@@ -185,7 +189,7 @@ fn newest_here(
 /// Registered experiments that wait for something, the newest first.
 fn open_experiments<'a>(state: &'a State, around: &Surroundings) -> Vec<&'a ExperimentState> {
     let is_open = |it: &&ExperimentState| {
-        it.stage().is_some_and(|stage| stage != Stage::Decided) && !around.is_archived(&it.id)
+        it.stage().is_some_and(|stage| stage != Stage::Decided) && !around.is_archived(it)
     };
     state.experiments.iter().rev().filter(is_open).collect()
 }
@@ -283,7 +287,7 @@ impl Situation<'_> {
         }
         if let Some(experiment) = self.open.first() {
             let name = experiment.name();
-            return match self.around.worktree(&experiment.id) {
+            return match self.around.worktree(experiment) {
                 Some(path) => {
                     let path = command_line(&[path.display()]);
                     step(&format!("go on with {name}"), format!("cd {path} && git exp status"))

@@ -52,7 +52,7 @@ fn progress(context: &Context, experiments: &[&ExperimentState]) -> Progress {
         spent: Budget {
             wall_seconds: sum(|it| it.runs.wall_seconds),
             accelerator_seconds: sum(|it| it.runs.accelerator_seconds),
-            runs: Some(experiments.iter().map(|it| it.runs.total()).sum()),
+            runs: Some(experiments.iter().map(|it| it.runs.trials()).sum()),
         },
         today: context.now().to_zoned(context.zone.clone()).date(),
     }

@@ -11,7 +11,7 @@ use crate::domain::criterion::{Criterion, Operator};
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
-use crate::domain::id::{EntryId, ExperimentId, TopicName};
+use crate::domain::id::{EntryId, TopicName, Writer};
 use crate::domain::metric::Better;
 use crate::domain::state::{ExperimentState, State};
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub struct Surroundings {
     best: HashMap<RunsOf, Best>,
     /// The experiments with the best value of their topics.
     best_of_topics: HashSet<RunsOf>,
+    /// The name under which this clone appends.
+    writer: Option<Writer>,
     /// The folder that paths are shown from; they are absolute without one.
     shown_from: Option<PathBuf>,
 }
@@ -55,6 +57,7 @@ impl Surroundings {
             .repo
             .worktrees()?
             .into_iter()
+            .filter(|worktree| !worktree.is_gone)
             .filter_map(|worktree| Some((worktree.branch?.to_ascii_lowercase(), worktree.path)))
             .collect();
         Ok(Self {
@@ -64,6 +67,7 @@ impl Surroundings {
             worktrees,
             best: HashMap::new(),
             best_of_topics: HashSet::new(),
+            writer: context.log.writer()?,
             // A script must not depend on where it was started.
             shown_from: (!context.output.json).then(|| context.directory.clone()),
         })
@@ -151,13 +155,22 @@ impl Surroundings {
     }
 
     /// Whether the experiment was put away.
-    pub fn is_archived(&self, id: &ExperimentId) -> bool {
-        self.archived.contains(&id.key()) && !self.branches.contains_key(&id.key())
+    pub fn is_archived(&self, experiment: &ExperimentState) -> bool {
+        let key = experiment.id.key();
+        self.is_own(experiment) && self.archived.contains(&key) && !self.branches.contains_key(&key)
+    }
+
+    /// Whether what is here under its alias is the experiment's, and not that of another that was numbered alike.
+    fn is_own(&self, experiment: &ExperimentState) -> bool {
+        experiment.has_branch_of(self.writer.as_ref())
     }
 
     /// Where the experiment's branch is checked out.
-    pub fn worktree(&self, id: &ExperimentId) -> Option<&Path> {
-        let branch = format!("refs/heads/{}", layout::experiment_branch(id));
+    pub fn worktree(&self, experiment: &ExperimentState) -> Option<&Path> {
+        if !self.is_own(experiment) {
+            return None;
+        }
+        let branch = format!("refs/heads/{}", layout::experiment_branch(&experiment.id));
         self.worktrees.get(&branch.to_ascii_lowercase()).map(PathBuf::as_path)
     }
 
@@ -188,8 +201,12 @@ impl Surroundings {
         ExperimentView {
             id: experiment.name(),
             topic: experiment.topic().map(crate::domain::id::TopicName::as_str),
-            branch: self.branches.get(&id.key()).map(|name| format!("exp/{name}")),
-            worktree: self.worktree(id).map(|path| self.shown(path)),
+            branch: self
+                .branches
+                .get(&id.key())
+                .filter(|_| self.is_own(experiment))
+                .map(|name| format!("exp/{name}")),
+            worktree: self.worktree(experiment).map(|path| self.shown(path)),
             // A day's scratch has nothing that could end.
             stage: experiment.stage().unwrap_or(Stage::Running),
             decision: experiment.decision(),
@@ -212,7 +229,7 @@ impl Surroundings {
             best: self.best.get(&key(experiment)).cloned(),
             is_best_of_topic: self.best_of_topics.contains(&key(experiment)),
             was_amended_after_first_run: was_amended_after_first_run(experiment),
-            is_archived: self.is_archived(id),
+            is_archived: self.is_archived(experiment),
             conflicts: conflicts(experiment),
         }
     }

@@ -10,6 +10,7 @@ use super::entry::{Body, Entry, Identity};
 use super::id::{EntryId, Nonce};
 use super::run::{PairSide, Run};
 use super::state::{ExperimentState, State, TopicState};
+use super::topic::Topic;
 
 /// Something that happened: one entry, or the runs of one call.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Event<'a> {
     pub by: &'a Identity,
     /// The experiment it is about.
     pub experiment: Option<&'a ExperimentState>,
+    /// What a topic said before, where it amends one.
+    pub before: Option<&'a Topic>,
     /// What it was.
     pub what: What<'a>,
 }
@@ -90,6 +93,13 @@ pub fn chronicle<'a>(
         .filter(|it| it.topic() == Some(name))
         .filter_map(|it| Some((it.registered.as_ref()?.entry, it)))
         .collect();
+    let topics: HashMap<EntryId, &Topic> = entries
+        .iter()
+        .filter_map(|entry| match &entry.body {
+            Body::Topic(topic) => Some((entry.id, topic)),
+            _ => None,
+        })
+        .collect();
     let mut events = Vec::new();
     for entry in entries {
         let registration = registration_of(entry);
@@ -108,6 +118,7 @@ pub fn chronicle<'a>(
                 time: entry.time,
                 by: &entry.by,
                 experiment,
+                before: entry.replaces.first().and_then(|id| topics.get(id).copied()),
                 what: What::Entry(entry),
             });
         }
@@ -190,6 +201,7 @@ fn series<'a>(
             time,
             by: &newest.by,
             experiment: Some(experiment),
+            before: None,
             what: What::Series(Series {
                 continues: call.len() < all,
                 trials: call.into_iter().map(|(entry, run)| Trial { id: entry.id, run }).collect(),

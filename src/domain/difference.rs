@@ -201,6 +201,10 @@ impl Rows {
             self.add(Axis::Code, "tree", Some(a.code.tree.to_string()), Some(b.code.tree.to_string()));
             self.add(Axis::Code, "commit", Some(a.code.commit.to_string()), Some(b.code.commit.to_string()));
         }
+        if let (Some(before), Some(after)) = (&a.evaluation, &b.evaluation) {
+            let short = |digest: &String| Some(digest.chars().take(12).collect());
+            self.add(Axis::Code, "evaluation code", short(before), short(after));
+        }
         let exact = |run: &Run| Some(if run.code.is_exact() { "yes" } else { "no" }.to_owned());
         self.add(Axis::Code, "exact", exact(a), exact(b));
         if !a.code.is_exact() && !b.code.is_exact() {

@@ -115,7 +115,8 @@ impl StopCriterion {
             Self::Fruitless(wanted) => {
                 let decided = progress.decisions.iter().filter(|it| **it != Decision::Iterate);
                 let since = decided.rev().take_while(|it| **it != Decision::Accepted).count();
-                let why = format!("{since} of {wanted} experiments in a row brought no improvement");
+                let many = if since == 1 { "experiment" } else { "experiments" };
+                let why = format!("{since} {many} in a row brought no improvement");
                 if since >= *wanted { Stop::Met(why) } else { Stop::NotYet(why) }
             }
             Self::Reached(criterion, unit) => judge_metric(criterion, unit.as_deref(), &reached(criterion)),
@@ -142,7 +143,7 @@ fn fruitless(text: &str) -> Option<usize> {
 
 fn judge_metric(criterion: &Criterion, unit: Option<&str>, reached: &Reached) -> Stop {
     let Some((best, experiment)) = &reached.best else {
-        return Stop::NotYet(format!("no run reported `{}` yet", criterion.metric));
+        return Stop::NotYet(format!("nothing that was not rejected has `{}` yet", criterion.metric));
     };
     if let (Some(wanted), Some(reported)) = (unit, reached.unit.as_deref())
         && wanted != reported
@@ -165,12 +166,20 @@ fn judge_metric(criterion: &Criterion, unit: Option<&str>, reached: &Reached) ->
         Operator::AtLeast => *best >= target,
     };
     let unit = reached.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
-    let why = format!("{experiment} has {}{unit}", short(*best));
+    let against = match (criterion.target, reached.baseline) {
+        (Target::Absolute(_), _) | (_, None) => String::new(),
+        (_, Some(baseline)) => format!(", the first baseline {}{unit}", short(baseline)),
+    };
+    let why = format!("{experiment} has {}{unit}{against}", short(*best));
     if is_met { Stop::Met(why) } else { Stop::NotYet(why) }
 }
 
 fn judge_budget(budget: Budget, spent: Budget) -> Stop {
-    let hours = |seconds: f64| format!("{} h", short(seconds / 3600.0));
+    let time = |seconds: f64| match seconds {
+        ..60.0 => format!("{} s", short(seconds.max(0.0))),
+        60.0..3600.0 => format!("{} min", short((seconds / 6.0).round() / 10.0)),
+        _ => format!("{} h", short((seconds / 360.0).round() / 10.0)),
+    };
     let mut parts = Vec::new();
     let mut is_met = false;
     for (limit, spent, what) in [
@@ -180,7 +189,7 @@ fn judge_budget(budget: Budget, spent: Budget) -> Stop {
         if let Some(limit) = limit {
             let spent = spent.unwrap_or(0.0);
             is_met |= spent >= limit;
-            parts.push(format!("{} of {} of {what}", hours(spent), hours(limit)));
+            parts.push(format!("{} of {} of {what}", time(spent), time(limit)));
         }
     }
     if let Some(limit) = budget.runs {
@@ -226,13 +235,13 @@ mod tests {
 
     #[test]
     fn a_stop_criterion_is_judged_by_what_there_is() {
-        insta::assert_snapshot!(judged("3 experiments without improvement"), @"not yet: 2 of 3 experiments in a row brought no improvement");
-        insta::assert_snapshot!(judged("2 experiments without improvement"), @"met: 2 of 2 experiments in a row brought no improvement");
+        insta::assert_snapshot!(judged("3 experiments without improvement"), @"not yet: 2 experiments in a row brought no improvement");
+        insta::assert_snapshot!(judged("2 experiments without improvement"), @"met: 2 experiments in a row brought no improvement");
         insta::assert_snapshot!(judged("step_time <= 9 ms"), @"not yet: A-002 has 9.5 ms");
         insta::assert_snapshot!(judged("step_time <= 9.5 ms"), @"met: A-002 has 9.5 ms");
         insta::assert_snapshot!(judged("step_time <= 9 s"), @"unknown: `step_time` is reported in ms, not in s");
-        insta::assert_snapshot!(judged("step_time <= -20%"), @"met: A-002 has 9.5 ms");
-        insta::assert_snapshot!(judged("loss <= 1"), @"not yet: no run reported `loss` yet");
+        insta::assert_snapshot!(judged("step_time <= -20%"), @"met: A-002 has 9.5 ms, the first baseline 12 ms");
+        insta::assert_snapshot!(judged("loss <= 1"), @"not yet: nothing that was not rejected has `loss` yet");
         insta::assert_snapshot!(judged("wall=1h"), @"met: 1.5 h of 1 h of wall time spent");
         insta::assert_snapshot!(judged("wall=8h,runs=40"), @"not yet: 1.5 h of 8 h of wall time, 12 of 40 runs spent");
         insta::assert_snapshot!(judged("2026-12-01"), @"not yet: it is 2026-11-21");

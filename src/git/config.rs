@@ -92,7 +92,11 @@ impl Repo {
 
     /// Who the user is; `None` where Git would ask for it.
     pub fn identity(&self) -> Option<Identity> {
-        if let Some(Ok(known)) = self.inner.committer() {
+        // What `git -c` hands on is for Git to read.
+        let is_given = std::env::var_os("GIT_CONFIG_PARAMETERS").is_some();
+        if let Some(Ok(known)) = self.inner.committer()
+            && !is_given
+        {
             let (name, email) = (known.name.to_string(), known.email.to_string());
             return (!name.trim().is_empty()).then_some(Identity { name, email });
         }

@@ -18,6 +18,8 @@ pub struct Worktree {
     pub branch: Option<String>,
     /// Whether it is locked against removal.
     pub is_locked: bool,
+    /// Whether its folder is gone, so that Git would forget it.
+    pub is_gone: bool,
 }
 
 impl Repo {
@@ -84,6 +86,7 @@ impl Repo {
                 ("HEAD", Some(last)) => last.head = Oid::from_hex(rest).filter(|oid| !oid.0.is_null()),
                 ("branch", Some(last)) => last.branch = Some(rest.to_owned()),
                 ("locked", Some(last)) => last.is_locked = true,
+                ("prunable", Some(last)) => last.is_gone = true,
                 _ => {}
             }
         }
@@ -188,6 +191,7 @@ mod tests {
         lab.git(["worktree", "lock", ".worktrees/A 001"]);
         let listed = repo.worktrees().unwrap();
         let row = |path: &Path, branch: &str, is_locked| Worktree {
+            is_gone: false,
             path: path.to_path_buf(),
             head: Some(start),
             branch: Some(branch.to_owned()),

@@ -118,6 +118,8 @@ pub struct BestFields {
     pub result: Option<String>,
     /// What it is compared with.
     pub baseline: Option<String>,
+    /// Whether any of its runs had other evaluation code than when the topic began.
+    pub evaluation_changed: bool,
     /// What was decided about it.
     pub decision: Option<&'static str>,
     /// The comparison that the decision stands on.

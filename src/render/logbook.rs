@@ -208,7 +208,8 @@ impl From<&MetricRow> for MetricFields {
         let spread = row.standard_deviation().filter(|spread| *spread > 0.0 && !is_built_in);
         let change = match row.baseline_mean() {
             Some(0.0) => Some(number::signed(row.mean())),
-            _ => row.relative().map(number::percent),
+            // Means of equal values differ in their last digit.
+            _ => row.relative().map(|it| number::percent(if it.abs() < 1e-12 { 0.0 } else { it })),
         };
         Self {
             metric: match &row.case {
@@ -513,6 +514,42 @@ struct SmokeFields {
     reason: Option<String>,
 }
 
+/// What an amendment changed: an element of `event.changes`.
+#[derive(Debug, Serialize)]
+pub struct ChangeFields {
+    name: String,
+    before: String,
+    after: String,
+}
+
+/// The fields in which two states of a topic differ, each as a text.
+fn changes(before: &TopicFields, after: &TopicFields) -> Vec<ChangeFields> {
+    fn shown(value: &serde_json::Value) -> String {
+        match value {
+            serde_json::Value::Null => "nothing".to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Array(list) if list.is_empty() => "nothing".to_owned(),
+            serde_json::Value::Array(list) => list.iter().map(shown).collect::<Vec<_>>().join("; "),
+            serde_json::Value::Object(fields) => {
+                let parts = fields.values().filter(|value| !value.is_null()).map(shown);
+                parts.collect::<Vec<_>>().join(": ")
+            }
+            value => value.to_string(),
+        }
+    }
+    let value = |fields: &TopicFields| serde_json::to_value(fields).unwrap_or_default();
+    let (before, after) = (value(before), value(after));
+    let names = after.as_object().into_iter().flat_map(|fields| fields.keys());
+    names
+        .filter(|name| before[*name] != after[*name] && *name != "opened")
+        .map(|name| ChangeFields {
+            name: name.replace('_', " "),
+            before: shown(&before[name]),
+            after: shown(&after[name]),
+        })
+        .collect()
+}
+
 /// Something that happened: `event`. What it was is in the field called like its kind; the others are empty.
 #[derive(Debug, Default, Serialize)]
 pub struct EventFields {
@@ -524,6 +561,7 @@ pub struct EventFields {
     experiment: Option<String>,
     amends: bool,
     topic: Option<TopicFields>,
+    changes: Vec<ChangeFields>,
     brief: Option<BriefFields>,
     idea_tried: Option<String>,
     run: Option<SeriesFields>,
@@ -562,8 +600,17 @@ impl EventFields {
         fields.amends = !entry.replaces.is_empty();
         match &entry.body {
             Body::Topic(topic) => {
-                fields.kind = if topic.closing.is_some() { "closing" } else { "topic" };
-                fields.topic = Some(TopicFields::new(topic, entry.time));
+                let was_closed = event.before.is_some_and(|before| before.closing.is_some());
+                fields.kind = match (&topic.closing, was_closed) {
+                    (Some(_), false) => "closing",
+                    (None, true) => "reopening",
+                    _ => "topic",
+                };
+                let after = TopicFields::new(topic, entry.time);
+                if let Some(before) = event.before {
+                    fields.changes = changes(&TopicFields::new(before, entry.time), &after);
+                }
+                fields.topic = Some(after);
             }
             Body::Brief(it) => {
                 fields.kind = "brief";
@@ -661,16 +708,19 @@ pub struct DecidedFields {
     id: String,
     experiment: Option<String>,
     in_force: bool,
+    evaluation_changed: bool,
     decision: Option<DecisionFields>,
     baseline: Option<MoveFields>,
     #[serde(skip)]
     order: (Timestamp, EntryId),
 }
 
-/// Every decision of the topic, about its experiments and its baselines, oldest first.
+/// Every decision of the topic, about its experiments and its baselines, oldest first; `changed` says whether an experiment ran
+/// under other evaluation code.
 pub fn decisions<'a>(
     topic: &TopicState,
     experiments: impl Iterator<Item = &'a ExperimentState>,
+    changed: impl Fn(&ExperimentState) -> bool,
 ) -> Vec<DecidedFields> {
     let mut decided = Vec::new();
     for experiment in experiments {
@@ -682,6 +732,7 @@ pub fn decisions<'a>(
                 id: it.entry.short(),
                 experiment: Some(experiment.name()),
                 in_force: place == last || experiment.conflicting_rulings.contains(&it.entry),
+                evaluation_changed: changed(experiment),
                 decision: Some(DecisionFields::new(&it.ruling, place > 0)),
                 baseline: None,
                 order: (it.time, it.entry),
@@ -695,6 +746,7 @@ pub fn decisions<'a>(
             id: entry.short(),
             experiment: None,
             in_force: topic.topic.baselines.get(&it.name) == Some(&it.to),
+            evaluation_changed: false,
             decision: None,
             baseline: Some(move_fields(it)),
             order: (*time, *entry),

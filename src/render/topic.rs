@@ -26,6 +26,8 @@ pub struct TopicView<'a> {
     pub created: Option<Timestamp>,
     /// Whether it was closed.
     pub is_closed: bool,
+    /// Entries that say something else about it, because two clones opened or amended it without knowing of each other.
+    pub conflicts: Vec<String>,
     /// Its stop criteria, each with whether it is met; empty where nobody asked.
     pub stops: Vec<(String, Stop)>,
     /// How its named baselines came to be what they are, oldest first.
@@ -41,6 +43,10 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
     page.line(&format!("{}{closed}", canvas.style.paint(Tone::Strong, &heading)));
     if let Some(goal) = &topic.goal {
         page.field("goal", &harmless(goal));
+    }
+    for conflict in &view.conflicts {
+        let text = format!("{conflict} says something else; `git exp topic amend {}` settles it", topic.name);
+        page.field("conflict", &canvas.style.paint(Tone::Bad, &harmless(&text)));
     }
     page.field("branch", &harmless(&view.branch));
     if let Some(prefix) = &topic.prefix {
@@ -138,7 +144,11 @@ pub fn table(views: &[TopicView<'_>], canvas: &Canvas) -> String {
     for view in views {
         let name = view.topic.name.as_str();
         table.push(vec![
-            Cell::new(if view.is_closed { format!("{name} (closed)") } else { name.to_owned() }),
+            Cell::new(match (view.is_closed, view.conflicts.is_empty()) {
+                (_, false) => format!("{name} (conflict)"),
+                (true, true) => format!("{name} (closed)"),
+                (false, true) => name.to_owned(),
+            }),
             view.topic.prefix.as_ref().map_or_else(|| Cell::new("-"), |prefix| Cell::new(prefix.as_str())),
             Cell::new(view.experiments.to_string()),
             Cell::new(view.decided.to_string()),
@@ -180,6 +190,7 @@ mod tests {
             decided: 9,
             created: Some("2026-11-21T11:10:05Z".parse().expect("the time is right")),
             is_closed: false,
+            conflicts: Vec::new(),
             stops: vec![(
                 "three experiments in a row change nothing".to_owned(),
                 Stop::Unknown("for people to judge".to_owned()),

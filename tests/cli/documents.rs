@@ -70,7 +70,7 @@ fn what_agents_are_taught_is_written_once_and_leaves_the_rest_alone() {
     this clone goes by the name `<id 1>`
     plain `git log` shows results from now on (`notes.displayRef`)
     made .agents/skills/git-exp/SKILL.md
-    renewed AGENTS.md
+    added a section to AGENTS.md
     --- stderr
     hint: read them, then commit them
     ");
@@ -132,4 +132,26 @@ fn every_link_between_documents_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn what_somebody_made_of_the_skill_is_left_alone_and_links_are_not_followed() {
+    let lab = TestLab::with_commit();
+    lab.exp_ok(["init", "--agents"]);
+    let skill = ".agents/skills/git-exp/SKILL.md";
+    lab.write(skill, "ours\n");
+    assert!(lab.exp_ok(["init", "--agents"]).contains("left as it is"));
+    assert_eq!(lab.read(skill), "ours\n");
+    std::fs::remove_file(lab.path().join("AGENTS.md")).unwrap();
+    lab.write("../outside.md", "outside\n");
+    std::os::unix::fs::symlink(lab.path().with_file_name("outside.md"), lab.path().join("AGENTS.md"))
+        .unwrap();
+    insta::assert_snapshot!(lab.exp(["init", "--agents"]), @"
+    exit: 2
+    --- stderr
+    error: cannot write `<lab>/AGENTS.md`
+      caused by: it is a link, which may lead out of the repository
+    hint: put a file in its place
+    ");
+    assert_eq!(lab.read("../outside.md"), "outside\n");
 }

@@ -529,3 +529,24 @@ fn an_unfinished_merge_does_not_keep_the_worktree_from_being_checked() {
     lab.write("program.md", "another\n");
     assert_eq!(found(&lab, &[]), ["frozen: `program.md` is frozen, and it was changed"]);
 }
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_kept_out_and_what_mends_it_is_let_in() {
+    let lab = TestLab::with_commit();
+    lab.write("exp.toml", "broken-toml\n");
+    lab.git(["add", "exp.toml"]);
+    insta::assert_snapshot!(lab.exp(["check", "--staged"]), @"
+    exit: 1
+    --- stdout
+    configuration  `exp.toml` cannot be read as it is staged: line 1, column 12: key with no value, expected `=`
+      mend it, then: git add exp.toml
+    ");
+    lab.commit_all("it got in all the same");
+    lab.write("exp.toml", "[files]\nfrozen = [\"eval/**\"]\n");
+    lab.git(["add", "exp.toml"]);
+    insta::assert_snapshot!(lab.exp(["check", "--staged"]), @"
+    exit: 0
+    --- stderr
+    the rules about files were not looked at: cannot read `main:exp.toml`
+    ");
+}

@@ -61,7 +61,7 @@ fn a_handoff_says_what_is_needed_to_go_on() {
 
     - accepted when: `val_loss <= -5%`
     - baseline default: `A-001`
-    - stop when 3 experiments without improvement: not yet (1 of 3 experiments in a row brought no improvement)
+    - stop when 3 experiments without improvement: not yet (1 experiment in a row brought no improvement)
 
     ## Best so far
 

@@ -423,3 +423,39 @@ fn status_says_to_think_where_ideas_run_out_and_to_pick_where_they_do_not() {
     let inside: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(inside["next"]["why"], "complete the brief, without which nothing runs");
 }
+
+#[test]
+fn a_private_file_is_no_paper() {
+    let lab = TestLab::with_commit();
+    lab.write(
+        "exp.toml",
+        "[capture]\nprivate-files = [\"*.csv\"]\nprivate-text = ['\\d{3}-\\d{2}-\\d{4}']\n",
+    );
+    lab.commit_all("what is private");
+    lab.write("../patients.csv", "a,1\n");
+    lab.write("../note.txt", "call 123-45-6789\n");
+    for file in ["../patients.csv", "../note.txt"] {
+        let output = lab.exp_output(["idea", "add", "look at it", "--file", file]);
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("calls it private"), "{file}");
+    }
+    assert!(lab.exp_json(["log"]).is_empty());
+}
+
+#[test]
+fn who_git_is_told_to_be_is_who_acts() {
+    let lab = TestLab::with_commit();
+    lab.exp_ok(["topic", "new", "moe"]);
+    lab.git([
+        "-c",
+        "user.name=The Lead",
+        "-c",
+        "user.email=lead@example.org",
+        "exp",
+        "note",
+        "moe",
+        "a remark",
+    ]);
+    let entry = lab.exp_json(["log", "--kind", "note"])[0]["entry"].as_str().expect("an ID").to_owned();
+    assert_eq!(lab.exp_json(["show", &entry])[0]["by"]["email"], "lead@example.org");
+}

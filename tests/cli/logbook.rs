@@ -385,3 +385,78 @@ fn a_document_of_what_is_not_there_is_refused() {
     hint: git exp logbook <topic> --write
     ");
 }
+
+#[test]
+fn several_writers_at_once_where_the_branch_is_checked_out_all_succeed() {
+    let lab = research();
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    lab.git(["switch", "--quiet", "research/mixing"]);
+    let writers: Vec<_> = (0..8)
+        .map(|number| {
+            let mut note = lab.exp_command(["note", "mixing", &format!("note number {number}")]);
+            let mut write = lab.exp_command(["logbook", "mixing", "--write"]);
+            std::thread::spawn(move || {
+                assert!(note.output().expect("it starts").status.success());
+                let output = write.output().expect("it starts");
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().expect("it ends well");
+    }
+    assert_eq!(lab.git(["status", "--porcelain"]), "");
+    assert_eq!(lab.read(".agents/logbooks/mixing.md"), stands(&lab));
+}
+
+#[test]
+fn a_worktree_that_is_gone_stands_in_no_ones_way() {
+    let lab = research();
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    let away = lab.path().with_file_name("away");
+    lab.git(["worktree", "add", "--quiet", &away.to_string_lossy(), "research/mixing"]);
+    for folder in [away, lab.path().join(".worktrees/A-001")] {
+        std::fs::remove_dir_all(folder).expect("it is there");
+    }
+    lab.exp_ok(["note", "mixing", "one more"]);
+    lab.exp_ok(["logbook", "mixing", "--write"]);
+    assert!(stands(&lab).contains("> one more"));
+    assert!(!lab.exp_ok(["status"]).contains("cd .worktrees/A-001"));
+    let checked = lab.exp_output(["check", "A-001"]);
+    assert!(checked.status.code() < Some(3), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn what_an_amendment_changed_stands_in_the_logbook() {
+    let lab = research();
+    lab.exp_ok(["topic", "amend", "mixing", "--problem", "nights", "--trials", "9", "--scope", "seeds=1,2"]);
+    let text = lab.exp_ok(["logbook", "mixing"]);
+    assert!(text.contains("- problem: nights (was: nothing)\n- scope: seeds: 1; 2 (was: nothing)\n- trials: 9 (was: nothing)"), "{text}");
+}
+
+#[test]
+fn warm_ups_are_in_no_table() {
+    let lab = research();
+    // The first run of each side says 1000.
+    let count = lab.path().with_file_name("count");
+    let script = format!(
+        "n=$(cat {0} 2>/dev/null || echo 0); echo $((n + 1)) > {0}; [ $n -lt 2 ] && echo METRIC val_loss=1000 || echo METRIC val_loss=10",
+        count.display()
+    );
+    lab.set_clock("2026-11-21T13:00:00Z");
+    lab.exp_ok(["run", "-e", "A-002", "-n", "2", "--against", "main", "--", "sh", "-c", &script]);
+    lab.exp_ok(["brief", "A-002", "--baseline", "main"]);
+    let text = lab.exp_ok(["logbook", "A-002"]);
+    assert!(text.contains("| val_loss | 2 | 10 nat | 10 nat | no change |"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_template_reads_no_other_file() {
+    let lab = research();
+    lab.write("../secret.txt", "the secret");
+    lab.write(".agents/templates/keep", "");
+    let link = lab.path().join(".agents/templates/experiment-log.md");
+    std::os::unix::fs::symlink(lab.path().with_file_name("secret.txt"), link).expect("links can be made");
+    assert!(!lab.exp_ok(["logbook", "mixing", "--as", "experiment-log"]).contains("the secret"));
+}

@@ -300,3 +300,75 @@ fn thirty_experiments_by_two_people_read_as_one_story() {
     once.dedup();
     assert_eq!(once, marks(&written));
 }
+
+#[test]
+fn a_clone_takes_its_own_branch_for_its_own_experiment() {
+    let story = Story::begin();
+    let (first, second) = (story.lab.path().to_path_buf(), story.second.clone());
+    story.ok(
+        &first,
+        &[
+            "topic",
+            "new",
+            "loop",
+            "--prefix",
+            "LOOP",
+            "--accept",
+            "val_loss <= -2%",
+            "--no-guard",
+            "x",
+            "--budget",
+            "runs=9",
+        ],
+    );
+    story.sync();
+    for (at, change) in [(&first, "ours"), (&second, "theirs")] {
+        let brief = [
+            "new",
+            change,
+            "--topic",
+            "loop",
+            "--baseline",
+            "main",
+            "--hypothesis",
+            change,
+            "--change",
+            change,
+        ];
+        story.ok(at, &brief);
+    }
+    story.sync();
+    let worktree = first.join(".worktrees/LOOP-001");
+    story.ok(&worktree, &["run", "--", "./train.sh", "2000"]);
+    story.sync();
+    let runs_of = |writer: &str| {
+        let text = story.ok(&first, &["list", "--json"]);
+        let mut lines =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let it = lines.find(|it| it["experiment"] == format!("LOOP-001@{writer}")).expect("it is listed");
+        it["runs"].as_u64()
+    };
+    assert_eq!((runs_of(FIRST), runs_of(SECOND)), (Some(1), Some(0)));
+    let (is_ok, _) = story.exp(&first, &["archive", &format!("LOOP-001@{SECOND}")]);
+    assert!(!is_ok && worktree.exists(), "what is ours is not put away under another's name");
+    let text = story.ok(&worktree, &["status"]);
+    assert!(text.contains(&format!("LOOP-001@{FIRST}")), "{text}");
+    story.ok(&first, &["archive", &format!("LOOP-001@{FIRST}")]);
+}
+
+#[test]
+fn topics_that_say_different_things_are_seen_to_and_can_be_settled() {
+    let story = Story::begin();
+    let (first, second) = (story.lab.path().to_path_buf(), story.second.clone());
+    story.ok(&first, &["topic", "new", "same", "--goal", "ours"]);
+    story.ok(&second, &["topic", "new", "same", "--goal", "theirs"]);
+    story.sync();
+    for at in [&first, &second] {
+        assert!(story.ok(at, &["topic", "show", "same"]).contains("says something else"));
+        assert!(story.ok(at, &["topic", "list"]).contains("same (conflict)"));
+    }
+    story.ok(&first, &["topic", "amend", "same", "--goal", "one of both"]);
+    story.sync();
+    let text = story.ok(&second, &["topic", "show", "same"]);
+    assert!(text.contains("one of both") && !text.contains("says something else"), "{text}");
+}

@@ -55,6 +55,7 @@ fn a_kickoff_can_be_read_from_a_file_and_experiments_take_it_over() {
     opened the topic moe (<id 1>)
     its branch: research/moe
     --- stderr
+    `when it is enough` is for people to judge
     hint: git exp new <short-name> --topic moe --hypothesis … --change …
     ");
     insta::assert_snapshot!(lab.exp(["topic", "show", "moe"]), @"
@@ -81,8 +82,8 @@ fn a_kickoff_can_be_read_from_a_file_and_experiments_take_it_over() {
       links        paper: https://example.org/p
 
     stop when
-      2 experiments without improvement: not yet (0 of 2 experiments in a row brought no improvement)
-      step_time <=<time>: not yet (no run reported `step_time` yet)
+      2 experiments without improvement: not yet (0 experiments in a row brought no improvement)
+      step_time <=<time>: not yet (nothing that was not rejected has `step_time` yet)
       runs=40: not yet (0 of 40 runs spent)
       2026-12-31: not yet (it is 2026-11-21)
       when it is enough: unknown (for people to judge)
@@ -133,6 +134,7 @@ fn a_kickoff_can_be_written_in_the_editor() {
     opened the topic moe (<id 1>)
     its branch: research/moe
     --- stderr
+    `when it is enough` is for people to judge
     hint: git exp new <short-name> --topic moe --hypothesis … --change …
     ");
     // What is edited again begins as it stands, and can be read as it is.
@@ -254,7 +256,7 @@ fn stop_criteria_are_judged_by_what_ran_and_what_was_decided() {
     lab.set_clock("2026-11-21T13:00:00Z");
     lab.exp_ok(["decide", "MOE-002", "reject", "--because", "slow"]);
     insta::assert_snapshot!(answers().join("\n"), @"
-    not yet: 1 of 2 experiments in a row brought no improvement
+    not yet: 1 experiment in a row brought no improvement
     met: MOE-001 has 8.5 ms
     not yet: 9 of 40 runs spent
     not yet: it is 2026-11-21
@@ -263,7 +265,7 @@ fn stop_criteria_are_judged_by_what_ran_and_what_was_decided() {
     lab.set_clock("2027-01-01T00:00:00Z");
     lab.exp_ok(["decide", "MOE-003", "reject", "--because", "slow"]);
     insta::assert_snapshot!(answers().join("\n"), @"
-    met: 2 of 2 experiments in a row brought no improvement
+    met: 2 experiments in a row brought no improvement
     met: MOE-001 has 8.5 ms
     not yet: 9 of 40 runs spent
     met: it is 2027-01-01

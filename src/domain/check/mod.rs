@@ -64,8 +64,12 @@ const fn rule(name: &'static str, when: When, broken_by: &'static str) -> Rule {
     Rule { name, when, broken_by }
 }
 
+/// The rule that `exp.toml` can be read.
+pub const CONFIGURATION: &str = "configuration";
+
 /// Every rule, in the order in which they are looked at.
 pub const RULES: &[Rule] = &[
+    rule(CONFIGURATION, When::Commit, "a configuration that cannot be read"),
     rule(file_rules::FROZEN, When::Commit, "any change of a frozen file"),
     rule(file_rules::APPEND_ONLY, When::Commit, "a file that does not keep all that was there"),
     rule(file_rules::MAIN_ONLY, When::Commit, "a change on another branch than the main one"),
