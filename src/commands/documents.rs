@@ -114,8 +114,11 @@ pub fn append_on_branch(
         }
         let mut bytes = old.clone().unwrap_or_default();
         let mut addition = Vec::new();
-        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            addition.push(b'\n');
+        // An empty line keeps what people wrote apart from what follows.
+        for end in [&b"\n"[..], b"\n\n"] {
+            if !bytes.is_empty() && ![&bytes[..], &addition].concat().ends_with(end) {
+                addition.push(b'\n');
+            }
         }
         addition.extend_from_slice(added.as_bytes());
         bytes.extend_from_slice(&addition);

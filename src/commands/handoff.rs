@@ -12,7 +12,7 @@ use super::next_step::{budget_left, of_experiment};
 use super::research::Research;
 use super::runs::{Which, newest_run};
 use super::surroundings::{Surroundings, brief_of};
-use super::{Answer, deciding, idea, limits, stopping, topic};
+use super::{Answer, deciding, idea, limits, new, stopping, topic};
 use crate::context::Context;
 use crate::domain::chronicle::{Event, What};
 use crate::domain::decision::{Decision, Opinion};
@@ -47,8 +47,7 @@ Examples:
 
 JSON: one git-exp/handoff/1 object with the fields that the template gets.")]
 pub struct Arguments {
-    /// The topic
-    #[arg(required_unless_present = "experiment")]
+    /// The topic; that of the current branch when left out
     topic: Option<String>,
 
     /// The closing report of one experiment instead
@@ -75,8 +74,13 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             ("closing-report.md", fields, topic)
         }
         None => {
-            let word = arguments.topic.as_deref().unwrap_or_default();
-            let name = topic::named(&state, word)?.topic.name.clone();
+            let found = match arguments.topic.as_deref() {
+                Some(word) => Some(topic::named(&state, word)?),
+                None => new::topic(context, &state, None)?,
+            };
+            let Some(name) = found.map(|it| it.topic.name.clone()) else {
+                return Err(Error::request("which topic?").hint("`git exp topic list` lists them"));
+            };
             let research = Research::read(context, &mut index, state, entries, Some(&name), None)?;
             let topic = &research.state.topics[&name];
             let fields = handoff(context, &mut index, &research, topic)?;

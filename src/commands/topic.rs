@@ -146,7 +146,7 @@ pub fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
         decided: own().filter(|it| it.stage() == Some(Stage::Decided)).count() as u64,
         created: Some(topic.opened),
         is_closed: topic.topic.closing.is_some(),
-        conflicts: topic.conflicts.iter().map(|entry| entry.short()).collect(),
+        conflicts: topic.conflicts.iter().map(crate::domain::id::EntryId::short).collect(),
         stops: Vec::new(),
         moves: &topic.moves,
     }

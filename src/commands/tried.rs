@@ -47,6 +47,9 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    if arguments.limit == 0 {
+        return Err(Error::request("cannot show 0 of what was tried").hint("leave `--limit` out"));
+    }
     if !says_something(&arguments.words) {
         return Err(Error::request(format!("cannot look for `{}`", arguments.words.trim()))
             .because("it has no word that says what it is about")

@@ -48,15 +48,35 @@ fn visible(c: char) -> Option<String> {
     }
 }
 
-/// The words of a command as a shell would take them.
+/// The words of a command as a shell would take them; one with control characters as `$'…'`, which POSIX shells read since 2024.
 pub fn command_line(words: &[impl ToString]) -> String {
     let quoted = |word: String| {
+        if word.chars().any(char::is_control) {
+            return format!("$'{}'", word.chars().map(escaped).collect::<String>());
+        }
         let is_plain =
             !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./=:,@%+".contains(c));
         if is_plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
     };
     let line: Vec<String> = words.iter().map(|word| quoted(word.to_string())).collect();
     harmless(&line.join(" ")).into_owned()
+}
+
+/// A character as it is written between `$'` and `'`.
+fn escaped(c: char) -> String {
+    match c {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\\' | '\'' => format!("\\{c}"),
+        c if c.is_ascii_control() => format!("\\{:03o}", u32::from(c)),
+        // Two bytes in UTF-8, which is what the shell puts together.
+        c if c.is_control() => {
+            let mut bytes = [0; 4];
+            c.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\{byte:03o}")).collect()
+        }
+        c => c.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +111,8 @@ mod tests {
     #[test]
     fn a_command_can_be_pasted_into_a_shell() {
         assert_eq!(command_line(&["sh", "-c", "echo 'a b' > c", ""]), r"sh -c 'echo '\''a b'\'' > c' ''");
-        assert_eq!(command_line(&["train", "--lr=1e-4", "a\u{1b}"]), "train --lr=1e-4 'a␛'");
+        assert_eq!(command_line(&["train", "--lr=1e-4", "a\u{1b}"]), r"train --lr=1e-4 $'a\033'");
+        assert_eq!(command_line(&["sh", "-c", "a 'b'\nc\\d"]), r"sh -c $'a \'b\'\nc\\d'");
     }
 
     proptest! {

@@ -212,11 +212,7 @@ fn a_handoff_of_what_is_not_there_is_refused() {
     insta::assert_snapshot!(lab.exp(["handoff"]), @"
     exit: 2
     --- stderr
-    error: the following required arguments were not provided:
-      <TOPIC>
-
-    Usage: git exp handoff <TOPIC>
-
-    For more information, try '--help'.
+    error: which topic?
+    hint: `git exp topic list` lists them
     ");
 }

@@ -232,7 +232,7 @@ fn a_logbook_grows_where_its_branch_is_checked_out_and_what_was_added_by_hand_st
     lab.exp_ok(["logbook", "mixing", "--write"]);
     assert_eq!(lab.git(["status", "--porcelain"]), "", "the worktree follows");
     assert_eq!(lab.read(path), stands(&lab));
-    assert!(stands(&lab).contains("By hand, committed.\n### "), "{}", stands(&lab));
+    assert!(stands(&lab).contains("By hand, committed.\n\n### "), "{}", stands(&lab));
 
     lab.write(path, lab.read(path) + "By hand, not committed.");
     lab.exp_ok(["note", "mixing", "two"]);
