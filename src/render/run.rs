@@ -379,11 +379,11 @@ pub(super) mod tests {
         run.truncated =
             vec![Truncated { stream: "stdout".to_owned(), bytes: 1 << 30, blake3: "cd".repeat(32) }];
         run.remarks = vec!["a secret was redacted from stdout".to_owned()];
-        assert_snapshot!(page(&view_of(&run), &canvas()), @"
+        assert_snapshot!(page(&view_of(&run), &canvas()), @r"
         run c0ffee00 killed  A-001  2 days ago
 
         what ran
-          command      './caf� ␛]0;'
+          command      $'./caf� \033]0;'
           directory    sub dir
           started      2026-11-21 13:10:05 +02:00
           took         83.4 s on 2 accelerators
