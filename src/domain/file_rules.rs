@@ -290,7 +290,9 @@ impl FileChange {
             });
         }
         // Where branches met, what each of them added comes in some order, and all of it is there.
-        let is_lost = |agreed: &Version| !has_lines_of(&agreed.content, &after.content);
+        let is_lost = |agreed: &Version| {
+            !newest.holds(&agreed.content, &after.content) && !has_lines_of(&agreed.content, &after.content)
+        };
         self.agreed
             .iter()
             .flatten()
@@ -487,6 +489,9 @@ mod tests {
 
     #[test]
     fn where_journals_meet_all_of_both_stays() {
+        let mut it = change("journal.md", Some("a"), Some("a and more"));
+        it.agreed = vec![Some(version("a"))];
+        assert_eq!(found(&it), [""; 0], "a last line without an end may go on");
         let mut it = change("journal.md", Some("a\n"), Some("a\nours\ntheirs\n"));
         it.agreed = vec![Some(version("a\ntheirs\n"))];
         assert_eq!(found(&it), [""; 0]);
