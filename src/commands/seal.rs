@@ -299,7 +299,7 @@ fn fill(
     let known: BTreeSet<EntryId> = own.iter().map(|(_, entry)| entry.id).collect();
     baseline.retain(|(_, entry)| !known.contains(&entry.id));
     for side in [&mut own, &mut baseline] {
-        side.sort_by_key(|(_, entry)| (entry.time, entry.id));
+        side.sort_by_key(|(_, entry)| order(entry));
         let rows: Vec<RowRef> = side.iter().map(|(row, _)| *row).collect();
         let blobs = index.blobs(&rows).map_err(unreadable_index)?;
         for ((_, entry), blob) in side.iter().zip(blobs) {
@@ -388,6 +388,15 @@ fn fill(
     Ok(Sealed { manifest, commits: parents })
 }
 
+/// Entries go by time; trials that began at once by their numbers.
+fn order(entry: &Entry) -> (jiff::Timestamp, u32, EntryId) {
+    let trial = match &entry.body {
+        Body::Run(run) => run.trial,
+        _ => 0,
+    };
+    (entry.time, trial, entry.id)
+}
+
 fn without_rows(entries: Vec<(RowRef, Entry)>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
@@ -448,7 +457,8 @@ fn here(context: &Context, commit: &str) -> Result<Oid, Error> {
 /// What a comparison says against itself.
 fn limits(comparison: &crate::domain::comparison::Comparison<'_>) -> Vec<String> {
     let left_out = comparison.matchup.left_out.iter();
-    let left_out = left_out.map(|it| format!("{} of the {} left out: {}", it.trials, it.side, it.why));
+    let left_out =
+        left_out.map(|it| format!("runs of the {} left out: {}, for {}", it.side, it.trials, it.why));
     let strata = comparison.strata.iter().map(|(hardware, outcome)| {
         format!("on other hardware ({hardware}) the comparison says: {}", outcome.word())
     });

@@ -107,6 +107,13 @@ impl Verified {
         self.failures.push(Failure::new(check, subject, what));
     }
 
+    /// Says what was looked at, where nothing was found since there were `before` failures.
+    fn note_unless_failed(&mut self, before: usize, text: String) {
+        if self.failures.len() == before {
+            self.checked.push(text);
+        }
+    }
+
     /// Looks at everything; gives the experiment's name where the manifest can be read.
     fn look(&mut self, context: &Context, name: &str, oid: Oid) -> Option<String> {
         let tag = self.tag(context, name, oid)?;
@@ -134,14 +141,20 @@ impl Verified {
                 return None;
             }
         };
+        let before = self.failures.len();
         self.failures.extend(check_files(&manifest, &bundle.held));
+        self.note_unless_failed(
+            before,
+            format!("{} files are as the manifest names them", manifest.files.len()),
+        );
+        let before = self.failures.len();
         self.failures.extend(check_entries(&manifest, &bundle.entries, &bundle.held));
-        self.checked.push(format!("{} files are those that the manifest names", manifest.files.len()));
         let runs = bundle.entries.values().filter(|it| matches!(it.body, Body::Run(_))).count();
-        self.checked.push(format!(
-            "{} entries are what their IDs are made of; {runs} runs cite the briefs that they ran under",
+        let text = format!(
+            "{} entries are what their IDs are made of, and {runs} runs cite the briefs that they ran under",
             bundle.entries.len()
-        ));
+        );
+        self.note_unless_failed(before, text);
         self.code(context, &manifest, &commit);
         match (&bundle.comparison, &bundle.terms) {
             (Some(stated), Some(terms)) => match recomputed(context, &manifest, &bundle.entries, terms) {
@@ -278,6 +291,7 @@ impl Verified {
 
     /// Whether the seal is made on the code that the manifest names, and every object of that is whole.
     fn code(&mut self, context: &Context, manifest: &Manifest, commit: &Commit) {
+        let before = self.failures.len();
         let code = &manifest.code;
         let mut named: Vec<&String> = vec![&code.candidate];
         named.extend(code.baseline.as_ref().filter(|it| **it != code.candidate));
@@ -311,7 +325,10 @@ impl Verified {
             objects += self.whole(context, read.tree, &mut seen);
         }
         objects += self.whole(context, commit.tree, &mut seen);
-        self.checked.push(format!("the code is there, {objects} objects of it whole"));
+        self.note_unless_failed(
+            before,
+            format!("the code of both sides is there, {objects} objects of it whole"),
+        );
     }
 
     /// Whether every object below a tree is what its name is made of; says how many were looked at.

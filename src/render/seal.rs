@@ -169,11 +169,11 @@ run() { # side, commit, folder, seed, parameters as JSON, command …
     mkdir -p "$work/out"
     printf '== %s, seed %s:' "$side" "${seed:-none}" && printf ' %s' "$@" && echo
     (
-        cd "$work/$commit/$folder"
+        cd "$work/$commit/$folder" || exit
         if test -n "$seed"; then GIT_EXP_SEED=$seed && export GIT_EXP_SEED; fi
         GIT_EXP_PARAMS=$work/params.json GIT_EXP_OUT=$work/out && export GIT_EXP_PARAMS GIT_EXP_OUT
         "$@"
-    )
+    ) || echo "it ended with $?"
 }
 "#;
 
