@@ -327,6 +327,9 @@ pub fn brief_in_force<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::difference::tests::a_run;
+    use super::super::entry::{Identity, Registration};
+    use super::super::id::Nonce;
     use super::*;
 
     fn manifest(files: &[(&str, &[u8])]) -> (Manifest, BTreeMap<String, Held>) {
@@ -379,6 +382,108 @@ mod tests {
             found,
             [("a", "it is missing"), ("b", "it was altered"), ("d", "the manifest does not name it")]
         );
+    }
+
+    fn entry(number: u8, body: Body) -> (String, Entry) {
+        let id = EntryId([number; 32]);
+        let entry = Entry {
+            id,
+            writer: "3f2a91bc".parse().expect("a writer"),
+            nonce: Nonce([number; 16]),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            by: Identity::default(),
+            replaces: Vec::new(),
+            answers: None,
+            files: None,
+            body,
+        };
+        (id.to_hex(), entry)
+    }
+
+    fn brief(number: u8, registration: Option<u8>) -> (String, Entry) {
+        let registration = Registration {
+            experiment: "A-001".parse().expect("an ID"),
+            registration: registration.map(|number| EntryId([number; 32])),
+            topic: None,
+            from: None,
+            start: None,
+            idea: None,
+            brief: Brief::default(),
+        };
+        entry(number, Body::Brief(registration))
+    }
+
+    fn run(number: u8, registration: Option<u8>, cites: Option<u8>) -> (String, Entry) {
+        let mut run = a_run();
+        run.evaluation_changed = false;
+        run.membership.registration = registration.map(|number| EntryId([number; 32]));
+        run.membership.brief = cites.map(|number| EntryId([number; 32]));
+        entry(number, Body::Run(Box::new(run)))
+    }
+
+    #[test]
+    fn a_run_cites_a_sealed_brief_of_its_experiment() {
+        let known = [brief(1, None), brief(2, Some(1)), brief(3, None)];
+        let found = |run: (String, Entry)| {
+            let found = check_runs(&known.iter().cloned().chain([run]).collect());
+            found.into_iter().map(|it| it.what).collect::<Vec<_>>()
+        };
+        assert_eq!(found(run(9, Some(1), Some(1))), [""; 0]);
+        assert_eq!(found(run(9, Some(1), Some(2))), [""; 0], "it was amended before");
+        assert_eq!(found(run(9, None, None)), [""; 0], "a day's scratch promised nothing");
+        assert_eq!(found(run(9, Some(1), None)), ["it cites no brief"]);
+        assert_eq!(found(run(9, Some(1), Some(7))), ["the brief that it cites is not in the seal"]);
+        assert_eq!(found(run(9, Some(1), Some(9))), ["what it cites is no brief"]);
+        assert_eq!(found(run(9, Some(1), Some(3))), ["the brief that it cites is of another experiment"]);
+        let (id, mut entry) = run(9, None, None);
+        if let Body::Run(run) = &mut entry.body {
+            run.evaluation_changed = true;
+        }
+        assert_eq!(found((id, entry)), ["it ran with other evaluation code than the topic's"]);
+    }
+
+    #[test]
+    fn an_entry_that_is_missing_unlisted_or_not_what_its_id_says_is_named() {
+        let (one, two) = (brief(1, None), brief(2, Some(1)));
+        let entries = BTreeMap::from([one.clone(), two.clone()]);
+        let held = entries.keys().map(|id| (entry_path(id), Held::of(b"x"))).collect::<BTreeMap<_, _>>();
+        let listed = |entries: &[&str], registration: &str| Manifest {
+            registration: registration.to_owned(),
+            entries: entries.iter().map(|id| (*id).to_owned()).collect(),
+            ..Manifest::default()
+        };
+        let found = |manifest: &Manifest, entries: &BTreeMap<String, Entry>| {
+            let found = check_entries(manifest, entries, &held);
+            found.into_iter().map(|it| (it.subject, it.what)).collect::<Vec<_>>()
+        };
+        let good = listed(&[&one.0, &two.0], &one.0);
+        assert_eq!(found(&good, &entries), []);
+        let other = "7".repeat(64);
+        assert_eq!(
+            found(&listed(&[&one.0, &other], &one.0), &entries),
+            [
+                (other, "it is missing".to_owned()),
+                (two.0.clone(), "the manifest does not list it".to_owned())
+            ]
+        );
+        let moved = BTreeMap::from([one.clone(), (two.0.clone(), one.1.clone())]);
+        let what = "its bytes are not those that its ID is made of";
+        assert_eq!(found(&good, &moved), [(two.0.clone(), what.to_owned())]);
+        let of_another = listed(&[&one.0, &two.0], &two.0);
+        assert_eq!(found(&of_another, &entries).len(), 2, "both are of the experiment that 1 registered");
+    }
+
+    #[test]
+    fn only_the_brief_that_nothing_replaces_is_judged_by() {
+        let (one, mut two) = (brief(1, None), brief(2, Some(1)));
+        two.1.replaces = vec![one.1.id];
+        let manifest = Manifest { entries: vec![one.0.clone(), two.0.clone()], ..Manifest::default() };
+        let (first, second) = (one.1.id, two.1.id);
+        let entries = BTreeMap::from([one, two]);
+        assert!(brief_in_force(&manifest, &entries, second).is_ok());
+        assert!(brief_in_force(&manifest, &entries, first).is_err(), "it was amended");
+        assert!(brief_in_force(&manifest, &entries, EntryId([9; 32])).is_err(), "it is not there");
+        assert!(brief_in_force(&Manifest::default(), &entries, second).is_err(), "it is another's");
     }
 
     #[test]

@@ -367,3 +367,48 @@ fn a_signature_shows_who_sealed_and_a_moved_tag_loses_it() {
     let (status, view) = clone.verify("sealed/A-001");
     assert_ne!((status, &view["signature"]), (Some(0), &"good".into()), "{view}");
 }
+
+#[test]
+fn a_flipped_bit_on_disk_in_tag_commit_code_or_bundle_is_found() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    // Every object in a file of its own.
+    let packs = clone.path().join(".git/objects/pack");
+    let aside = clone.path().join(".git/aside.pack");
+    let pack = fs::read_dir(&packs)
+        .expect("a folder")
+        .map(|it| it.expect("an item").path())
+        .find(|it| it.extension().is_some_and(|it| it == "pack"))
+        .expect("a clone has a pack");
+    fs::rename(pack, &aside).expect("the clone is ours");
+    fs::remove_dir_all(&packs).expect("the clone is ours");
+    let unpacked = clone.command("sh", &["-c", "git unpack-objects -q < .git/aside.pack"], "clone");
+    assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
+    let mut objects = clone.git(&["rev-parse", "sealed/A-001", "sealed/A-001^{commit}", "HEAD^1", "HEAD^2"]);
+    for tree in ["HEAD^{tree}", "HEAD^1^{tree}", "HEAD^2^{tree}"] {
+        objects = format!("{objects}\n{}\n{}", clone.git(&["rev-parse", tree]), {
+            clone.git(&["ls-tree", "-r", "-t", "--format=%(objectname)", tree])
+        });
+    }
+    let mut objects: Vec<&str> = objects.lines().collect();
+    objects.sort_unstable();
+    objects.dedup();
+    assert!(objects.len() > 40, "{objects:?}");
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0));
+    for object in objects {
+        let path = clone.path().join(".git/objects").join(&object[..2]).join(&object[2..]);
+        let before = fs::read(&path).expect("it was unpacked");
+        let mut bytes = before.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        // Objects are written once: the file can be replaced, and not written to.
+        fs::remove_file(&path).expect("the clone is ours");
+        fs::write(&path, bytes).expect("the clone is ours");
+        let (status, view) = clone.verify("sealed/A-001");
+        assert_eq!(status, Some(1), "{object} is altered: {view}");
+        assert!(!failures(&view).is_empty());
+        fs::write(&path, before).expect("the clone is ours");
+    }
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0), "all is as it was");
+}
