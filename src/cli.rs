@@ -76,6 +76,8 @@ enum Command {
     Logbook(commands::logbook::Arguments),
     Handoff(commands::handoff::Arguments),
     Export(commands::export::Arguments),
+    Seal(commands::seal::Arguments),
+    Verify(commands::verify::Arguments),
     Archive(commands::archive::Arguments),
     Fsck(commands::fsck::Arguments),
 }
@@ -147,6 +149,8 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
         Command::Handoff(arguments) => commands::handoff::run(&mut context, arguments),
         Command::Export(arguments) => commands::export::run(&mut context, arguments),
+        Command::Seal(arguments) => commands::seal::run(&mut context, arguments),
+        Command::Verify(arguments) => commands::verify::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;

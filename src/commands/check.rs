@@ -10,10 +10,12 @@ use crate::config;
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::breach::Breach;
 use crate::domain::check;
+use crate::domain::check::likeness::CONTENTION;
 use crate::domain::id::TopicName;
-use crate::domain::state::State;
+use crate::domain::state::{ExperimentState, State};
 use crate::error::Error;
 use crate::git::Oid;
+use crate::log::index::Index;
 use crate::render::check::{CheckJson, CheckView, RulesJson, rules, text};
 
 /// Check that the rules are kept, and name every breach with what to do about it
@@ -179,6 +181,25 @@ fn staged_configuration(context: &Context) -> Result<Option<Result<(), String>>,
         Ok(_) => Ok(()),
         Err(error) => Err(error.problem.to_string()),
     }))
+}
+
+/// Every rule that stands in the way of calling an experiment done; how busy the machine is now has no say.
+pub fn unfinished(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    experiment: &ExperimentState,
+) -> Result<Vec<Breach>, Error> {
+    let branch = Branch::of(context, experiment)?;
+    let worktree = branch.is_checked_out.then_some(Scope::Worktree);
+    let scopes = branch.range(context)?.into_iter().chain(worktree).collect();
+    let subject = Subject { state, branch, scopes };
+    let mut breaches = files(context, &subject)?;
+    let wanted = Wanted { done: true, ..Wanted::default() };
+    breaches.extend(checks::look(context, index, &subject, &wanted)?.breaches);
+    breaches.extend(of_datasets(context, &subject.branch, false)?.breaches);
+    breaches.retain(|breach| breach.rule != CONTENTION);
+    Ok(breaches)
 }
 
 /// Lists every rule.

@@ -126,7 +126,7 @@ pub fn compared_aside<T>(
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
     let way = (CrossCheck::Skip, Looks::Leave);
     let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
-        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons| {
+        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, _| {
             Ok(then(&comparisons[0]))
         })
     });
@@ -144,7 +144,68 @@ pub fn compared_with<T>(
     candidates: &[Chosen],
     then: impl FnOnce(&mut Context, &[Comparison<'_>]) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let then =
+        |context: &mut Context, comparisons: &[Comparison<'_>], _: &Basis<'_>| then(context, comparisons);
     compare_sides((cross_check, Looks::Record), context, index, state, baseline, candidates, then)
+}
+
+/// What a comparison of one candidate was made of, so that it can be made again.
+pub struct Basis<'a> {
+    /// What it was judged by.
+    pub terms: &'a Terms<'a>,
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// The runs of the baseline, and those of the candidate, before any were left out.
+    pub rows: [&'a [RowRef]; 2],
+}
+
+/// As [`compared_aside`], with what it was made of.
+pub fn compared_with_basis<T>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    word: &str,
+    then: impl FnOnce(&Comparison<'_>, &Basis<'_>) -> T,
+) -> Result<T, Error> {
+    let was_silent = std::mem::replace(&mut context.output.is_silent, true);
+    let way = (CrossCheck::Skip, Looks::Leave);
+    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
+        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, basis| {
+            Ok(then(&comparisons[0], basis))
+        })
+    });
+    context.output.is_silent = was_silent;
+    found
+}
+
+/// Compares runs that were stored once more, by the terms and the plan they were compared by.
+pub fn compared_again<T>(
+    context: &Context,
+    (names, entries): ([&str; 2], [Vec<Entry>; 2]),
+    plan: &Plan,
+    terms: &Terms<'_>,
+    then: impl FnOnce(&Comparison<'_>) -> T,
+) -> Result<T, Error> {
+    let ids: [HashSet<EntryId>; 2] =
+        [&entries[0], &entries[1]].map(|side| side.iter().map(|entry| entry.id).collect());
+    let mut all: Vec<Entry> = entries.into_iter().flatten().collect();
+    all.sort_by_key(|entry| entry.id);
+    all.dedup_by_key(|entry| entry.id);
+    let by_id = all.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+    let entries = Entries { all, rows: Vec::new(), by_id };
+    let side = |place: usize| {
+        let trials = entries.all.iter().filter_map(|entry| match &entry.body {
+            Body::Run(run) if ids[place].contains(&entry.id) => {
+                Some(Trial { id: entry.id, run: run.as_ref() })
+            }
+            _ => None,
+        });
+        Side { name: names[place].to_owned(), trials: trials.collect() }
+    };
+    let (baseline, candidate) = (side(0), side(1));
+    let found = matchups(&baseline, &candidate, plan).map_err(|error| refuse(&error))?;
+    let comparisons = judge(context, &entries, vec![found], std::slice::from_ref(terms))?;
+    Ok(then(&comparisons[0]))
 }
 
 fn compare_sides<T>(
@@ -154,7 +215,7 @@ fn compare_sides<T>(
     state: &State,
     baseline: &Chosen,
     candidates: &[Chosen],
-    then: impl FnOnce(&mut Context, &[Comparison<'_>]) -> Result<T, Error>,
+    then: impl FnOnce(&mut Context, &[Comparison<'_>], &Basis<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let rows = rows(context, index, std::iter::once(baseline).chain(candidates))?;
     let entries = Entries::read(context, index, &rows)?;
@@ -200,7 +261,8 @@ fn compare_sides<T>(
     for (promise, comparison) in promises.iter().zip(&comparisons).filter(|_| looks == Looks::Record) {
         record_look(context, baseline, promise, comparison);
     }
-    then(context, &comparisons)
+    let basis = Basis { terms: &terms[0], plan: &promises[0].plan, rows: [&rows[0], &rows[1]] };
+    then(context, &comparisons, &basis)
 }
 
 fn refuse(error: &ComparisonError) -> Error {

@@ -176,7 +176,8 @@ fn beginning(context: &Context, branch: &str) -> Result<Option<Oid>, Error> {
     Ok(context.repo.head()?.commit)
 }
 
-fn signature(context: &Context) -> Signature {
+/// Who acts now, as a commit has it.
+pub fn signature(context: &Context) -> Signature {
     let (by, now) = (context.identity(), context.now());
     Signature {
         name: by.name.into_bytes(),

@@ -30,6 +30,7 @@ pub mod policy;
 pub mod quantity;
 pub mod rule_override;
 pub mod run;
+pub mod seal;
 pub mod similarity;
 pub mod smoke;
 pub mod spending;

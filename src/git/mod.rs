@@ -17,6 +17,7 @@ mod reference;
 mod snapshot;
 mod stale_lock;
 mod status;
+mod tag;
 mod walk;
 mod worktree;
 
@@ -30,6 +31,7 @@ pub use self::object::{
 };
 pub use self::reference::{Expected, Head, RefEdit};
 pub use self::status::Changes;
+pub use self::tag::Tag;
 pub use self::walk::Lite;
 pub use self::worktree::Worktree;
 

@@ -146,6 +146,11 @@ impl Repo {
         Oid(oid.expect("hashing our own bytes finds no collision"))
     }
 
+    /// Whether `oid` is the name of an object of this kind with these bytes.
+    pub(super) fn names(&self, oid: Oid, kind: ObjectKind, bytes: &[u8]) -> bool {
+        gix::objs::compute_hash(self.inner.object_hash(), kind.to_gix(), bytes).is_ok_and(|it| it == oid.0)
+    }
+
     /// Whether an object is here.
     pub fn has_object(&self, oid: Oid) -> bool {
         self.inner.has_object(oid.0)

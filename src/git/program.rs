@@ -96,6 +96,14 @@ impl Call {
         }
     }
 
+    /// Runs the program; says whether it ended well, and what it said on its standard error.
+    pub(super) fn asked(self) -> Result<(bool, String), GitError> {
+        match self.run_any()? {
+            (status, _, GitError::Program { source, .. }) => Ok((status == Some(0), source.to_string())),
+            (_, _, error) => Err(error),
+        }
+    }
+
     /// Starts the program in the background, out of reach of the terminal's signals; whether it does is not waited for.
     pub(super) fn start(mut self) {
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -156,6 +156,62 @@ pub fn summary(comparisons: &[Comparison<'_>], canvas: &Canvas) -> String {
     format!("{}\n{}", canvas.style.paint(Tone::Strong, &heading), table.render(canvas.style, canvas.width))
 }
 
+/// A metric of a comparison as a document shows it: an element of `comparison.rows`.
+#[derive(Debug, Serialize)]
+pub struct RowFields {
+    metric: String,
+    baseline: String,
+    candidate: String,
+    n: String,
+    change: String,
+    interval: String,
+    says: String,
+}
+
+/// A comparison as a document shows it: `comparison`.
+#[derive(Debug, Serialize)]
+pub struct ComparisonFields {
+    baseline: String,
+    candidate: String,
+    verdict: &'static str,
+    reasons: Vec<String>,
+    confidence: String,
+    differ: String,
+    rows: Vec<RowFields>,
+    warnings: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl From<&Comparison<'_>> for ComparisonFields {
+    fn from(comparison: &Comparison<'_>) -> Self {
+        let (baseline, candidate) = comparison.matchup.names.clone();
+        let rows = comparison.rows.iter().map(|row| RowFields {
+            metric: name(row),
+            baseline: value(row, &row.baseline),
+            candidate: value(row, &row.candidate),
+            n: sizes(row),
+            change: change(row),
+            interval: interval(row),
+            says: says(row).to_string(),
+        });
+        let left_out = comparison.matchup.left_out.iter().map(|it| {
+            let runs = if it.trials == 1 { "run" } else { "runs" };
+            format!("{} {runs} of the {} not compared: {}", it.trials, it.side, it.why)
+        });
+        Self {
+            baseline,
+            candidate,
+            verdict: comparison.outcome.word(),
+            reasons: comparison.reasons.clone(),
+            confidence: format!("{}: {}", comparison.confidence, comparison.confidence_reason),
+            differ: axes(comparison),
+            rows: rows.collect(),
+            warnings: comparison.warnings.clone(),
+            left_out: left_out.collect(),
+        }
+    }
+}
+
 /// The comparison as Markdown, for an issue or a pull request.
 pub fn markdown(comparison: &Comparison<'_>) -> String {
     let (baseline, candidate) = &comparison.matchup.names;

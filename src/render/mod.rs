@@ -17,6 +17,7 @@ pub mod noise;
 pub mod number;
 pub mod run;
 pub mod runs;
+pub mod seal;
 pub mod status;
 pub mod table;
 pub mod templates;

@@ -37,6 +37,7 @@ pub const EMBEDDED: &[(&str, &str)] = &[
     ("logbook-head.md", include_str!("../../templates/logbook-head.md")),
     ("negative-results.md", include_str!("../../templates/negative-results.md")),
     ("result-summary.md", include_str!("../../templates/result-summary.md")),
+    ("seal.md", include_str!("../../templates/seal.md")),
     ("skill.md", include_str!("../../templates/skill.md")),
 ];
 

@@ -24,6 +24,7 @@ mod pairs;
 mod privacy;
 mod repositories;
 mod run;
+mod seal;
 mod secrets;
 mod story;
 mod survival;

@@ -1,0 +1,399 @@
+//! `git exp verify`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::Args;
+
+use super::Answer;
+use super::comparing::compared_again;
+use super::sealed_terms::ReadTerms;
+use crate::context::Context;
+use crate::domain::bytes::OsBytes;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::Writer;
+use crate::domain::seal::{
+    COMPARISON, FOLDER as BUNDLE, Failure, Held, MANIFEST, Manifest, TERMS, brief_in_force, check_digest,
+    check_entries, check_files, written_name,
+};
+use crate::error::Error;
+use crate::git::{Commit, FILE, FOLDER, Oid, Tag, TreeEntry};
+use crate::log::entry::decode;
+use crate::render::comparison::ComparisonJson;
+use crate::render::json;
+use crate::render::seal::{VerifyJson, page};
+use crate::render::text::harmless;
+
+/// The mode of a file that can be run.
+const PROGRAM: u32 = 0o100_755;
+/// The longest entry that is read: nothing that is honest comes near it.
+const LONGEST_ENTRY: u64 = 16 << 20;
+
+/// Verify a seal: that nothing in it was altered, and that the comparison follows from the runs
+///
+/// Looked at are the tag and its signature, the manifest, every file against its hash, every entry against its ID, the code, the brief
+/// that each run cites, the evaluation code, and the comparison, which is computed again. A clone of the tag alone is enough.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git clone --branch sealed/A-002 <url> && git exp verify sealed/A-002
+  git exp verify A-002 --json
+
+Exit status: 0 where everything is as it was sealed; 1 where anything is not, each named.
+An unsigned seal shows that it is whole, not who made it: whoever can move the tag can seal anew.")]
+pub struct Arguments {
+    /// The tag, as `sealed/A-002`
+    tag: String,
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let (name, oid) = find(context, &arguments.tag)?;
+    let mut verified = Verified::default();
+    let experiment = verified.look(context, &name, oid);
+    if context.output.json {
+        context.output.object(&VerifyJson {
+            schema: "git-exp/verify/1",
+            tag: &name,
+            experiment: experiment.as_deref(),
+            verified: verified.failures.is_empty(),
+            signature: verified.signature,
+            failures: &verified.failures,
+            checked: &verified.checked,
+            notes: &verified.notes,
+        })?;
+    } else {
+        context.output.text(&page(&name, &verified.checked, &verified.failures))?;
+        for note in &verified.notes {
+            context.output.say(&harmless(note));
+        }
+    }
+    Ok(if verified.failures.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+/// The tag that a word names, and what it points to.
+fn find(context: &Context, word: &str) -> Result<(String, Oid), Error> {
+    let word = word.strip_prefix("refs/tags/").unwrap_or(word);
+    for name in [word.to_owned(), format!("sealed/{word}")] {
+        if let Ok(Some(oid)) = context.repo.read_ref(&format!("refs/tags/{name}")) {
+            return Ok((name, oid));
+        }
+    }
+    Err(Error::request(format!("there is no tag `{word}`"))
+        .hint("`git tag --list 'sealed/*'` lists the seals; `git fetch origin tag <tag>` brings one"))
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Verified {
+    signature: &'static str,
+    failures: Vec<Failure>,
+    checked: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// The bundle as it is held.
+#[derive(Default)]
+struct Bundle {
+    held: BTreeMap<String, Held>,
+    /// Entries by the ID that they are stored under.
+    entries: BTreeMap<String, Entry>,
+    manifest: Option<Vec<u8>>,
+    comparison: Option<Vec<u8>>,
+    terms: Option<Vec<u8>>,
+}
+
+impl Verified {
+    fn fail(&mut self, check: &'static str, subject: impl Into<String>, what: impl Into<String>) {
+        self.failures.push(Failure::new(check, subject, what));
+    }
+
+    /// Says what was looked at, where nothing was found since there were `before` failures.
+    fn note_unless_failed(&mut self, before: usize, text: String) {
+        if self.failures.len() == before {
+            self.checked.push(text);
+        }
+    }
+
+    /// Looks at everything; gives the experiment's name where the manifest can be read.
+    fn look(&mut self, context: &Context, name: &str, oid: Oid) -> Option<String> {
+        let tag = self.tag(context, name, oid)?;
+        let commit = match context.repo.read_commit(tag.target) {
+            Ok(commit) if context.repo.is_intact(tag.target) => commit,
+            Ok(_) => {
+                self.fail("code", tag.target.to_hex(), "the commit of the seal was altered");
+                return None;
+            }
+            Err(error) => {
+                self.fail("code", tag.target.to_hex(), format!("the commit of the seal: {error}"));
+                return None;
+            }
+        };
+        let bundle = self.bundle(context, &commit);
+        let Some(bytes) = &bundle.manifest else {
+            self.fail("manifest", MANIFEST, "it is missing");
+            return None;
+        };
+        self.failures.extend(check_digest(bytes, &tag.message));
+        let manifest = match Manifest::read(bytes) {
+            Ok(manifest) => manifest,
+            Err(why) => {
+                self.fail("manifest", MANIFEST, why);
+                return None;
+            }
+        };
+        let before = self.failures.len();
+        self.failures.extend(check_files(&manifest, &bundle.held));
+        self.note_unless_failed(
+            before,
+            format!("{} files are as the manifest names them", manifest.files.len()),
+        );
+        let before = self.failures.len();
+        self.failures.extend(check_entries(&manifest, &bundle.entries, &bundle.held));
+        let runs = bundle.entries.values().filter(|it| matches!(it.body, Body::Run(_))).count();
+        let text = format!(
+            "{} entries are what their IDs are made of, and {runs} runs cite the briefs that they ran under",
+            bundle.entries.len()
+        );
+        self.note_unless_failed(before, text);
+        self.code(context, &manifest, &commit);
+        match (&bundle.comparison, &bundle.terms) {
+            (Some(stated), Some(terms)) => match recomputed(context, &manifest, &bundle.entries, terms) {
+                Ok(text) if text.as_bytes() == stated => {
+                    self.checked.push("the comparison follows from the runs".to_owned());
+                }
+                Ok(_) => self.fail("comparison", COMPARISON, "from the runs another one follows"),
+                Err(why) => self.fail("comparison", COMPARISON, why),
+            },
+            (None, None) => self.notes.push("there is no comparison in the seal".to_owned()),
+            (Some(_), None) => self.fail("comparison", TERMS, "it is missing"),
+            (None, Some(_)) => self.fail("comparison", COMPARISON, "it is missing"),
+        }
+        self.notes.extend(manifest.missing.iter().map(|it| format!("sealed as incomplete: {it}")));
+        if !manifest.by_hash_only.is_empty() {
+            let count = manifest.by_hash_only.len();
+            self.notes.push(format!("{count} files of runs are known by their hash only"));
+        }
+        let elsewhere = elsewhere(&manifest, &bundle.entries);
+        if elsewhere > 0 {
+            self.notes.push(format!("{elsewhere} runs ran other code than the two commits in the seal"));
+        }
+        let id = manifest.experiment.split('@').next().unwrap_or_default();
+        let is_of_it = name
+            .strip_prefix("sealed/")
+            .and_then(|name| name.strip_prefix(id))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        if !is_of_it {
+            self.fail("tag", name, format!("it seals {}, and is called otherwise", manifest.experiment));
+        }
+        Some(manifest.experiment)
+    }
+
+    /// The tag, its name and its signature.
+    fn tag(&mut self, context: &Context, name: &str, oid: Oid) -> Option<Tag> {
+        self.signature = "none";
+        let tag = match context.repo.read_tag(oid) {
+            Ok(Some(tag)) if context.repo.is_intact(oid) => tag,
+            Ok(Some(_)) => {
+                self.fail("tag", name, "its object was altered");
+                return None;
+            }
+            Ok(None) => {
+                self.fail("tag", name, "it is no annotated tag, and so states no digest");
+                return None;
+            }
+            Err(error) => {
+                self.fail("tag", name, error.to_string());
+                return None;
+            }
+        };
+        if tag.name != name {
+            self.fail("tag", name, format!("it was made as `{}`", tag.name));
+        }
+        if !tag.is_signed {
+            self.notes
+                .push("the tag is not signed: it shows that the seal is whole, not who made it".to_owned());
+            return Some(tag);
+        }
+        match context.repo.verify_tag(oid) {
+            Ok((true, said)) => {
+                self.signature = "good";
+                let line = said.lines().find(|line| line.to_lowercase().contains("good")).unwrap_or_default();
+                self.checked.push(format!("the signature: {}", line.trim()));
+            }
+            Ok((false, said)) => {
+                self.signature = "bad";
+                let said = said.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+                self.fail("signature", name, format!("git does not vouch for it: {said}"));
+            }
+            Err(error) => {
+                self.signature = "bad";
+                self.fail("signature", name, format!("git cannot look at it: {error}"));
+            }
+        }
+        Some(tag)
+    }
+
+    /// Reads every file of the bundle.
+    fn bundle(&mut self, context: &Context, commit: &Commit) -> Bundle {
+        let mut bundle = Bundle::default();
+        let folder = match context.repo.read_tree(commit.tree) {
+            Ok(rows) => rows.into_iter().find(|row| row.name == BUNDLE.as_bytes() && row.mode == FOLDER),
+            Err(error) => {
+                self.fail("code", commit.tree.to_hex(), format!("the tree of the seal: {error}"));
+                return bundle;
+            }
+        };
+        let Some(TreeEntry { oid: tree, .. }) = folder else { return bundle };
+        let files = match context.repo.files_of_tree(tree, &|_| true, &|_| true) {
+            Ok(files) => files,
+            Err(error) => {
+                self.fail("file", BUNDLE, error.to_string());
+                return bundle;
+            }
+        };
+        let unknown: Writer = "00000000".parse().expect("eight zeros name a writer");
+        for (path, mode, blob) in files {
+            let name = written_name(&OsBytes(path));
+            let content = match context.repo.read_blob(blob) {
+                Ok(content) => content,
+                Err(error) => {
+                    self.fail("file", &name, format!("it cannot be read: {error}"));
+                    continue;
+                }
+            };
+            if mode != FILE && !(mode == PROGRAM && name == "repro.sh") {
+                self.fail("file", &name, "it is no plain file");
+            }
+            let held = Held::of(&content);
+            if let Some(id) = name.strip_prefix("entries/").and_then(|it| it.strip_suffix(".json")) {
+                if held.bytes > LONGEST_ENTRY {
+                    self.fail("entry", id, "it is larger than any entry may be");
+                } else {
+                    let mut entry = decode(&content, &unknown);
+                    let below = format!("files/{id}");
+                    if let (Some(list), Some(tree)) = (&mut entry.files, folder_at(context, tree, &below)) {
+                        // What was too long is not in the bundle, so that the tree may be another one.
+                        list.tree = tree;
+                    }
+                    bundle.entries.insert(id.to_owned(), entry);
+                }
+            }
+            bundle.held.insert(name.clone(), held);
+            match name.as_str() {
+                MANIFEST => bundle.manifest = Some(content),
+                COMPARISON => bundle.comparison = Some(content),
+                TERMS => bundle.terms = Some(content),
+                _ => {}
+            }
+        }
+        bundle
+    }
+
+    /// Whether the seal is made on the code that the manifest names, and every object of that is whole.
+    fn code(&mut self, context: &Context, manifest: &Manifest, commit: &Commit) {
+        let before = self.failures.len();
+        let code = &manifest.code;
+        let mut named: Vec<&String> = vec![&code.candidate];
+        named.extend(code.baseline.as_ref().filter(|it| **it != code.candidate));
+        let parents: Vec<String> = commit.parents.iter().map(|it| it.to_hex()).collect();
+        if parents.iter().collect::<Vec<_>>() != named {
+            self.fail("code", "parents", "they are not the commits that the manifest names");
+        }
+        let without_bundle = |tree: Oid| {
+            let rows = context.repo.read_tree(tree)?;
+            Ok::<_, crate::git::GitError>(
+                rows.into_iter().filter(|row| row.name != BUNDLE.as_bytes()).collect::<Vec<TreeEntry>>(),
+            )
+        };
+        let mut seen = BTreeSet::new();
+        let mut objects = 0;
+        for (place, parent) in commit.parents.iter().enumerate() {
+            let read = match context.repo.read_commit(*parent) {
+                Ok(read) if context.repo.is_intact(*parent) => read,
+                Ok(_) => {
+                    self.fail("code", parent.to_hex(), "the commit was altered");
+                    continue;
+                }
+                Err(error) => {
+                    self.fail("code", parent.to_hex(), error.to_string());
+                    continue;
+                }
+            };
+            if place == 0 && without_bundle(commit.tree).ok() != without_bundle(read.tree).ok() {
+                self.fail("code", commit.tree.to_hex(), "the code of the seal is not that of the candidate");
+            }
+            objects += self.whole(context, read.tree, &mut seen);
+        }
+        objects += self.whole(context, commit.tree, &mut seen);
+        self.note_unless_failed(
+            before,
+            format!("the code of both sides is there, {objects} objects of it whole"),
+        );
+    }
+
+    /// Whether every object below a tree is what its name is made of; says how many were looked at.
+    fn whole(&mut self, context: &Context, tree: Oid, seen: &mut BTreeSet<Oid>) -> usize {
+        let mut objects = 0;
+        let mut open = vec![(String::new(), FOLDER, tree)];
+        while let Some((path, mode, oid)) = open.pop() {
+            // A submodule's commit is elsewhere.
+            if mode == 0o160_000 || oid == context.repo.empty_tree() || !seen.insert(oid) {
+                continue;
+            }
+            objects += 1;
+            if !context.repo.is_intact(oid) {
+                let shown = if path.is_empty() { oid.to_hex() } else { path };
+                self.fail("code", shown, format!("the object {oid} is missing or was altered"));
+                continue;
+            }
+            if mode == FOLDER {
+                let rows = context.repo.read_tree(oid).unwrap_or_default();
+                let below = |name: &[u8]| format!("{path}/{}", String::from_utf8_lossy(name));
+                open.extend(rows.into_iter().map(|row| (below(&row.name), row.mode, row.oid)));
+            }
+        }
+        objects
+    }
+}
+
+/// The folder at `path` below a tree.
+fn folder_at(context: &Context, tree: Oid, path: &str) -> Option<crate::domain::id::ObjectName> {
+    let mut at = tree;
+    for part in path.split('/') {
+        let rows = context.repo.read_tree(at).ok()?;
+        at = rows.into_iter().find(|row| row.name == part.as_bytes() && row.mode == FOLDER)?.oid;
+    }
+    at.to_hex().parse().ok()
+}
+
+/// How many runs ran code that is neither of the two commits.
+fn elsewhere(manifest: &Manifest, entries: &BTreeMap<String, Entry>) -> usize {
+    let is_held = |it: &str| it == manifest.code.candidate || Some(it) == manifest.code.baseline.as_deref();
+    let runs = entries.values().filter(|entry| match &entry.body {
+        Body::Run(run) => !is_held(run.code.commit.as_str()),
+        _ => false,
+    });
+    runs.count()
+}
+
+/// The comparison as it follows from sealed entries, in the bytes that `comparison.json` has.
+pub fn recomputed(
+    context: &Context,
+    manifest: &Manifest,
+    entries: &BTreeMap<String, Entry>,
+    terms: &[u8],
+) -> Result<String, String> {
+    let terms = ReadTerms::read(terms).map_err(|why| format!("{TERMS}: {why}"))?;
+    let brief = brief_in_force(manifest, entries, terms.brief)?;
+    let side = |ids: &[String]| -> Vec<Entry> {
+        let found = ids.iter().filter_map(|id| entries.get(id));
+        found.filter(|entry| matches!(entry.body, Body::Run(_))).cloned().collect()
+    };
+    let [baseline, candidate] = &terms.names;
+    let sides =
+        ([baseline.as_str(), candidate.as_str()], [side(&manifest.baseline), side(&manifest.entries)]);
+    compared_again(context, sides, &terms.plan(brief), &terms.terms(brief), |comparison| {
+        json::line(&ComparisonJson::from(comparison)) + "\n"
+    })
+    .map_err(|error| error.causes.first().cloned().unwrap_or(error.message))
+}

@@ -1,0 +1,414 @@
+//! Seals: what goes in, what a clone of the tag alone can prove, and which changes are found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::lab::TestLab;
+
+/// The experiment `A-001` with three seeds a side, decided and done; its worktree is the main one.
+fn done() -> TestLab {
+    let lab = undecided();
+    let because = "a lower loss; the accuracy falls by less than anybody sees";
+    lab.exp_ok(["decide", "A-001", "accept", "--because", because, "--next", "more seeds"]);
+    lab
+}
+
+/// The same, before anything was decided.
+fn undecided() -> TestLab {
+    let lab = TestLab::with_commit();
+    lab.write("exp.toml", "[metrics.val_loss]\nbetter = \"lower\"\nkind = \"quality\"\nmin-effect = 0.05\n");
+    lab.script("train.sh", "echo \"METRIC val_loss=$(($1 + GIT_EXP_SEED))\"");
+    lab.commit_all("a model");
+    lab.exp_ok(["topic", "new", "mixing", "--prefix", "A", "--goal", "a lower loss"]);
+    let brief = ["--hypothesis", "h", "--change", "a better mix", "--accept", "val_loss <= -5%"];
+    let rest = ["--no-guard", "a test", "--budget", "runs=50", "--topic", "mixing", "--baseline", "main"];
+    let more = ["--trials", "3", "--no-worktree"];
+    lab.exp_ok(["new", "first"].iter().chain(&brief).chain(&rest).chain(&more));
+    lab.exp_ok(["run", "-n", "3", "--", "./train.sh", "2000"]);
+    lab.git(["switch", "--quiet", "exp/A-001"]);
+    lab.script("train.sh", "echo \"METRIC val_loss=$(($1 - 500 + GIT_EXP_SEED))\"");
+    lab.commit_all("a better mix");
+    lab.exp_ok(["run", "-n", "3", "--", "./train.sh", "2000"]);
+    lab.set_clock("2026-11-21T13:00:00Z");
+    lab.exp(["run", "--label", "broken", "--", "false"]);
+    lab
+}
+
+/// A clone of one tag alone, on a machine that knows nobody.
+struct Clone {
+    folder: tempfile::TempDir,
+    lab: TestLab,
+}
+
+impl Clone {
+    fn of(lab: &TestLab, tag: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("home")).expect("the folder is empty");
+        let clone = Self { folder, lab: TestLab::without_repository() };
+        let from = format!("file://{}", lab.path().display());
+        let words = ["clone", "--quiet", "--no-local", "--single-branch", "--branch", tag];
+        let output = clone.command("git", &[&words[..], &[from.as_str(), "clone"]].concat(), "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        clone
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("clone")
+    }
+
+    fn command(&self, program: &str, words: &[&str], below: &str) -> Output {
+        let mut command: Command = self.lab.command([program]);
+        command.args(words).current_dir(self.folder.path().join(below));
+        command.env("HOME", self.folder.path().join("home")).env_remove("GIT_CONFIG_GLOBAL");
+        command.env("GIT_CEILING_DIRECTORIES", self.folder.path());
+        for role in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{role}_NAME"), "Nobody")
+                .env(format!("GIT_{role}_EMAIL"), "nobody@example.org");
+        }
+        command.output().expect("it can be started")
+    }
+
+    fn git(&self, words: &[&str]) -> String {
+        let output = self.command("git", words, "clone");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// What `verify` says of the tag: the exit status and its object.
+    fn verify(&self, tag: &str) -> (Option<i32>, Value) {
+        let output = self.command("git-exp", &["--json", "verify", tag], "clone");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let view = serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("not JSON: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), view)
+    }
+
+    /// Commits the worktree as it is and moves the tag there, with the message that it had.
+    fn reseal(&self, tag: &str) {
+        let message = self.git(&["for-each-ref", "--format=%(contents)", &format!("refs/tags/{tag}")]);
+        self.reseal_with(tag, &message);
+    }
+
+    fn reseal_with(&self, tag: &str, message: &str) {
+        let parents = self.git(&["show", "--no-patch", "--format=%P", &format!("{tag}^{{commit}}")]);
+        self.git(&["add", "--all", "--force"]);
+        let tree = self.git(&["write-tree"]);
+        let parents = parents.split(' ').flat_map(|it| ["-p", it]);
+        let words: Vec<&str> = ["commit-tree", &tree, "-m", "moved"].into_iter().chain(parents).collect();
+        let commit = self.git(&words);
+        self.git(&["tag", "--force", "--annotate", "-m", message, tag, &commit]);
+    }
+}
+
+/// What failed, as `check subject`.
+fn failures(view: &Value) -> Vec<String> {
+    let all = view["failures"].as_array().expect("a list");
+    let text = |it: &Value, name: &str| it[name].as_str().expect("a text").to_owned();
+    all.iter().map(|it| format!("{} {}", text(it, "check"), text(it, "subject"))).collect()
+}
+
+/// The files of the bundle, from the top of the clone.
+fn bundle(top: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open = vec![top.join(".exp")];
+    while let Some(folder) = open.pop() {
+        for item in fs::read_dir(folder).expect("a folder") {
+            let path = item.expect("an item").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                files.push(path.strip_prefix(top).expect("it is below").to_owned());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_clone_of_the_tag_alone_proves_the_seal() {
+    let lab = done();
+    insta::assert_snapshot!(lab.exp(["seal", "A-001", "-m", "what we ship"]), @"
+    exit: 0
+    --- stdout
+    sealed/A-001: 9 entries and 29 files sealed, not signed
+    manifest <id 2>
+    --- stderr
+    hint: `git push origin sealed/A-001` hands it over; `git exp verify sealed/A-001` proves it
+    ");
+    assert_eq!(lab.exp_json(["show", "A-001"])[0]["sealed"], serde_json::json!(["sealed/A-001"]));
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!(failures(&view), [""; 0], "{view}");
+    assert_eq!(status, Some(0));
+    assert_eq!(view["signature"], "none");
+    assert_eq!(view["experiment"], "A-001");
+    assert!(clone.path().join("train.sh").exists(), "the code is there");
+    let stored = fs::read_to_string(clone.path().join(".exp/comparison.json")).expect("a comparison");
+    assert_eq!(stored, lab.exp_ok(["compare", "A-001", "--json"]), "it is what `compare` says");
+    let readme = fs::read_to_string(clone.path().join(".exp/README.md")).expect("a page");
+    let wanted = [
+        "hypothesis: h",
+        "./train.sh 2000",
+        "seeds 1, 2, 3",
+        "1 failed",
+        "**accept**",
+        "| val_loss |",
+        "**accepted**",
+        "next: more seeds",
+        "accelerators used",
+    ];
+    for text in wanted {
+        assert!(readme.contains(text), "no `{text}` in:\n{readme}");
+    }
+    let output = clone.command("git-exp", &["verify", "A-001"], "clone");
+    insta::assert_snapshot!(lab.steady(&String::from_utf8_lossy(&output.stdout)), @"
+    sealed/A-001 is what was sealed
+      28 files are as the manifest names them
+      9 entries are what their IDs are made of, and 7 runs cite the briefs that they ran under
+      the code of both sides is there, 40 objects of it whole
+      the comparison follows from the runs
+    ");
+}
+
+#[test]
+fn the_commands_can_be_run_again_from_a_clone_without_git_exp() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let output = clone.command("sh", &[".exp/repro.sh"], "clone");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        text,
+        "== baseline, seed 1: ./train.sh 2000\nMETRIC val_loss=2001\n\
+         == baseline, seed 2: ./train.sh 2000\nMETRIC val_loss=2002\n\
+         == baseline, seed 3: ./train.sh 2000\nMETRIC val_loss=2003\n\
+         == candidate, seed 1: ./train.sh 2000\nMETRIC val_loss=1501\n\
+         == candidate, seed 2: ./train.sh 2000\nMETRIC val_loss=1502\n\
+         == candidate, seed 3: ./train.sh 2000\nMETRIC val_loss=1503\n\
+         == candidate, seed none: false\nit ended with 1\n"
+    );
+}
+
+#[test]
+fn the_same_state_gives_the_same_tree_under_the_next_name() {
+    let lab = done();
+    let first = &lab.exp_json(["seal", "A-001"])[0];
+    lab.set_clock("2026-11-22T08:30:00Z");
+    let second = &lab.exp_json(["seal", "A-001", "-m", "once more"])[0];
+    assert_eq!((&first["tag"], &second["tag"]), (&"sealed/A-001".into(), &"sealed/A-001-2".into()));
+    assert_eq!(first["tree"], second["tree"]);
+    assert_eq!(first["manifest"], second["manifest"]);
+    assert_ne!(first["commit"], second["commit"]);
+    lab.exp_ok(["note", "A-001", "it was quiet"]);
+    let third = &lab.exp_json(["seal", "A-001"])[0];
+    assert_ne!(first["manifest"], third["manifest"], "there is one more entry");
+    assert_eq!(lab.exp_output(["verify", "sealed/A-001-2"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_not_done_is_sealed_only_as_incomplete_and_says_so() {
+    let lab = undecided();
+    let refused = lab.exp(["seal", "A-001"]);
+    assert!(
+        refused.starts_with("exit: 1\n") && refused.contains("decision") && refused.contains("--incomplete"),
+        "{refused}"
+    );
+    assert_eq!(lab.git(["tag", "--list"]), "", "nothing was sealed");
+    let sealed = &lab.exp_json(["seal", "A-001", "--incomplete"])[0];
+    let missing = sealed["missing"][0].as_str().expect("a text").to_owned();
+    assert!(missing.starts_with("decision: "), "{missing}");
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let readme = fs::read_to_string(clone.path().join(".exp/README.md")).expect("a page");
+    assert!(readme.contains("**Incomplete.**"), "{readme}");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(0), Vec::new()));
+    assert!(view["notes"].to_string().contains("sealed as incomplete: decision"), "{view}");
+}
+
+#[test]
+fn files_that_are_too_long_are_sealed_by_their_hash() {
+    let lab = done();
+    lab.git(["config", "exp.sealMaxSize", "1"]);
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let files = bundle(&clone.path());
+    let kept = files.iter().filter(|it| it.starts_with(".exp/files")).count();
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(0), Vec::new()), "the comparison needs none of them");
+    assert!(view["notes"].to_string().contains("known by their hash only"), "{view}");
+    lab.exp_ok(["seal", "A-001", "--max-size", "1000000"]);
+    let other = Clone::of(&lab, "sealed/A-001-2");
+    assert!(bundle(&other.path()).iter().filter(|it| it.starts_with(".exp/files")).count() > kept);
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_of_the_bundle_is_found_and_named() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let sealed = clone.git(&["rev-parse", "sealed/A-001"]);
+    let files = bundle(&clone.path());
+    assert!(files.len() > 20, "{files:?}");
+    for (place, file) in files.iter().enumerate() {
+        let path = clone.path().join(file);
+        let before = fs::read(&path).expect("a file");
+        let mut bytes = before.clone();
+        let at = (place * 7919) % bytes.len().max(1);
+        match bytes.get_mut(at) {
+            Some(byte) => *byte ^= 1,
+            None => bytes.push(b'x'),
+        }
+        fs::write(&path, bytes).expect("the clone is ours");
+        clone.reseal("sealed/A-001");
+        let (status, view) = clone.verify("sealed/A-001");
+        assert_eq!(status, Some(1), "{}", file.display());
+        let name = file.strip_prefix(".exp").expect("it is in the bundle").display().to_string();
+        let is_named = failures(&view).iter().any(|it| it.ends_with(&format!(" {name}")));
+        assert!(is_named, "{name}: {view}");
+        fs::write(&path, before).expect("the clone is ours");
+        clone.git(&["update-ref", "refs/tags/sealed/A-001", &sealed]);
+    }
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0), "all is as it was");
+}
+
+#[test]
+fn files_that_are_missing_or_more_and_code_that_is_another_are_found() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let top = clone.path();
+    fs::remove_file(top.join(".exp/repro.sh")).expect("it is there");
+    fs::write(top.join(".exp/extra"), "x").expect("the clone is ours");
+    fs::write(top.join("train.sh"), "echo METRIC val_loss=0\n").expect("the clone is ours");
+    clone.reseal("sealed/A-001");
+    let (status, view) = clone.verify("sealed/A-001");
+    let mut found = failures(&view);
+    found.iter_mut().filter(|it| it.starts_with("code ")).for_each(|it| it.truncate(4));
+    assert_eq!(
+        (status, found),
+        (Some(1), ["file repro.sh", "file extra", "code"].map(str::to_owned).to_vec())
+    );
+    clone.git(&["tag", "--force", "sealed/A-001", "HEAD"]);
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(1), vec!["tag sealed/A-001".to_owned()]));
+    clone.git(&["tag", "--annotate", "-m", "no digest", "sealed/B-001", "HEAD"]);
+    assert_eq!(clone.verify("sealed/B-001").0, Some(1), "it is the seal of another experiment");
+    assert_eq!(clone.command("git-exp", &["verify", "nothing"], "clone").status.code(), Some(2));
+}
+
+#[test]
+fn a_forger_who_writes_manifest_and_tag_anew_is_given_away_by_the_entries() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let top = clone.path().join(".exp");
+    let manifest = fs::read_to_string(top.join("manifest.json")).expect("a manifest");
+    let view: Value = serde_json::from_str(&manifest).expect("JSON");
+    let paths = view["files"].as_array().expect("a list").iter().filter_map(|it| it["path"].as_str());
+    let path = paths
+        .filter(|path| path.starts_with("entries/"))
+        .map(|path| top.join(path))
+        .find(|path| fs::read_to_string(path).is_ok_and(|it| it.contains("\"kind\":\"run\"")))
+        .expect("there are runs");
+    let text = fs::read_to_string(&path).expect("an entry");
+    let forged = text.replacen("\"wall_seconds\":", "\"wall_seconds\":1", 1);
+    assert_ne!(text, forged);
+    let id = path.file_stem().expect("a name").to_string_lossy().into_owned();
+    fs::write(&path, &forged).expect("the clone is ours");
+    let row = |text: &str| {
+        format!(
+            "\"bytes\": {},\n      \"blake3\": \"{}\"",
+            text.len(),
+            blake3::hash(text.as_bytes()).to_hex()
+        )
+    };
+    let written = manifest.replacen(&row(&text), &row(&forged), 1);
+    assert_ne!(manifest, written);
+    fs::write(top.join("manifest.json"), &written).expect("the clone is ours");
+    let digest = blake3::hash(written.as_bytes()).to_hex().to_string();
+    clone.reseal_with("sealed/A-001", &format!("sealed: A-001\n\nManifest: {digest}\n"));
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!(status, Some(1));
+    let found = failures(&view);
+    assert!(found.contains(&format!("entry {id}")), "{view}");
+    assert!(!found.iter().any(|it| it.starts_with("file ") || it.starts_with("manifest ")), "{view}");
+}
+
+#[test]
+fn a_signature_shows_who_sealed_and_a_moved_tag_loses_it() {
+    let lab = done();
+    let key = lab.home().join("key");
+    let made = lab.command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output();
+    if !made.as_ref().is_ok_and(|it| it.status.success()) {
+        eprintln!("SKIPPED: no ssh-keygen that makes keys: {made:?}");
+        return;
+    }
+    let public = fs::read_to_string(key.with_extension("pub")).expect("a key");
+    let allowed = lab.home().join("allowed");
+    fs::write(&allowed, format!("ada@example.org {public}")).expect("the home folder is ours");
+    lab.git(["config", "gpg.format", "ssh"]);
+    lab.git(["config", "user.signingKey", key.to_str().expect("a path")]);
+    lab.git(["config", "tag.gpgSign", "true"]);
+    assert_eq!(lab.exp_json(["seal", "A-001"])[0]["signed"], true);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, &view["signature"]), (Some(1), &"bad".into()), "nobody here knows the key: {view}");
+    assert_eq!(failures(&view), ["signature sealed/A-001"]);
+    clone.git(&["config", "gpg.format", "ssh"]);
+    clone.git(&["config", "gpg.ssh.allowedSignersFile", allowed.to_str().expect("a path")]);
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, &view["signature"]), (Some(0), &"good".into()), "{view}");
+    clone.reseal("sealed/A-001");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_ne!((status, &view["signature"]), (Some(0), &"good".into()), "{view}");
+}
+
+#[test]
+fn a_flipped_bit_on_disk_in_tag_commit_code_or_bundle_is_found() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    // Every object in a file of its own.
+    let packs = clone.path().join(".git/objects/pack");
+    let aside = clone.path().join(".git/aside.pack");
+    let pack = fs::read_dir(&packs)
+        .expect("a folder")
+        .map(|it| it.expect("an item").path())
+        .find(|it| it.extension().is_some_and(|it| it == "pack"))
+        .expect("a clone has a pack");
+    fs::rename(pack, &aside).expect("the clone is ours");
+    fs::remove_dir_all(&packs).expect("the clone is ours");
+    let unpacked = clone.command("sh", &["-c", "git unpack-objects -q < .git/aside.pack"], "clone");
+    assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
+    let mut objects = clone.git(&["rev-parse", "sealed/A-001", "sealed/A-001^{commit}", "HEAD^1", "HEAD^2"]);
+    for tree in ["HEAD^{tree}", "HEAD^1^{tree}", "HEAD^2^{tree}"] {
+        objects = format!("{objects}\n{}\n{}", clone.git(&["rev-parse", tree]), {
+            clone.git(&["ls-tree", "-r", "-t", "--format=%(objectname)", tree])
+        });
+    }
+    let mut objects: Vec<&str> = objects.lines().collect();
+    objects.sort_unstable();
+    objects.dedup();
+    assert!(objects.len() > 40, "{objects:?}");
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0));
+    for object in objects {
+        let path = clone.path().join(".git/objects").join(&object[..2]).join(&object[2..]);
+        let before = fs::read(&path).expect("it was unpacked");
+        let mut bytes = before.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        // Objects are written once: the file can be replaced, and not written to.
+        fs::remove_file(&path).expect("the clone is ours");
+        fs::write(&path, bytes).expect("the clone is ours");
+        let (status, view) = clone.verify("sealed/A-001");
+        assert_eq!(status, Some(1), "{object} is altered: {view}");
+        assert!(!failures(&view).is_empty());
+        fs::write(&path, before).expect("the clone is ours");
+    }
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0), "all is as it was");
+}
