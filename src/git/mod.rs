@@ -14,6 +14,7 @@ mod maintenance;
 mod object;
 mod program;
 mod reference;
+mod remote;
 mod snapshot;
 mod stale_lock;
 mod status;
@@ -29,6 +30,7 @@ pub use self::object::{
     Commit, FILE, FOLDER, NewCommit, ObjectKind, Oid, Signature, TreeEntry, is_tree_name,
 };
 pub use self::reference::{Expected, Head, RefEdit};
+pub use self::remote::{Lacking, Pushed};
 pub use self::status::Changes;
 pub use self::walk::Lite;
 pub use self::worktree::Worktree;

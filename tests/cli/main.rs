@@ -27,4 +27,5 @@ mod run;
 mod secrets;
 mod story;
 mod survival;
+mod sync;
 mod topic;

@@ -88,7 +88,8 @@ impl Index {
     fn open_stored(repo: &Repo, folder: &Path, tips: &[(Writer, Oid)]) -> Result<Option<Self>, LogError> {
         let Some(mut manifest) = read_manifest(folder) else { return Ok(None) };
         let Some(mut segments) = open_files(folder, &manifest) else { return Ok(None) };
-        if manifest.tips.keys().any(|known| !tips.iter().any(|(writer, _)| writer.as_str() == known)) {
+        let writers: HashSet<&str> = tips.iter().map(|(writer, _)| writer.as_str()).collect();
+        if manifest.tips.keys().any(|known| !writers.contains(known.as_str())) {
             return Ok(None);
         }
         let mut rows = Rows::default();
