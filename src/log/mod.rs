@@ -91,6 +91,10 @@ impl Log {
     /// The notes view follows; where it cannot be written the entry stands all the same, and `fsck` tells.
     pub fn append(&self, writer: &Writer, request: Request) -> Result<Appended, LogError> {
         let lock = Lock::take(&self.folders)?;
+        // A pull may have given this clone a new name since this process read the configuration.
+        let has_log = self.repo.read_ref(&layout::log_ref(writer))?.is_some();
+        let renamed = if has_log { None } else { self.configured_writer()? };
+        let writer = renamed.as_ref().unwrap_or(writer);
         let mut tries = 0;
         let appended = loop {
             match append::append(&self.repo, &self.folders, &lock, writer, request.clone()) {

@@ -1,7 +1,7 @@
 //! Several clones and a remote: what one recorded, all know, and nothing is lost on the way.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -35,6 +35,13 @@ impl Net {
     fn clone(&self, name: &str) {
         let url = self.url();
         self.git("lab", &["clone", "--quiet", &url, &format!("../{name}")]);
+    }
+
+    /// Copies a clone with all that is in it.
+    fn copy(&self, from: &str, to: &str) {
+        let mut command = self.lab.command(["cp", "-r", ".", &format!("../{to}")]);
+        command.current_dir(self.folder(from));
+        assert!(command.output().expect("cp starts").status.success());
     }
 
     fn output(&self, clone: &str, mut command: Command) -> Output {
@@ -98,7 +105,7 @@ impl Net {
         std::fs::write(&path, content).expect("the folder is ours");
         let blob = self.git("remote.git", &["hash-object", "-w", &path.to_string_lossy()]);
         let mut command = self.lab.command(["git", "mktree"]);
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.current_dir(self.folder("remote.git")).spawn().expect("git starts");
         let mut pipe = child.stdin.take().expect("a pipe");
         std::io::Write::write_all(&mut pipe, format!("100644 blob {blob}\t{file}\n").as_bytes())
@@ -186,8 +193,7 @@ fn a_clone_that_was_copied_goes_on_under_a_new_name_and_loses_nothing() {
     let net = Net::new();
     net.record("lab", "common");
     net.exp_ok("lab", &["push"]);
-    let mut copy = net.lab.command(["cp", "-r", ".", "../copy"]);
-    assert!(copy.output().expect("cp starts").status.success());
+    net.copy("lab", "copy");
     net.record("lab", "original");
     net.record("copy", "copied");
     net.exp_ok("lab", &["push"]);
@@ -221,8 +227,7 @@ fn a_clone_that_was_brought_back_from_a_backup_goes_on_under_a_new_name() {
     let net = Net::new();
     net.record("lab", "old");
     net.exp_ok("lab", &["push"]);
-    let mut copy = net.lab.command(["cp", "-r", ".", "../backup"]);
-    assert!(copy.output().expect("cp starts").status.success());
+    net.copy("lab", "backup");
     net.record("lab", "new");
     net.exp_ok("lab", &["push"]);
     net.exp_ok("backup", &["pull"]);
@@ -232,6 +237,93 @@ fn a_clone_that_was_brought_back_from_a_backup_goes_on_under_a_new_name() {
     net.exp_ok("lab", &["pull"]);
     assert_eq!(net.labels("lab"), ["after", "new", "old"]);
     net.exp_ok("backup", &["fsck"]);
+}
+
+#[test]
+fn a_copy_that_only_fetched_goes_on_under_a_new_name_with_its_next_command() {
+    let net = Net::new();
+    net.exp_ok("lab", &["init"]);
+    net.record("lab", "common");
+    net.copy("lab", "copy");
+    net.record("lab", "original");
+    net.exp_ok("lab", &["push"]);
+    net.git("copy", &["fetch", "--quiet"]);
+    net.record("copy", "copied");
+    assert_ne!(net.writer("copy"), net.writer("lab"));
+    assert_eq!(net.labels("copy"), ["common", "copied", "original"]);
+    net.exp_ok("copy", &["push"]);
+    net.exp_ok("copy", &["fsck"]);
+}
+
+#[test]
+fn a_run_under_way_is_recorded_under_the_name_that_a_pull_gave_meanwhile() {
+    let net = Net::new();
+    net.record("lab", "common");
+    net.copy("lab", "copy");
+    net.record("lab", "original");
+    net.exp_ok("lab", &["push"]);
+    let script = "touch started; while ! test -e go; do sleep 0.05; done";
+    let mut command = net.lab.exp_command(["run", "--label", "long", "--", "sh", "-c", script]);
+    command.current_dir(net.folder("copy")).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("git-exp starts");
+    let began = std::time::Instant::now();
+    while !net.folder("copy").join("started").exists() {
+        assert!(began.elapsed().as_secs() < 60, "it never started");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    net.exp_ok("copy", &["pull"]);
+    std::fs::write(net.folder("copy").join("go"), "").expect("the folder is ours");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(net.labels("copy"), ["common", "long", "original"]);
+    net.exp_ok("copy", &["push"]);
+}
+
+/// The next of a row of numbers that is the same every time, below `limit`.
+fn next(state: &mut u64, limit: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % limit
+}
+
+#[test]
+fn in_whatever_order_clones_record_push_and_pull_all_know_the_same_in_the_end() {
+    for seed in [1_u64, 77, 4242] {
+        let net = Net::new();
+        net.record("lab", "begin");
+        net.exp_ok("lab", &["push"]);
+        net.clone("second");
+        net.copy("lab", "copy");
+        let clones = ["lab", "second", "copy"];
+        let mut expected = vec!["begin".to_owned()];
+        let mut state = seed;
+        for step in 0..18 {
+            let clone = clones[usize::try_from(next(&mut state, 3)).expect("below three")];
+            match next(&mut state, 6) {
+                0..=2 => {
+                    let label = format!("step-{step:02}");
+                    net.record(clone, &label);
+                    expected.push(label);
+                }
+                // Refused where another clone pushed under the same name.
+                3 => drop(net.exp(clone, &["push"])),
+                4 => drop(net.exp(clone, &["pull"])),
+                _ => drop(net.git(clone, &["gc", "--quiet", "--prune=now"])),
+            }
+        }
+        for _ in 0..2 {
+            for clone in clones {
+                net.exp_ok(clone, &["pull"]);
+                net.exp_ok(clone, &["push"]);
+            }
+        }
+        expected.sort();
+        for clone in clones {
+            net.exp_ok(clone, &["pull"]);
+            assert_eq!(net.labels(clone), expected, "{clone}, seed {seed}");
+            net.exp_ok(clone, &["fsck"]);
+        }
+    }
 }
 
 #[test]
