@@ -32,7 +32,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut refspecs: Vec<String> =
         kinds.iter().map(|kind| layout::tracking_refspec(&remote, kind)).collect();
     refspecs.push(layout::tracking_refspec_of_seals(&remote));
-    context.repo.fetch(&remote, &refspecs)?;
+    context.repo.fetch(&remote, &refspecs, context.log.is_cut()?)?;
     let taken = remotes::take_in(context, true)?;
     let answer = if taken.problems.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {

@@ -157,6 +157,14 @@ impl Repo {
         self.inner.is_shallow().unwrap_or(false)
     }
 
+    /// Where history ends early, in the order of the commits' names.
+    pub fn shallow_ends(&self) -> Vec<Oid> {
+        let ends = self.inner.shallow_commits().ok().flatten();
+        let mut ends: Vec<Oid> = ends.iter().flat_map(|ends| ends.iter().map(|end| Oid(*end))).collect();
+        ends.sort();
+        ends
+    }
+
     /// How many hex digits the name of an object has: 40, or 64 with SHA-256.
     pub fn hex_length(&self) -> usize {
         self.inner.object_hash().len_in_hex()

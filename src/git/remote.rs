@@ -37,9 +37,13 @@ impl Repo {
     }
 
     /// Fetches `refspecs` from the remote of this name, and nothing else; tracking refs of what is gone there go, too.
-    pub fn fetch(&self, remote: &str, refspecs: &[String]) -> Result<(), GitError> {
+    ///
+    /// `deepen` brings the history of these that an earlier fetch cut off; that of branches stays as short as it is.
+    pub fn fetch(&self, remote: &str, refspecs: &[String], deepen: bool) -> Result<(), GitError> {
         let words = ["fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
         let call = self.git(words).argument("--refmap=");
+        // One less than what Git takes for all history, also that of refs which are not fetched.
+        let call = if deepen { call.argument("--depth=2147483646") } else { call };
         with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen().map(drop)
     }
 

@@ -43,6 +43,9 @@ impl Taken {
     }
 }
 
+/// What is said of a log that `git fetch --depth` brought in part.
+const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";
+
 /// What is remembered of a tracking ref.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Noted {
@@ -60,6 +63,8 @@ enum Relation {
     IsBehind,
     /// Each has what the other has not.
     Diverged,
+    /// It cannot be told, because history was fetched in part.
+    Cut,
 }
 
 impl Log {
@@ -106,7 +111,23 @@ impl Log {
         Ok(taken)
     }
 
-    /// Forgets nothing of the log: only what was found of tracking refs.
+    /// Whether a log goes on below what was fetched of it, as after `git fetch --depth`.
+    pub fn is_cut(&self) -> Result<bool, LogError> {
+        if !self.repo.is_shallow() {
+            return Ok(false);
+        }
+        let tracked = self.repo.list_refs(layout::REMOTE)?;
+        let tracked = tracked.into_iter().filter(|(name, _)| kind_of(name).is_some_and(|it| it.0 == "log"));
+        for tip in self.tips()?.into_iter().map(|(_, tip)| tip).chain(tracked.map(|(_, tip)| tip)) {
+            // One that is damaged is told when it is taken in.
+            if is_cut(&self.repo, tip).unwrap_or(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What was found of tracking refs; nothing where that cannot be read.
     fn noted(&self) -> BTreeMap<String, Noted> {
         let bytes = fs::read(self.folders.taken()).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
@@ -184,6 +205,10 @@ impl Taking<'_> {
                     noted.accepted = tip.to_hex();
                     return Ok(());
                 }
+                Relation::Cut => {
+                    self.problem(name, CUT);
+                    return Ok(());
+                }
                 Relation::IsBehind | Relation::Diverged => self.rename(writer, is_configured)?,
             }
         }
@@ -250,6 +275,10 @@ impl Taking<'_> {
                         Some(_) => {}
                         None => noted.accepted = tip.to_hex(),
                     }
+                    return Ok(None);
+                }
+                Relation::Cut => {
+                    self.problem(name, CUT);
                     return Ok(None);
                 }
                 Relation::Diverged => {
@@ -326,17 +355,30 @@ fn relation(repo: &Repo, a: Oid, b: Oid) -> Result<Relation, LogError> {
     if let Some(steps) = steps_to(repo, a, b)? {
         return Ok(Relation::Extends(steps));
     }
-    Ok(if steps_to(repo, b, a)?.is_some() { Relation::IsBehind } else { Relation::Diverged })
+    if steps_to(repo, b, a)?.is_some() {
+        return Ok(Relation::IsBehind);
+    }
+    Ok(if is_cut(repo, a)? || is_cut(repo, b)? { Relation::Cut } else { Relation::Diverged })
+}
+
+/// Whether the chain that ends at `tip` goes on below what was fetched of it.
+fn is_cut(repo: &Repo, tip: Oid) -> Result<bool, LogError> {
+    if !repo.is_shallow() {
+        return Ok(false);
+    }
+    let mut last = tip;
+    for step in repo.walk_first_parent(tip) {
+        last = step?.0;
+    }
+    Ok(!repo.read_commit(last)?.parents.is_empty())
 }
 
 /// How many commits lie from `tip` down to `wanted`; `None` where it is not below.
 fn steps_to(repo: &Repo, tip: Oid, wanted: Oid) -> Result<Option<u64>, LogError> {
-    let mut steps = 0;
-    for step in repo.walk_first_parent(tip) {
+    for (steps, step) in (0..).zip(repo.walk_first_parent(tip)) {
         if step?.0 == wanted {
             return Ok(Some(steps));
         }
-        steps += 1;
     }
     Ok(None)
 }

@@ -278,6 +278,34 @@ fn a_run_under_way_is_recorded_under_the_name_that_a_pull_gave_meanwhile() {
     net.exp_ok("copy", &["push"]);
 }
 
+#[test]
+fn a_fetch_that_cut_history_off_is_mended_by_the_next_pull() {
+    let net = Net::new();
+    net.lab.commit_all("second");
+    net.lab.commit_all("third");
+    net.git("lab", &["push", "--quiet", "origin", "main"]);
+    net.clone("second");
+    for clone in ["lab", "second"] {
+        net.exp_ok(clone, &["init"]);
+        net.record(clone, &format!("{clone} 1"));
+        net.record(clone, &format!("{clone} 2"));
+        net.exp_ok(clone, &["push"]);
+    }
+    net.exp_ok("lab", &["pull"]);
+    net.record("second", "second 3");
+    net.exp_ok("second", &["push"]);
+    let writer = net.writer("lab");
+    net.git("lab", &["fetch", "--quiet", "--depth", "1"]);
+    let history = net.git("lab", &["rev-list", "--count", "origin/main"]);
+    let (_, _, said) = net.exp("lab", &["runs"]);
+    assert!(said.contains("only a part of it was fetched"), "{said}");
+    net.exp_ok("lab", &["pull"]);
+    assert_eq!(net.labels("lab"), ["lab 1", "lab 2", "second 1", "second 2", "second 3"]);
+    assert_eq!(net.writer("lab"), writer);
+    assert_eq!(net.git("lab", &["rev-list", "--count", "origin/main"]), history, "only logs are deepened");
+    net.exp_ok("lab", &["fsck"]);
+}
+
 /// The next of a row of numbers that is the same every time, below `limit`.
 fn next(state: &mut u64, limit: u64) -> u64 {
     *state ^= *state << 13;
