@@ -46,6 +46,9 @@ impl Taken {
 /// What is said of a log that `git fetch --depth` brought in part.
 const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";
 
+/// More refs than this are packed into one file, rather than each made durable.
+const MANY: usize = 64;
+
 /// What is remembered of a tracking ref.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Noted {
@@ -89,7 +92,8 @@ impl Log {
         }
         let _lock = Lock::take(&self.folders)?;
         let mut noted = self.noted();
-        let mut taking = Taking { log: self, candidate, given: 0, taken: Taken::default() };
+        let mut taking =
+            Taking { log: self, candidate, given: 0, moves: BTreeMap::new(), taken: Taken::default() };
         let mut here = HashSet::new();
         for (name, tip) in &tracked {
             here.insert(name.as_str());
@@ -106,6 +110,7 @@ impl Log {
                 taking.problem(name, "it is gone from the remote; what was seen of it is kept");
             }
         }
+        taking.finish()?;
         let taken = taking.taken;
         self.note(&noted)?;
         Ok(taken)
@@ -155,10 +160,26 @@ struct Taking<'a> {
     candidate: &'a Nonce,
     /// How many new names were given.
     given: usize,
+    /// The refs of what was seen that are to move, by name: in one go, because there may be many.
+    moves: BTreeMap<String, RefEdit>,
     taken: Taken,
 }
 
 impl Taking<'_> {
+    /// Moves the refs of what was seen, durably.
+    fn finish(&self) -> Result<(), LogError> {
+        if self.moves.is_empty() {
+            return Ok(());
+        }
+        let edits: Vec<RefEdit> = self.moves.values().cloned().collect();
+        self.log.repo.update_refs(&edits, "git exp pull")?;
+        if edits.len() > MANY {
+            return Ok(self.log.repo.pack_refs()?);
+        }
+        let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+        Ok(self.log.repo.sync_refs(&names)?)
+    }
+
     fn problem(&mut self, name: &str, problem: impl Into<String>) {
         self.taken.problems.push(Problem { what: name.to_owned(), problem: problem.into() });
     }
@@ -254,7 +275,10 @@ impl Taking<'_> {
         noted: &mut Noted,
     ) -> Result<Option<Count>, LogError> {
         let repo = &self.log.repo;
-        let old = repo.read_ref(seen)?;
+        let old = match self.moves.get(seen) {
+            Some(edit) => edit.new,
+            None => repo.read_ref(seen)?,
+        };
         let count = match old {
             None => {
                 let mut commits = 0;
@@ -295,8 +319,9 @@ impl Taking<'_> {
             return Ok(None);
         }
         let expected = old.map_or(Expected::Absent, Expected::Is);
-        repo.update_refs(&[RefEdit { name: seen.to_owned(), expected, new: Some(tip) }], "git exp pull")?;
-        repo.sync_refs(&[seen])?;
+        let edit = RefEdit { name: seen.to_owned(), expected, new: Some(tip) };
+        // What it was at first stays what is expected.
+        self.moves.entry(seen.to_owned()).and_modify(|known| known.new = edit.new).or_insert(edit);
         Ok(Some(count))
     }
 

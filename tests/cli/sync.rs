@@ -431,6 +431,25 @@ fn hostile_logs_are_shown_as_unreadable_and_break_nothing() {
 }
 
 #[test]
+fn a_thousand_tiny_logs_are_taken_in_like_one() {
+    let net = Net::new();
+    net.record("lab", "good");
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    let tiny = net.forge("00000000b1", None, "entry.json", b"{}", "tiny");
+    let row = |number: u32| format!("create refs/exp/log/{number:012x} {tiny}\n");
+    let rows: String = (0x1000_0000..0x1000_03e8).map(row).collect();
+    std::fs::write(net.folder("rows"), rows).expect("the folder is ours");
+    let rows = std::fs::File::open(net.folder("rows")).expect("just written");
+    let mut command = net.lab.command(["git", "update-ref", "--stdin"]);
+    command.stdin(rows).current_dir(net.folder("remote.git"));
+    assert!(command.status().expect("git starts").success());
+    assert_eq!(net.json("second", &["pull"])[0]["came"].as_array().expect("a list").len(), 1002);
+    assert_eq!(net.json("second", &["pull"])[0]["came"].as_array().expect("a list").len(), 0);
+    assert_eq!(net.labels("second"), ["good"]);
+}
+
+#[test]
 fn a_remote_that_is_not_there_is_told_apart_from_one_that_is_not_configured() {
     let net = Net::new();
     net.record("lab", "one");
