@@ -387,6 +387,68 @@ fn files_and_code_are_published_only_when_that_was_asked_for() {
 }
 
 #[test]
+fn seals_and_topics_go_when_they_are_named_and_a_moved_seal_is_told() {
+    let net = Net::new();
+    net.clone("second");
+    net.record("lab", "one");
+    net.lab.commit_all("sealed code");
+    net.git("lab", &["tag", "-a", "sealed/A-001", "-m", "a seal"]);
+    net.git("lab", &["branch", "research/speed"]);
+    net.exp_ok("lab", &["push"]);
+    let refs = || net.git("remote.git", &["for-each-ref", "--format=%(refname)"]);
+    assert!(!refs().contains("sealed") && !refs().contains("research"), "{}", refs());
+    assert_eq!(net.exp("lab", &["push", "--seals"]).0, 2);
+    net.exp_ok("lab", &["push", "--seals", "--yes"]);
+    assert!(refs().contains("refs/tags/sealed/A-001") && !refs().contains("research"), "{}", refs());
+    net.exp_ok("lab", &["push", "--topics", "--yes"]);
+    assert!(refs().contains("refs/heads/research/speed"), "{}", refs());
+
+    assert!(net.exp_ok("second", &["pull"]).contains("sealed/A-001"));
+    let seal = net.git("second", &["rev-parse", "sealed/A-001"]);
+    net.git("remote.git", &["update-ref", "refs/tags/sealed/A-001", "main"]);
+    let (status, _, said) = net.exp("second", &["pull"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("the seal is another one"), "{said}");
+    assert_eq!(net.git("second", &["rev-parse", "sealed/A-001"]), seal);
+}
+
+#[test]
+fn a_remote_that_refuses_is_told_and_the_next_push_brings_it_all() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let net = Net::new();
+    net.record("lab", "one");
+    let hook = net.folder("remote.git").join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().expect("a folder")).expect("the folder is ours");
+    std::fs::write(&hook, "#!/bin/sh\nexit 1\n").expect("the folder is ours");
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    let (status, out, said) = net.exp("lab", &["push"]);
+    assert_eq!(status, 1, "{out}{said}");
+    assert!(out.contains("refused") && out.contains("pre-receive hook declined"), "{out}{said}");
+    assert!(!said.contains("git exp pull"), "a pull would not help: {said}");
+    std::fs::remove_file(&hook).expect("the file is ours");
+    assert!(net.exp_ok("lab", &["push"]).contains("1 entry"));
+}
+
+#[test]
+fn pushes_at_once_from_one_repository_wait_for_each_other() {
+    let net = Net::new();
+    net.record("lab", "one");
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = net.lab.exp_command(["push"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("git-exp starts")
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    net.git("lab", &["pack-refs", "--all"]);
+    net.record("lab", "two");
+    assert!(net.exp_ok("lab", &["push"]).contains("1 entry"));
+}
+
+#[test]
 fn hostile_logs_are_shown_as_unreadable_and_break_nothing() {
     let net = Net::new();
     net.record("lab", "good");
