@@ -75,6 +75,8 @@ enum Command {
     Note(commands::note::Arguments),
     Logbook(commands::logbook::Arguments),
     Handoff(commands::handoff::Arguments),
+    Push(commands::push::Arguments),
+    Pull(commands::pull::Arguments),
     Export(commands::export::Arguments),
     Seal(commands::seal::Arguments),
     Verify(commands::verify::Arguments),
@@ -122,6 +124,10 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         // A repository that cannot be written to is read all the same; `run` says what stands in the way.
         let _ = commands::recovery::recover(&mut context);
     }
+    if !matches!(cli.command, Command::Init(_) | Command::Pull(_) | Command::Push(_)) {
+        // So that what plain `git fetch` brought counts. What cannot be taken in now can be later.
+        let _ = commands::remotes::take_in_quietly(&mut context);
+    }
     let answer = match cli.command {
         Command::Init(arguments) => commands::init::run(&mut context, arguments),
         Command::Topic(arguments) => commands::topic::run(&mut context, arguments),
@@ -148,6 +154,8 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Note(arguments) => commands::note::run(&mut context, arguments),
         Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
         Command::Handoff(arguments) => commands::handoff::run(&mut context, arguments),
+        Command::Push(arguments) => commands::push::run(&mut context, arguments),
+        Command::Pull(arguments) => commands::pull::run(&mut context, arguments),
         Command::Export(arguments) => commands::export::run(&mut context, arguments),
         Command::Seal(arguments) => commands::seal::run(&mut context, arguments),
         Command::Verify(arguments) => commands::verify::run(&mut context, arguments),

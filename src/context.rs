@@ -137,6 +137,19 @@ impl Output {
         let _ = writeln!(io::stderr(), "{sentence}");
     }
 
+    /// Asks a question that is answered by yes or no; `None` where there is nobody to ask.
+    pub fn ask(&mut self, question: &str) -> Result<Option<bool>, Error> {
+        if !io::stdin().is_terminal() || !self.talks_to_terminal {
+            return Ok(None);
+        }
+        let _ = self.flush();
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        read.map_err(|error| Error::request("cannot read the answer").because(error))?;
+        Ok(Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
+    }
+
     /// Says what to do next.
     pub fn hint(&mut self, hint: &str) {
         self.say(&format!("hint: {hint}"));
@@ -164,6 +177,13 @@ impl Context {
         };
         let log = Log::of(&repo);
         Ok(Self { repo, log, output, directory, zone: TimeZone::system(), clock })
+    }
+
+    /// Reads the repository's configuration again.
+    pub fn reopen(&mut self) -> Result<(), Error> {
+        self.repo = Repo::discover(&self.directory)?;
+        self.log = Log::of(&self.repo);
+        Ok(())
     }
 
     /// The time by the clock.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::{Answer, agents, hooks};
+use super::{Answer, agents, hooks, remotes};
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::layout::NOTES;
+use crate::render::text::harmless;
 
 /// Prepare this repository and clone; safe to repeat
 ///
@@ -37,6 +38,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if context.repo.config_string("fetch.negotiationAlgorithm").is_none() {
         context.repo.set_config_local("fetch.negotiationAlgorithm", "skipping")?;
     }
+    let followed = remotes::follow_all(context)?;
     let installed = if arguments.hooks { Some(hooks::install(context)?) } else { None };
     let taught = if arguments.agents { agents::install(context)? } else { Vec::new() };
     let is_done =
@@ -46,6 +48,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             "schema": "git-exp/init/1",
             "writer": writer.as_str(),
             "created": known.is_none(),
+            "remotes": followed,
             "hooks": installed.as_ref().map(|hooks| &hooks.ours),
             "agents": taught.iter().map(|(file, fate)| (*file, fate.word())).collect::<BTreeMap<_, _>>(),
             "hooks_of_others": installed.as_ref().map(|hooks| &hooks.theirs),
@@ -57,6 +60,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     context.output.line(&format!("this clone {state} by the name `{writer}`"))?;
     if shows_notes {
         context.output.line("plain `git log` shows results from now on (`notes.displayRef`)")?;
+    }
+    for remote in &followed {
+        let remote = harmless(remote);
+        context.output.line(&format!("plain `git fetch {remote}` brings the logs of others from now on"))?;
     }
     for (file, fate) in &taught {
         context.output.line(&format!("{} {file}", fate.word()))?;

@@ -14,6 +14,7 @@ mod maintenance;
 mod object;
 mod program;
 mod reference;
+mod remote;
 mod snapshot;
 mod stale_lock;
 mod status;
@@ -30,6 +31,7 @@ pub use self::object::{
     Commit, FILE, FOLDER, NewCommit, ObjectKind, Oid, Signature, TreeEntry, is_tree_name,
 };
 pub use self::reference::{Expected, Head, RefEdit};
+pub use self::remote::{Lacking, Pushed};
 pub use self::status::Changes;
 pub use self::tag::Tag;
 pub use self::walk::Lite;
@@ -155,6 +157,14 @@ impl Repo {
     /// Whether history ends early.
     pub fn is_shallow(&self) -> bool {
         self.inner.is_shallow().unwrap_or(false)
+    }
+
+    /// Where history ends early, in the order of the commits' names.
+    pub fn shallow_ends(&self) -> Vec<Oid> {
+        let ends = self.inner.shallow_commits().ok().flatten();
+        let mut ends: Vec<Oid> = ends.iter().flat_map(|ends| ends.iter().map(|end| Oid(*end))).collect();
+        ends.sort();
+        ends
     }
 
     /// How many hex digits the name of an object has: 40, or 64 with SHA-256.

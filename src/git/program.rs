@@ -1,7 +1,7 @@
 //! Starting the `git` program, for what gix does not do.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use super::Repo;
@@ -12,6 +12,7 @@ pub(super) struct Call {
     command: Command,
     words: Vec<OsString>,
     input: Option<Vec<u8>>,
+    is_seen: bool,
 }
 
 /// What Git sets for the repository that a hook or an alias runs in.
@@ -52,7 +53,7 @@ impl Repo {
             Some(top) => command.env("GIT_WORK_TREE", top).current_dir(top),
             None => command.env_remove("GIT_WORK_TREE").current_dir(self.git_dir()),
         };
-        Call { command, words, input: None }
+        Call { command, words, input: None, is_seen: false }
     }
 }
 
@@ -104,6 +105,19 @@ impl Call {
         }
     }
 
+    /// Runs the program with its talk on our standard error where that is a terminal; gives what it printed.
+    pub(super) fn run_seen(self) -> Result<Vec<u8>, GitError> {
+        let (out, ended) = self.run_heard()?;
+        ended.map(|()| out)
+    }
+
+    /// The same; gives what it printed also where it failed.
+    pub(super) fn run_heard(mut self) -> Result<(Vec<u8>, Result<(), GitError>), GitError> {
+        self.is_seen = std::io::stderr().is_terminal();
+        let (status, out, said) = self.run_any()?;
+        Ok((out, if status == Some(0) { Ok(()) } else { Err(said) }))
+    }
+
     /// Starts the program in the background, out of reach of the terminal's signals; whether it does is not waited for.
     pub(super) fn start(mut self) {
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -120,7 +134,8 @@ impl Call {
             source,
         };
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let talk = if self.is_seen { Stdio::inherit() } else { Stdio::piped() };
+        self.command.stdout(Stdio::piped()).stderr(talk);
         let mut child = self.command.spawn().map_err(|error| failed(error.into()))?;
         let writer = self.input.map(|bytes| {
             let mut pipe = child.stdin.take().expect("a pipe was asked for");

@@ -287,6 +287,11 @@ impl Repo {
         Ok(self.list_refs(&format!("{name}/"))?.into_iter().next().map(|(name, _)| name))
     }
 
+    /// Has Git write all refs into one file, durably.
+    pub fn pack_refs(&self) -> Result<(), GitError> {
+        self.git(["pack-refs", "--all"]).run().map(drop)
+    }
+
     /// Makes sure that a file and the folder that names it survive a power cut.
     pub fn sync_path(&self, path: &Path) -> Result<(), GitError> {
         sync(path)

@@ -74,6 +74,11 @@ impl Lock {
         Self::at(folders, &folders.lock_of_numbers())
     }
 
+    /// Waits for the lock under which this repository pushes; entries can be appended under it.
+    pub fn of_pushes(folders: &Folders) -> Result<Self, LogError> {
+        Self::at(folders, &folders.lock_of_pushes())
+    }
+
     fn at(folders: &Folders, path: &Path) -> Result<Self, LogError> {
         let open = || File::options().create(true).append(true).open(path);
         let file = match open() {

@@ -8,6 +8,14 @@ use crate::domain::id::{ExperimentId, Nonce, TopicName, Writer};
 pub const LOGS: &str = "refs/exp/log/";
 /// Other writers' logs as far as this clone has taken them in.
 pub const SEEN: &str = "refs/exp/seen/";
+/// Other writers' data chains as far as this clone has taken them in.
+pub const SEEN_DATA: &str = "refs/exp/seen-data/";
+/// Other writers' code chains as far as this clone has taken them in.
+pub const SEEN_CODE: &str = "refs/exp/seen-code/";
+/// What remotes have, as it was last fetched: a folder a remote, in it `log`, `data`, `code` and `sealed`.
+pub const REMOTE: &str = "refs/exp/remote/";
+/// Tags of sealed experiments.
+pub const SEALS: &str = "refs/tags/sealed/";
 /// What entries produced.
 pub const DATA: &str = "refs/exp/data/";
 /// What ran.
@@ -37,6 +45,21 @@ pub fn code_ref(writer: &Writer) -> String {
 /// The ref that keeps the code of a run alive while it is under way.
 pub fn running_ref(run: &Nonce) -> String {
     format!("{RUNNING}{run}")
+}
+
+/// Where the log of another writer is kept as far as it was taken in.
+pub fn seen_ref(writer: &Writer) -> String {
+    format!("{SEEN}{writer}")
+}
+
+/// What fetches `kind` (`log`, `data`, `code`) of all writers into tracking refs.
+pub fn tracking_refspec(remote: &str, kind: &str) -> String {
+    format!("+refs/exp/{kind}/*:{REMOTE}{remote}/{kind}/*")
+}
+
+/// What fetches seals into tracking refs.
+pub fn tracking_refspec_of_seals(remote: &str) -> String {
+    format!("+{SEALS}*:{REMOTE}{remote}/sealed/*")
 }
 
 /// The branch of an experiment, without `refs/heads/`.
@@ -87,6 +110,16 @@ impl Folders {
     /// The lock under which numbers are given out.
     pub fn lock_of_numbers(&self) -> PathBuf {
         self.root.join("numbers.lock")
+    }
+
+    /// The lock under which this repository pushes: two pushes at once can make both fail where they arrive.
+    pub fn lock_of_pushes(&self) -> PathBuf {
+        self.root.join("push.lock")
+    }
+
+    /// What was found of tracking refs; without it they are all looked at again.
+    pub fn taken(&self) -> PathBuf {
+        self.root.join("taken.json")
     }
 
     /// Objects of recent entries, until they are known to be safe.

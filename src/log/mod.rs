@@ -12,6 +12,7 @@ pub mod message;
 pub mod notes;
 pub mod read;
 pub mod running;
+pub mod taking;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -64,6 +65,12 @@ impl Log {
         Ok(self.repo.config_string(WRITER_KEY).and_then(|name| name.parse().ok()))
     }
 
+    /// The name under which this clone appends, as the configuration has it now.
+    fn configured_writer(&self) -> Result<Option<Writer>, LogError> {
+        let fresh = Repo::discover(self.repo.common_dir())?;
+        Ok(fresh.config_string(WRITER_KEY).and_then(|name| name.parse().ok()))
+    }
+
     /// The name under which this clone appends; `candidate` becomes it if there is none yet.
     pub fn ensure_writer(&self, candidate: &Nonce) -> Result<Writer, LogError> {
         if let Some(writer) = self.writer()? {
@@ -71,8 +78,7 @@ impl Log {
         }
         let _lock = Lock::take(&self.folders)?;
         // Another process may have been first, and this one read the configuration before.
-        let fresh = Repo::discover(self.repo.common_dir())?;
-        if let Some(writer) = fresh.config_string(WRITER_KEY).and_then(|name| name.parse().ok()) {
+        if let Some(writer) = self.configured_writer()? {
             return Ok(writer);
         }
         let writer: Writer = hex(&candidate.0[..6]).parse().expect("twelve hex digits name a writer");
@@ -85,6 +91,10 @@ impl Log {
     /// The notes view follows; where it cannot be written the entry stands all the same, and `fsck` tells.
     pub fn append(&self, writer: &Writer, request: Request) -> Result<Appended, LogError> {
         let lock = Lock::take(&self.folders)?;
+        // A pull may have given this clone a new name since this process read the configuration.
+        let has_log = self.repo.read_ref(&layout::log_ref(writer))?.is_some();
+        let renamed = if has_log { None } else { self.configured_writer()? };
+        let writer = renamed.as_ref().unwrap_or(writer);
         let mut tries = 0;
         let appended = loop {
             match append::append(&self.repo, &self.folders, &lock, writer, request.clone()) {
@@ -106,10 +116,11 @@ impl Log {
     /// Every log that is known here: the writer, and the commit it ends at.
     pub fn tips(&self) -> Result<Vec<(Writer, Oid)>, LogError> {
         let mut tips: Vec<(Writer, Oid)> = Vec::new();
+        let mut known = HashSet::new();
         for prefix in [layout::LOGS, layout::SEEN] {
             for (name, tip) in self.repo.list_refs(prefix)? {
                 if let Ok(writer) = name[prefix.len()..].parse::<Writer>()
-                    && !tips.iter().any(|(known, _)| *known == writer)
+                    && known.insert(writer.clone())
                 {
                     tips.push((writer, tip));
                 }

@@ -97,10 +97,16 @@ fn read_part(repo: &Repo, writer: &Writer, commits: &[(Oid, Oid)]) -> Result<Vec
 }
 
 fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Located, LogError> {
-    let rows = repo.read_tree(tree)?;
-    let Some(row) = rows.iter().find(|row| row.name == b"entry.json") else {
-        let entry = unreadable(commit, writer, "its commit holds no `entry.json`");
-        return Ok(Located { entry, commit, blob: commit });
+    let located =
+        |problem: &str| Located { entry: unreadable(commit, writer, problem), commit, blob: commit };
+    let rows = match repo.read_tree(tree) {
+        Err(error) if !error.is_missing() => return Ok(located(&error.to_string())),
+        rows => rows?,
+    };
+    // A submodule of that name is no object of this repository.
+    let Some(row) = rows.iter().find(|row| row.name == b"entry.json" && row.mode & 0o170_000 == 0o100_000)
+    else {
+        return Ok(located("its commit holds no file `entry.json`"));
     };
     let entry = entry(repo, writer, row.oid)?;
     Ok(Located { entry, commit, blob: row.oid })

@@ -28,4 +28,5 @@ mod seal;
 mod secrets;
 mod story;
 mod survival;
+mod sync;
 mod topic;

@@ -37,6 +37,9 @@ struct Manifest {
     version: u32,
     tips: BTreeMap<String, String>,
     files: Vec<String>,
+    /// Where history ended early: entries come to a log from below where that changes.
+    #[serde(default)]
+    shallow: Vec<String>,
     /// The latest time of an entry, in microseconds: an entry after it cannot be one that is already there.
     latest: f64,
 }
@@ -79,7 +82,8 @@ impl Index {
             })?;
         }
         let mut index = Self { segments: Vec::new(), object_length: repo.empty_tree().as_bytes().len() };
-        let manifest = Manifest { version: VERSION, latest, ..Manifest::default() };
+        let shallow = shallow_ends(repo);
+        let manifest = Manifest { version: VERSION, latest, shallow, ..Manifest::default() };
         index.keep(folder, manifest, tips, rows, true);
         Ok(index)
     }
@@ -88,7 +92,11 @@ impl Index {
     fn open_stored(repo: &Repo, folder: &Path, tips: &[(Writer, Oid)]) -> Result<Option<Self>, LogError> {
         let Some(mut manifest) = read_manifest(folder) else { return Ok(None) };
         let Some(mut segments) = open_files(folder, &manifest) else { return Ok(None) };
-        if manifest.tips.keys().any(|known| !tips.iter().any(|(writer, _)| writer.as_str() == known)) {
+        if manifest.shallow != shallow_ends(repo) {
+            return Ok(None);
+        }
+        let writers: HashSet<&str> = tips.iter().map(|(writer, _)| writer.as_str()).collect();
+        if manifest.tips.keys().any(|known| !writers.contains(known.as_str())) {
             return Ok(None);
         }
         let mut rows = Rows::default();
@@ -317,6 +325,10 @@ fn all_ids(segments: &mut [Segment], rows: &Rows) -> io::Result<HashSet<[u8; 32]
         known.extend(segment.entries()?.as_chunks::<32>().0);
     }
     Ok(known)
+}
+
+fn shallow_ends(repo: &Repo) -> Vec<String> {
+    repo.shallow_ends().into_iter().map(Oid::to_hex).collect()
 }
 
 /// How far the index in `folder` has seen each log.

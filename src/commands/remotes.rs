@@ -1,0 +1,88 @@
+//! What `push`, `pull` and plain `git fetch` have in common: which remote, and taking in what came.
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::log::layout;
+use crate::log::taking::Taken;
+use crate::render::text::harmless;
+
+/// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
+const USUAL: &str = "origin";
+
+/// The remote that the user named, else that of `exp.remote`, of the current branch, or `origin`.
+pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
+    let of_branch = || {
+        let branch = context.repo.head().ok()?.branch?;
+        context.repo.config_string(&format!("branch.{branch}.remote")).filter(|name| name != ".")
+    };
+    let name = wanted
+        .map(str::to_owned)
+        .or_else(|| context.repo.config_string("exp.remote"))
+        .or_else(of_branch)
+        .unwrap_or_else(|| USUAL.to_owned());
+    let known = context.repo.remotes()?;
+    if known.contains(&name) {
+        return Ok(name);
+    }
+    let error = Error::request(format!("there is no remote `{}`", harmless(&name)));
+    Err(match known.as_slice() {
+        [] => error.hint("add one: git remote add origin <URL>"),
+        known => error.hint(format!("the remotes are {}", known.join(", "))),
+    })
+}
+
+/// Has plain `git fetch` bring the logs and seals of every remote that it fetches branches from; gives those it did not before.
+pub fn follow_all(context: &Context) -> Result<Vec<String>, Error> {
+    let mut added = Vec::new();
+    for remote in context.repo.remotes()? {
+        let key = format!("remote.{remote}.fetch");
+        let is_mirror = context.repo.config_bool(&format!("remote.{remote}.mirror")).unwrap_or(false);
+        if is_mirror || context.repo.config_strings(&key).is_empty() {
+            continue;
+        }
+        let logs = context.repo.add_config_local(&key, &layout::tracking_refspec(&remote, "log"))?;
+        let seals = context.repo.add_config_local(&key, &layout::tracking_refspec_of_seals(&remote))?;
+        if logs || seals {
+            added.push(remote);
+        }
+    }
+    Ok(added)
+}
+
+/// Takes in what was fetched, of all tracking refs `again` or of those that moved, and brings the views up to it.
+pub fn take_in(context: &mut Context, again: bool) -> Result<Taken, Error> {
+    let taken = context.log.take_in(&context.nonce()?, again)?;
+    if !taken.renamed.is_empty() {
+        // The configuration was read when the command began.
+        context.reopen()?;
+    }
+    if taken.has_news() {
+        let mut index = context.log.index()?;
+        context.log.repair_notes(&mut index)?;
+    }
+    Ok(taken)
+}
+
+/// Takes in what a plain `git fetch` brought, and says what is wrong with it.
+pub fn take_in_quietly(context: &mut Context) -> Result<(), Error> {
+    let taken = take_in(context, false)?;
+    tell_trouble(context, &taken);
+    Ok(())
+}
+
+/// Says which logs go on under another name, and what is not followed.
+pub fn tell_trouble(context: &mut Context, taken: &Taken) {
+    for (old, new) in &taken.renamed {
+        context.output.say(&format!(
+            "another clone appended to the log `{old}`, so this one goes on as `{new}`; every entry is kept"
+        ));
+    }
+    for trouble in &taken.problems {
+        context.output.say(&format!("not followed: {}: {}", harmless(&trouble.what), trouble.problem));
+    }
+}
+
+/// How many entries, in words.
+pub fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
