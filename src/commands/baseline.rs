@@ -8,7 +8,7 @@ use super::{Answer, deciding, redaction, selection};
 use crate::context::Context;
 use crate::domain::decision::{BaselineMove, Evidence};
 use crate::domain::entry::Body;
-use crate::domain::id::{ExperimentId, TopicName};
+use crate::domain::id::ExperimentId;
 use crate::domain::metric::is_name;
 use crate::domain::state::{State, TopicState};
 use crate::error::{Error, Fault};
@@ -72,20 +72,12 @@ pub fn run(
 
 /// The topic that is asked for, else that of the branch, else the only one.
 fn find<'a>(context: &Context, state: &'a State, asked: Option<&str>) -> Result<&'a TopicState, Error> {
-    let branch = context.repo.head()?.branch;
-    let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/"));
-    let of_experiment = || {
-        let id = selection::experiment_of_branch(branch.as_deref())?;
-        state.find(id.as_str()).first()?.topic().map(ToString::to_string)
+    let found = match asked {
+        Some(word) => Some(selection::topic(state, word)?),
+        None => selection::topic_here(context, state)?,
     };
-    let word = asked.or(of_branch).map(ToOwned::to_owned).or_else(of_experiment);
-    match word {
-        Some(word) => {
-            let name: TopicName = word.strip_prefix("research/").unwrap_or(&word).parse()?;
-            state.topics.get(&name).ok_or_else(|| {
-                Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")
-            })
-        }
+    match found {
+        Some(topic) => Ok(topic),
         None if state.topics.len() == 1 => Ok(state.topics.values().next().expect("there is one")),
         None => Err(Error::request("which topic?").hint("say `--topic T`; `git exp topic list` lists them")),
     }

@@ -93,8 +93,6 @@ type Group = fn(&Context, &Subject<'_>) -> Result<Vec<Breach>, Error>;
 
 /// The groups that look at what is about to be committed: fast enough for a hook.
 const OF_A_COMMIT: [Group; 1] = [files];
-/// The others.
-const OF_AN_EXPERIMENT: [Group; 0] = [];
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
@@ -120,13 +118,12 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     };
     let subject = Subject { state: &state, branch, scopes };
-    let others: &[Group] = if is_whole { &OF_AN_EXPERIMENT } else { &[] };
     let mut view = CheckView {
         experiment: subject.branch.experiment.map(crate::domain::state::ExperimentState::name),
         ..CheckView::default()
     };
     let staged = if arguments.staged { staged_configuration(context)? } else { None };
-    for group in OF_A_COMMIT.iter().chain(others) {
+    for group in OF_A_COMMIT {
         match (group(context, &subject), &staged) {
             (Ok(breaches), _) => view.breaches.extend(breaches),
             // What mends a configuration that cannot be read must not be kept out by it.

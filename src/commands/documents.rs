@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::logbook::MESSAGE_PREFIX;
 use crate::context::Context;
 use crate::domain::id::TopicName;
 use crate::error::Error;
@@ -130,7 +129,7 @@ pub fn append_on_branch(
             parents: start.into_iter().collect(),
             author: by.clone(),
             committer: by,
-            message: format!("{MESSAGE_PREFIX}{}\n", described(topic, parts, old.is_none())).into_bytes(),
+            message: format!("logbook: {}\n", described(topic, parts, old.is_none())).into_bytes(),
         };
         let commit = context.repo.write_object(ObjectKind::Commit, &context.repo.encode_commit(&commit))?;
         let expected = tip.map_or(Expected::Absent, Expected::Is);

@@ -12,7 +12,7 @@ use super::next_step::{budget_left, of_experiment};
 use super::research::Research;
 use super::runs::{Which, newest_run};
 use super::surroundings::{Surroundings, brief_of};
-use super::{Answer, deciding, idea, limits, new, stopping, topic};
+use super::{Answer, deciding, idea, limits, selection, stopping};
 use crate::context::Context;
 use crate::domain::chronicle::{Event, What};
 use crate::domain::decision::{Decision, Opinion};
@@ -75,8 +75,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
         None => {
             let found = match arguments.topic.as_deref() {
-                Some(word) => Some(topic::named(&state, word)?),
-                None => new::topic(context, &state, None)?,
+                Some(word) => Some(selection::topic(&state, word)?),
+                None => selection::topic_here(context, &state)?,
             };
             let Some(name) = found.map(|it| it.topic.name.clone()) else {
                 return Err(Error::request("which topic?").hint("`git exp topic list` lists them"));

@@ -3,8 +3,8 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::Answer;
 use super::surroundings::Surroundings;
+use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::id::TopicName;
 use crate::domain::state::{ExperimentState, State};
@@ -92,10 +92,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 
 /// The topic that `word` names, with or without `research/` before it.
 pub fn known_topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicName, Error> {
-    let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse()?;
-    state.topics.get_key_value(&name).map(|(name, _)| name).ok_or_else(|| {
-        Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")
-    })
+    selection::topic(state, word).map(|topic| &topic.topic.name)
 }
 
 /// When an experiment was registered, or its first run began.

@@ -20,9 +20,6 @@ use crate::render::logbook::{
 };
 use crate::render::templates::Templates;
 
-/// How the commits begin that append to a logbook.
-pub const MESSAGE_PREFIX: &str = "logbook: ";
-
 /// Render what happened in a topic, or in an experiment, as Markdown
 ///
 /// The logbook tells everything in the order of time: the scope and the baseline first, then what was registered, run, noted,

@@ -67,6 +67,7 @@ mod selection;
 mod stopping;
 mod surroundings;
 mod trial;
+mod waiting;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::waiting::wait;
 use crate::config::{NEED_TIMEOUT, Need, Settings};
 use crate::context::Context;
 use crate::error::Error;
@@ -35,18 +36,10 @@ fn problem(need: &Need, directory: &Path, limit: Duration) -> Option<String> {
         Ok(child) => child,
         Err(error) => return Some(format!("cannot be started: {error}")),
     };
-    let began = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return None,
-            Ok(Some(status)) => return Some(format!("ended with {status}")),
-            Ok(None) if began.elapsed() > limit => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Some(format!("did not end within {} s", limit.as_secs_f64()));
-            }
-            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Some(format!("cannot be waited for: {error}")),
-        }
+    match wait(&mut child, limit) {
+        Ok(Some(status)) if status.success() => None,
+        Ok(Some(status)) => Some(format!("ended with {status}")),
+        Ok(None) => Some(format!("did not end within {} s", limit.as_secs_f64())),
+        Err(error) => Some(format!("cannot be waited for: {error}")),
     }
 }

@@ -157,32 +157,30 @@ fn noise_of_baseline(
     })
 }
 
-/// The topic that was asked for, else that of the branch.
+/// The topic that was asked for, else that of the branch; a closed one takes nothing in.
 pub fn topic<'a>(
     context: &Context,
     state: &'a State,
     asked: Option<&str>,
 ) -> Result<Option<&'a TopicState>, Error> {
-    let branch = context.repo.head()?.branch;
-    let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/"));
-    let of_experiment = selection::experiment_of_branch(branch.as_deref())
-        .and_then(|id| state.find(id.as_str()).first().and_then(|it| it.topic().map(ToString::to_string)));
-    let Some(word) =
-        asked.map(ToOwned::to_owned).or_else(|| of_branch.map(ToOwned::to_owned)).or(of_experiment)
-    else {
-        return Ok(None);
+    let found = match asked {
+        Some(word) => {
+            Some(selection::topic(state, word).map_err(|error| match word.parse::<TopicName>() {
+                Ok(name) => error.hint(format!(
+                    "`git exp topic list` lists them; `git exp topic new {name} --prefix … --goal …` makes it"
+                )),
+                Err(_) => error,
+            })?)
+        }
+        None => selection::topic_here(context, state)?,
     };
-    let name: TopicName = word.parse()?;
-    match state.topics.get(&name) {
+    match found {
         Some(topic) if topic.topic.closing.is_some() => {
+            let name = &topic.topic.name;
             Err(Error::request(format!("the topic `{name}` is closed"))
                 .hint(format!("git exp topic reopen {name}, or choose another with --topic")))
         }
-        Some(topic) => Ok(Some(topic)),
-        None if asked.is_none() => Ok(None),
-        None => Err(Error::request(format!("there is no topic `{name}`")).hint(format!(
-            "`git exp topic list` lists them; `git exp topic new {name} --prefix … --goal …` makes it"
-        ))),
+        found => Ok(found),
     }
 }
 

@@ -1,14 +1,15 @@
 //! Large runs are announced before they start, to whom `[notify]` names; and an accelerator that others use is told of.
 #![expect(clippy::disallowed_methods, reason = "starts the command that tells others")]
 
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::limits::{Account, charged_accelerators};
 use super::trial::Setup;
+use super::waiting::wait;
 use crate::config::{Busy, NotifyRules};
 use crate::context::Context;
 use crate::domain::brief::Budget;
@@ -92,37 +93,31 @@ fn deliver(rules: &NotifyRules, directory: &std::path::Path, message: &str) -> R
             .hint("`[notify]` in `exp.toml` says who is told; its command exits with 0 to let the run start")
     };
     let (program, arguments) = rules.command.split_first().expect("an empty command tells nobody");
+    // A file takes whatever is said, where a pipe that nobody empties would stop the command.
+    let heard = tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file)));
+    let (talk, mut heard) = heard.map_err(|error| refused(error.to_string()))?;
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(talk)
         .spawn()
         .map_err(|error| refused(format!("`{program}` cannot be started: {error}")))?;
     // Whoever does not read is told all the same.
     let _ = child.stdin.take().map(|mut input| writeln!(input, "{message}"));
     let limit = rules.timeout.unwrap_or(TIMEOUT);
-    let began = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => {
-                let mut said = String::new();
-                let pipe = child.stderr.take();
-                let _ = pipe.map(|mut pipe| std::io::Read::read_to_string(&mut pipe, &mut said));
-                let last =
-                    said.trim().lines().next_back().map(|line| format!(": {line}")).unwrap_or_default();
-                return Err(refused(format!("`{}` ended with {status}{last}", rules.command.join(" "))));
-            }
-            Ok(None) if began.elapsed() > limit => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(refused(format!("it did not end within {} s", limit.as_secs_f64())));
-            }
-            Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(refused(format!("it cannot be waited for: {error}"))),
+    match wait(&mut child, limit) {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(status)) => {
+            let mut said = Vec::new();
+            let _ = heard.rewind().and_then(|()| heard.read_to_end(&mut said));
+            let said = String::from_utf8_lossy(&said);
+            let last = said.trim().lines().next_back().map(|line| format!(": {line}")).unwrap_or_default();
+            Err(refused(format!("`{}` ended with {status}{last}", rules.command.join(" "))))
         }
+        Ok(None) => Err(refused(format!("it did not end within {} s", limit.as_secs_f64()))),
+        Err(error) => Err(refused(format!("it cannot be waited for: {error}"))),
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::context::Context;
 use crate::domain::brief::Brief;
 use crate::domain::entry::{Body, Entry};
-use crate::domain::id::{EntryId, ExperimentId};
+use crate::domain::id::{EntryId, ExperimentId, TopicName};
 use crate::domain::run::Run;
-use crate::domain::state::{ExperimentState, IdeaState, State};
+use crate::domain::state::{ExperimentState, IdeaState, State, TopicState};
 use crate::domain::topic::Topic;
 use crate::error::Error;
 use crate::log::index::Index;
@@ -153,6 +153,24 @@ pub fn check_baseline(
     }
     Err(Error::request(format!("there is no baseline `{baseline}`"))
         .hint("name an experiment, a named baseline of the topic, or a revision as `main`"))
+}
+
+/// The topic that `word` names, by its name or its branch.
+pub fn topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicState, Error> {
+    let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse()?;
+    state.topics.get(&name).ok_or_else(|| {
+        Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")
+    })
+}
+
+/// The topic of the current branch: its own, or that of its experiment.
+pub fn topic_here<'a>(context: &Context, state: &'a State) -> Result<Option<&'a TopicState>, Error> {
+    let branch = context.repo.head()?.branch;
+    let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/")?.parse().ok());
+    let writer = context.log.writer()?;
+    let of_experiment = experiment_of_branch(branch.as_deref())
+        .and_then(|id| state.of_branch(&id, writer.as_ref())?.topic().cloned());
+    Ok(of_branch.or(of_experiment).and_then(|name: TopicName| state.topics.get(&name)))
 }
 
 /// Refuses an experiment that was registered in another clone and numbered like one of this clone's: the branch is not its own.

@@ -4,10 +4,9 @@ use clap::{Args, Subcommand};
 
 use super::closing::ClosingOptions;
 use super::kickoff::{KickoffOptions, Pinning};
-use super::{Answer, baseline, closing, kickoff, stopping};
+use super::{Answer, baseline, closing, kickoff, selection, stopping};
 use crate::context::Context;
 use crate::domain::experiment::Stage;
-use crate::domain::id::TopicName;
 use crate::domain::state::{State, TopicState};
 use crate::error::Error;
 use crate::log::index::Index;
@@ -87,22 +86,16 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         Action::New { topic, options } => kickoff::open(context, &state, &topic, *options),
         Action::Amend { topic, options, pin_evaluation } => {
             let pinning = if pin_evaluation { Pinning::Anew } else { Pinning::Kept };
-            kickoff::amend(context, &state, named(&state, &topic)?, *options, pinning)
+            kickoff::amend(context, &state, selection::topic(&state, &topic)?, *options, pinning)
         }
         Action::List => list(context, &state),
         Action::Show { topic } => show(context, &mut index, &state, &topic),
         Action::Baseline(arguments) => baseline::run(context, &mut index, &state, arguments),
-        Action::Close { topic, options } => closing::close(context, &state, named(&state, &topic)?, options),
-        Action::Reopen { topic } => closing::reopen(context, named(&state, &topic)?),
+        Action::Close { topic, options } => {
+            closing::close(context, &state, selection::topic(&state, &topic)?, options)
+        }
+        Action::Reopen { topic } => closing::reopen(context, selection::topic(&state, &topic)?),
     }
-}
-
-/// The topic that `word` names.
-pub fn named<'a>(state: &'a State, word: &str) -> Result<&'a TopicState, Error> {
-    let name: TopicName = word.strip_prefix("research/").unwrap_or(word).parse()?;
-    state.topics.get(&name).ok_or_else(|| {
-        Error::request(format!("there is no topic `{name}`")).hint("`git exp topic list` lists them")
-    })
 }
 
 fn list(context: &mut Context, state: &State) -> Result<Answer, Error> {
@@ -124,7 +117,7 @@ fn list(context: &mut Context, state: &State) -> Result<Answer, Error> {
 }
 
 fn show(context: &mut Context, index: &mut Index, state: &State, word: &str) -> Result<Answer, Error> {
-    let topic = named(state, word)?;
+    let topic = selection::topic(state, word)?;
     let view = TopicView { stops: stopping::stops(context, index, state, topic)?, ..view(state, topic) };
     if context.output.json {
         context.output.object(&json::TopicJson::from(&view))?;

@@ -216,3 +216,12 @@ fn a_handoff_of_what_is_not_there_is_refused() {
     hint: `git exp topic list` lists them
     ");
 }
+
+#[test]
+fn a_closed_topic_is_handed_over_from_its_own_branch() {
+    let lab = research();
+    let said = ["--worked", "a", "--failed", "b", "--limits", "c", "--next", "d", "--retrospective", "e"];
+    lab.exp_ok(["topic", "close", "mixing"].into_iter().chain(said));
+    lab.git(["switch", "--quiet", "research/mixing"]);
+    assert!(lab.exp_ok(["handoff"]).contains("## How it ended"));
+}
