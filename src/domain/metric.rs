@@ -18,6 +18,8 @@ pub enum Kind {
     Measured,
     /// A function of code, data and seed: loss, accuracy.
     Quality,
+    /// A function of code and parameters alone, the same in every trial: numbers of parameters, lengths of files.
+    Exact,
 }
 
 /// How a series becomes one value.
@@ -73,7 +75,7 @@ macro_rules! words {
 pub(crate) use words;
 
 words!(Better { Lower = "lower", Higher = "higher" });
-words!(Kind { Measured = "measured", Quality = "quality" });
+words!(Kind { Measured = "measured", Quality = "quality", Exact = "exact" });
 words!(Summary { Last = "last", Min = "min", Max = "max", Mean = "mean", Median = "median" });
 words!(Scale { Ratio = "ratio", Difference = "difference" });
 

@@ -111,6 +111,9 @@ fn floor(
     let declared = definitions.get(name).cloned().or_else(|| built_in(name));
     let declared = declared.unwrap_or_default();
     let kind = declared.kind.or(newest.kind).unwrap_or(Kind::Quality);
+    if kind == Kind::Exact {
+        return None;
+    }
     let mut seeds: BTreeSet<u64> = BTreeSet::new();
     let mut occasions: BTreeSet<(i64, Option<&str>)> = BTreeSet::new();
     let mut values: Vec<(EntryId, f64)> = Vec::new();

@@ -71,20 +71,22 @@ pub struct Effect {
 impl Effect {
     /// What it says of its metric.
     pub fn verdict(&self) -> Verdict {
-        let Some(interval) = self.interval.filter(|_| self.spread == Spread::Seen) else {
+        let Some(interval) = self.interval.filter(|_| self.spread != Spread::None) else {
             return Verdict::Unclear;
         };
+        let is_equal =
+            self.spread == Spread::Exact && interval.low.abs() <= 0.0 && interval.high.abs() <= 0.0;
         match (interval.low > 0.0, interval.high < 0.0, self.better) {
             (true, _, Better::Higher) | (_, true, Better::Lower) => Verdict::Better,
             (true, _, Better::Lower) | (_, true, Better::Higher) => Verdict::Worse,
-            _ if self.is_negligible() => Verdict::Same,
+            _ if is_equal || self.is_negligible() => Verdict::Same,
             _ => Verdict::Unclear,
         }
     }
 
     /// Whether it is shown to be smaller than any that matters, on whichever side of zero it lies.
     pub fn is_negligible(&self) -> bool {
-        self.spread == Spread::Seen
+        self.spread != Spread::None
             && self.min_effect.is_some_and(|margin| is_same(self.bounds, margins(self.scale, margin)))
     }
 }

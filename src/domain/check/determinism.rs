@@ -67,7 +67,9 @@ pub fn differing<'a>(
 /// The qualities that differ between two runs, cases by their name.
 fn qualities(a: &Run, b: &Run) -> Vec<(String, (f64, f64))> {
     let mut differing = Vec::new();
-    for (name, of_a) in a.metrics.iter().filter(|(_, value)| value.kind == Some(Kind::Quality)) {
+    for (name, of_a) in
+        a.metrics.iter().filter(|(_, value)| value.kind.is_some_and(|kind| kind != Kind::Measured))
+    {
         let Some(of_b) = b.metrics.get(name).filter(|of_b| of_b.definition == of_a.definition) else {
             continue;
         };

@@ -69,7 +69,7 @@ fn of_declaration(known: &Known<'_>) -> Vec<Breach> {
         breaches.push(Breach::new(
             METRIC,
             format!("nobody says what `{name}` depends on"),
-            format!("write to `exp.toml`: [metrics.{name}] kind = \"measured\" or \"quality\""),
+            format!("write to `exp.toml`: [metrics.{name}] kind = \"measured\", \"quality\" or \"exact\""),
         ));
     }
     breaches

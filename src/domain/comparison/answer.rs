@@ -140,6 +140,10 @@ fn bounds(criterion: &Criterion, judged: &Judged, level: Level) -> Result<Interv
     }
     let scale = match criterion.target {
         Target::Absolute(_) => {
+            if judged.row.kind == Kind::Exact {
+                let value = data.candidate.smallest();
+                return Ok(Interval { low: value, high: value });
+            }
             let few = || format!("{} trials are too few for a bound", data.candidate.size());
             let student =
                 Student::of_mean(&data.candidate).filter(|_| data.candidate.size() > 2).ok_or_else(few)?;

@@ -287,7 +287,7 @@ fn prepare<'a, 't>(
             if is_reported && !is_declared(criterion, &own, terms) {
                 answered.answer = Answer::Unclear;
                 answered.reason = Some(format!(
-                    "`{0}` is not declared: say in `exp.toml` under `[metrics.{0}]` whether it is measured or a quality",
+                    "`{0}` is not declared: say in `exp.toml` under `[metrics.{0}]` whether it is measured, a quality or exact",
                     criterion.metric
                 ));
             }

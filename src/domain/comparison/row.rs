@@ -143,6 +143,9 @@ impl Data {
 
     /// The noise that a plan has to reckon with.
     pub fn noise(&self, kind: Kind, scale: Scale, sides: Sides) -> Option<Noise> {
+        if kind == Kind::Exact {
+            return None;
+        }
         let deviation = |sample: &Sample| Description::of(sample).standard_deviation;
         let (from, to) = match scale {
             Scale::Ratio => (self.baseline.logs().ok()?, self.candidate.logs().ok()?),
@@ -508,7 +511,8 @@ fn judged(
     row.bounds = estimate.bounds;
     row.p_value = estimate.p_value;
     if estimate.spread == Spread::None && data.trials() > 1 {
-        row.remarks.push("all values are equal, so there is no spread to judge by".to_owned());
+        row.remarks.push("all values are equal, so there is no spread to judge by; one that never varies says kind = \"exact\""
+                .to_owned());
     } else if estimate.interval.is_none() {
         row.remarks.push(format!(
             "{} and {} trials give an estimate only; an interval needs 3 on each side",
@@ -556,7 +560,7 @@ impl SmallestEffects {
 impl Judged {
     /// Adds the interval for many looks.
     pub fn add_anytime(&mut self) {
-        if let Some(data) = &self.data {
+        if let Some(data) = self.data.as_ref().filter(|_| self.row.kind != Kind::Exact) {
             self.row.anytime =
                 anytime(self.row.scale, &data.baseline, &data.candidate, Level::FIVE_PERCENT).ok().flatten();
         }
@@ -564,7 +568,7 @@ impl Judged {
 
     /// Adds the bootstrap's interval, the same for everyone who has the same two runs as the cells' newest.
     pub fn add_bootstrap(&mut self, newest: [EntryId; 2]) {
-        let Some(data) = &self.data else { return };
+        let Some(data) = self.data.as_ref().filter(|_| self.row.kind != Kind::Exact) else { return };
         let things = [&newest[0].0[..], &newest[1].0[..]];
         let mut random = Random::for_things(&format!("bootstrap of {}", self.row.name), &things);
         let method = data.method(self.row.kind, self.row.scale);
@@ -635,6 +639,9 @@ fn pair_up(
     to: &mut Vec<Observed>,
     remarks: &mut Vec<String>,
 ) -> Design {
+    if kind == Kind::Exact {
+        return Design::Unpaired;
+    }
     if kind == Kind::Quality && pair_by_seed(from, to, remarks) {
         return Design::Paired;
     }

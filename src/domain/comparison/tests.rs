@@ -45,7 +45,7 @@ impl Made {
         run.metrics = metrics
             .iter()
             .map(|(name, value)| {
-                let kind = if name.contains("time") { Kind::Measured } else { Kind::Quality };
+                let kind = kind_of(name);
                 let better = Some(if *name == "accuracy" { Better::Higher } else { Better::Lower });
                 let value =
                     Value { value: Some(*value), better, kind: Some(kind), points: 1, ..Value::default() };
@@ -115,7 +115,7 @@ impl Brief {
     pub(crate) fn declares(names: &[&str]) -> Self {
         let definition = |name: &str| Definition {
             better: Some(if name == "accuracy" { Better::Higher } else { Better::Lower }),
-            kind: Some(if name.contains("time") { Kind::Measured } else { Kind::Quality }),
+            kind: Some(kind_of(name)),
             ..Definition::default()
         };
         Self {
@@ -189,6 +189,14 @@ impl Brief {
             .expect("the sides can be compared")
             .remove(0);
         compare(vec![(matchup, Difference::default(), &terms)]).remove(0)
+    }
+}
+
+fn kind_of(name: &str) -> Kind {
+    match name {
+        "parameters" => Kind::Exact,
+        _ if name.contains("time") => Kind::Measured,
+        _ => Kind::Quality,
     }
 }
 
@@ -420,6 +428,48 @@ fn a_criterion_on_an_unknown_or_undeclared_metric_is_unclear() {
     let undeclared = Brief::declares(&[]).accepts("loss <= -1%").judge(&baseline, &candidate);
     assert_eq!(undeclared.outcome, Outcome::Unclear);
     assert!(undeclared.reasons.iter().any(|reason| reason.contains("`loss` is not declared")));
+}
+
+#[test]
+fn an_exact_metric_is_judged_without_any_spread() {
+    let side = |side: u8, loss: &[f64], parameters: f64| {
+        loss.iter().fold(Made::new(side), |made, loss| {
+            made.run(0, &[("val_loss", *loss), ("parameters", parameters)], |_| {})
+        })
+    };
+    let baseline = side(1, &[2.30, 2.31, 2.29, 2.305, 2.295], 60e6);
+    let brief = || {
+        Brief::declares(&["val_loss", "parameters"])
+            .accepts("val_loss <= -5%")
+            .guards("parameters <= +1%")
+            .plans(5)
+    };
+    let losses = [2.10, 2.12, 2.08, 2.11, 2.09];
+    let as_large = side(2, &losses, 60e6);
+    let comparison = brief().judge(&baseline, &as_large);
+    assert_eq!(comparison.outcome, Outcome::Accept, "{:?}", comparison.reasons);
+    assert_eq!(row(&comparison, "parameters", None).verdict, Some(Verdict::Same));
+    assert_eq!(row(&comparison, "parameters", None).method, Some("exact values"));
+    let larger = side(2, &losses, 66e6);
+    let comparison = brief().judge(&baseline, &larger);
+    assert_eq!(comparison.outcome, Outcome::Reject, "{:?}", comparison.reasons);
+    let parameters = row(&comparison, "parameters", None);
+    assert_eq!((parameters.verdict, parameters.delta), (Some(Verdict::Worse), Some(0.1)));
+    let small_enough = Brief::declares(&["parameters"]).accepts("parameters <= 60000000").plans(5);
+    assert_eq!(small_enough.judge(&baseline, &as_large).outcome, Outcome::Accept);
+}
+
+#[test]
+fn an_exact_metric_that_differs_between_trials_is_refused() {
+    let baseline = Made::new(1).values("parameters", &[60.0, 60.0, 60.0]);
+    let candidate = Made::new(2).values("parameters", &[50.0, 50.0, 55.0]);
+    for criterion in ["parameters <= -5%", "parameters <= 100"] {
+        let brief = Brief::declares(&["parameters"]).accepts(criterion).plans(3);
+        let comparison = brief.judge(&baseline, &candidate);
+        assert_eq!(comparison.outcome, Outcome::Unclear);
+        let remark = remark(row(&comparison, "parameters", None));
+        assert!(remark.contains("the candidate has values from 50 to 55"), "{remark}");
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub enum Test {
     PairedT,
     /// The Hodges–Lehmann centre of the pairs' differences by the signed-rank test.
     SignedRank,
+    /// None: each side has one value that is the same in every trial.
+    Exact,
 }
 
 /// A test and the scale on which it is done.
@@ -51,10 +53,12 @@ pub const FEWEST_FOR_RANKS: usize = 8;
 /// | 8 and more, measured | Hodges–Lehmann shift, Mann–Whitney inversion | signed-rank inversion |
 /// | 8 and more, quality | Welch's t | t on the pairs' differences |
 ///
-/// All of them on logarithms where the scale is a ratio.
+/// All of them on logarithms where the scale is a ratio. An exact metric has one value a side, and needs none of them.
 pub fn choose(design: Design, kind: Kind, scale: Scale, baseline: usize, candidate: usize) -> Method {
     let fewest = baseline.min(candidate);
-    let test = if fewest < FEWEST_FOR_AN_INTERVAL {
+    let test = if kind == Kind::Exact {
+        Test::Exact
+    } else if fewest < FEWEST_FOR_AN_INTERVAL {
         Test::EstimateOnly(design)
     } else {
         match (design, kind, fewest < FEWEST_FOR_RANKS) {
@@ -72,7 +76,7 @@ impl Method {
     pub fn design(self) -> Design {
         match self.test {
             Test::EstimateOnly(design) => design,
-            Test::Welch | Test::MannWhitney => Design::Unpaired,
+            Test::Welch | Test::MannWhitney | Test::Exact => Design::Unpaired,
             Test::PairedT | Test::SignedRank => Design::Paired,
         }
     }
@@ -81,6 +85,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match (self.test, self.scale) {
             (Test::EstimateOnly(_), _) => "estimate only",
+            (Test::Exact, _) => "exact values",
             (Test::Welch, Scale::Ratio) => "Welch's t on logs",
             (Test::Welch, Scale::Difference) => "Welch's t",
             (Test::MannWhitney, Scale::Ratio) => "Hodges–Lehmann shift of logs, Mann–Whitney inversion",
@@ -95,6 +100,8 @@ impl Method {
     /// What it estimates, in words.
     pub fn estimand(self) -> &'static str {
         match (self.test, self.scale) {
+            (Test::Exact, Scale::Ratio) => "ratio of the two values",
+            (Test::Exact, Scale::Difference) => "difference of the two values",
             (Test::EstimateOnly(Design::Unpaired) | Test::Welch, Scale::Ratio) => "ratio of geometric means",
             (Test::EstimateOnly(Design::Unpaired) | Test::Welch, Scale::Difference) => "difference of means",
             (Test::MannWhitney, Scale::Ratio) => "median ratio of a candidate's value to a baseline's",

@@ -36,6 +36,8 @@ pub enum Spread {
     Seen,
     /// All values of a side are equal, on both sides; or all differences of pairs are.
     None,
+    /// The metric is exact, so that no spread is wanted.
+    Exact,
 }
 
 /// Why two samples have no estimate.
@@ -47,6 +49,16 @@ pub enum EstimateError {
     /// The candidate's values cannot be compared in this way.
     #[error("the candidate cannot be compared by ratio")]
     Candidate(#[source] SampleError),
+    /// A metric that is declared exact is not.
+    #[error("it is declared as exact, and the {side} has values from {smallest} to {largest}")]
+    NotExact {
+        /// The side whose values differ.
+        side: &'static str,
+        /// The smallest of them.
+        smallest: f64,
+        /// The largest of them.
+        largest: f64,
+    },
     /// Pairs were announced and the sides differ in size.
     #[error("the baseline has {baseline} values and the candidate {candidate}, so they are not pairs")]
     NotPairs {
@@ -82,6 +94,8 @@ pub fn estimate_at(
     }
     match method.scale {
         Scale::Difference => on_scale(level, method, baseline, candidate, rounding(baseline, candidate)),
+        // Logarithms would round a change of exactly 8 %.
+        Scale::Ratio if method.test == Test::Exact => exact(method, baseline, candidate),
         Scale::Ratio => {
             let from = baseline.logs().map_err(EstimateError::Baseline)?;
             let to = candidate.logs().map_err(EstimateError::Candidate)?;
@@ -94,6 +108,35 @@ pub fn estimate_at(
             })
         }
     }
+}
+
+/// The effect between two values that no trial changes: it is known, and not estimated.
+fn exact(method: Method, baseline: &Sample, candidate: &Sample) -> Result<Estimate, EstimateError> {
+    for (side, sample) in [("baseline", baseline), ("candidate", candidate)] {
+        if !sample.is_constant() {
+            let (smallest, largest) = (sample.smallest(), sample.largest());
+            return Err(EstimateError::NotExact { side, smallest, largest });
+        }
+    }
+    let (from, to) = (baseline.smallest(), candidate.smallest());
+    let delta = match method.scale {
+        Scale::Difference => to - from,
+        Scale::Ratio => {
+            baseline.logs().map_err(EstimateError::Baseline)?;
+            candidate.logs().map_err(EstimateError::Candidate)?;
+            ((to - from) / from).min(f64::MAX)
+        }
+    };
+    let point = Some(Interval { low: delta, high: delta });
+    let p_value = if from.to_bits() == to.to_bits() { 1.0 } else { 0.0 };
+    Ok(Estimate {
+        method,
+        delta,
+        interval: point,
+        bounds: point,
+        p_value: Some(p_value),
+        spread: Spread::Exact,
+    })
 }
 
 /// The relative change of a difference of logarithms; saturates instead of becoming infinite.
@@ -139,6 +182,7 @@ fn on_scale(
         Test::PairedT => {
             by_t(level, method, paired(baseline, candidate).ok_or(too_few)?.rounded(tolerance), spread)
         }
+        Test::Exact => exact(method, baseline, candidate)?,
         Test::MannWhitney => {
             by_ranks(level, method, &Inversion::of_shift(baseline, candidate, tolerance), spread)
         }

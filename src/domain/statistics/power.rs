@@ -118,7 +118,7 @@ impl Noise {
     fn effective(self, trials: usize) -> f64 {
         let efficiency = match self.kind {
             Kind::Measured if trials >= FEWEST_FOR_RANKS => 1.0 / FRAC_PI_3,
-            Kind::Measured | Kind::Quality => 1.0,
+            Kind::Measured | Kind::Quality | Kind::Exact => 1.0,
         };
         let trials = trials as f64 * efficiency;
         match self.design {
