@@ -59,6 +59,8 @@ pub struct Layer {
     pub export: ExportRules,
     /// Who is told of large runs.
     pub notify: NotifyRules,
+    /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
+    pub setup: Vec<String>,
 }
 
 /// What one layer says about capture.
@@ -180,6 +182,8 @@ pub struct Settings {
     pub export: ExportRules,
     /// Who is told of large runs.
     pub notify: NotifyRules,
+    /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
+    pub setup: Vec<String>,
 }
 
 /// What is captured of a run.
@@ -270,6 +274,7 @@ impl Settings {
             ideas: IdeaRules::default(),
             export: ExportRules::default(),
             notify: NotifyRules::default(),
+            setup: Vec::new(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
             settings.metrics.extend(built_in(name).map(|definition| ((*name).to_owned(), definition)));
@@ -323,6 +328,9 @@ impl Settings {
         }
         if !layer.notify.command.is_empty() {
             self.notify = layer.notify;
+        }
+        if !layer.setup.is_empty() {
+            self.setup = layer.setup;
         }
     }
 }
