@@ -317,7 +317,9 @@ impl Chosen {
     ) -> Result<OnRecord, Error> {
         let side = |ids: &[EntryId]| -> Result<Option<Side>, Error> {
             let find = |id: &EntryId| all.iter().find(|entry| entry.id == *id).cloned();
-            let trials: Vec<Entry> = ids.iter().filter_map(find).collect();
+            let mut trials: Vec<Entry> = ids.iter().filter_map(find).collect();
+            // Trials that began at once go by their numbers.
+            trials.sort_by_key(|it| (run_of(it).started, run_of(it).group, run_of(it).trial, it.id));
             let Some(newest) = trials.last() else { return Ok(None) };
             let run = run_of(newest);
             let cited = run.membership.brief.and_then(brief);

@@ -208,14 +208,17 @@ impl Repetition {
                 }
             }
         }
-        if !self.is_smoke
-            && let Some(place) = self.terms.open_question(&recorded, &self.here)
-        {
+        if self.is_smoke {
+            return Ok(Some(()));
+        }
+        for (side, place) in self.terms.open_questions(&recorded, &self.here) {
+            let Some(ready) = sides.iter().find(|it| it.side == side) else { continue };
             context.output.say("once more, to see whether the same comes out each time");
-            let place = place % sides[0].runs.len();
             let number = self.trials.saturating_add(1);
-            match self.once(context, aside, &sides[0], place, number, true, interruptions)? {
-                Step::Went(()) | Step::Ended => {}
+            let place = place % ready.runs.len();
+            match self.once(context, aside, ready, place, number, true, interruptions)? {
+                Step::Went(()) => {}
+                Step::Ended => return Ok(Some(())),
                 Step::Interrupted => return Ok(None),
             }
         }

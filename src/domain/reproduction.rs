@@ -213,23 +213,27 @@ impl Terms {
         declared.unwrap_or(SMALLEST_CHANGE).max(f64::EPSILON)
     }
 
-    /// The trial of the candidate that must be run once more to tell whether the same comes out each time here: one whose
-    /// value is another than the recorded one, where the record alone does not say that the value is fixed.
-    pub fn open_question(&self, recorded: &Trials, here: &Trials) -> Option<usize> {
-        for key in keys(&recorded.candidate) {
-            if self.kind(&key.0, find(&recorded.candidate, &key)) == Kind::Measured {
-                continue;
-            }
-            let record = Record::of(&recorded.candidate, &key);
-            if !record.is_steady() || record.is_shown_fixed() {
-                continue;
-            }
-            let differs = |it: &Observed| value(it, &key).is_some_and(|new| !record.has(it.seed, new));
-            if let Some(place) = here.candidate.iter().position(differs) {
-                return Some(place);
-            }
-        }
-        None
+    /// The trials, at most one a side, that must be run once more to tell whether the same comes out each time here: their
+    /// value is another than the recorded one, and the record alone does not say that the value is fixed.
+    pub fn open_questions(&self, recorded: &Trials, here: &Trials) -> Vec<(PairSide, usize)> {
+        let sides = [
+            (PairSide::Candidate, &recorded.candidate, &here.candidate),
+            (PairSide::Baseline, &recorded.baseline, &here.baseline),
+        ];
+        let of_side = |(side, recorded, here): (PairSide, &Vec<Observed>, &Vec<Observed>)| {
+            let place = keys(recorded).into_iter().find_map(|key| {
+                if self.kind(&key.0, find(recorded, &key)) == Kind::Measured {
+                    return None;
+                }
+                let record = Record::of(recorded, &key);
+                if !record.is_steady() || record.is_shown_fixed() {
+                    return None;
+                }
+                here.iter().position(|it| value(it, &key).is_some_and(|new| !record.has(it.seed, new)))
+            })?;
+            Some((side, place))
+        };
+        sides.into_iter().filter_map(of_side).collect()
     }
 }
 
@@ -627,7 +631,7 @@ mod tests {
     fn equal_values_for_equal_seeds_are_reproduced() {
         let recorded = losses(&[1.25, 1.5, 0.1 + 0.2]);
         assert_eq!(says(&recorded, &recorded), (Rule::Equal, Outcome::Reproduced));
-        assert_eq!(terms().open_question(&recorded, &recorded), None);
+        assert_eq!(terms().open_questions(&recorded, &recorded), []);
     }
 
     #[test]
@@ -641,7 +645,7 @@ mod tests {
     #[test]
     fn one_value_a_seed_is_an_open_question_that_a_repeat_settles() {
         let (recorded, mut here) = (losses(&[1.0, 2.0, 3.0]), losses(&[1.0, 2.5, 3.0]));
-        assert_eq!(terms().open_question(&recorded, &here), Some(1));
+        assert_eq!(terms().open_questions(&recorded, &here), [(PairSide::Candidate, 1)]);
         here.candidate.push(Observed { is_repeat: true, ..one(2, "loss", 2.5) });
         assert_eq!(says(&recorded, &here), (Rule::Equal, Outcome::Diverged));
         here.candidate[3] = Observed { is_repeat: true, ..one(2, "loss", 1.8) };
