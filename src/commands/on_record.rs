@@ -148,7 +148,16 @@ fn seal(context: &mut Context, word: &str) -> Result<Found, Error> {
     };
     let all: Vec<Entry> = entries.values().cloned().collect();
     let brief = |id: EntryId| entries.get(&id.to_hex()).cloned();
-    chosen.filled(context, target, all, &brief)
+    let is_compared = read.terms.is_some();
+    let mut on_record = chosen.put_together(context, target, &all, &brief)?;
+    if is_compared {
+        // Equal trees can have several commits, and these are the ones that the seal holds.
+        on_record.candidate.commit = read.manifest.code.candidate.parse()?;
+        if let (Some(side), Some(commit)) = (&mut on_record.baseline, &read.manifest.code.baseline) {
+            side.commit = commit.parse()?;
+        }
+    }
+    Ok(Found::Here(Box::new(on_record)))
 }
 
 /// The newest complete cell of an experiment, and that of its baseline.
@@ -297,17 +306,6 @@ impl Chosen {
     }
 
     /// The whole of it, from entries among which the trials are.
-    fn filled(
-        self,
-        context: &Context,
-        target: Target,
-        all: Vec<Entry>,
-        brief: &dyn Fn(EntryId) -> Option<Entry>,
-    ) -> Result<Found, Error> {
-        let filled = self.put_together(context, target, &all, brief)?;
-        Ok(Found::Here(Box::new(filled)))
-    }
-
     fn put_together(
         self,
         context: &Context,

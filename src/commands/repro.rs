@@ -31,7 +31,7 @@ use crate::git::Oid;
 use crate::log::NewFile;
 use crate::render::reproduction::{ReproductionJson, page, surroundings};
 use crate::render::text::{command_line, harmless};
-use crate::runner::{Ended, Interruptions, Job, Limits, Patterns, REDACTED, Show, execute};
+use crate::runner::{Ended, Interruptions, Job, Limits, Patterns, REDACTED, Redactor, Show, execute};
 
 /// What a shell exits with after Ctrl-C.
 const INTERRUPTED: i32 = 130;
@@ -106,6 +106,7 @@ struct Repetition {
     trials: u32,
     began: Instant,
     hardware: String,
+    environment: Vec<u8>,
     differences: Vec<Surrounding>,
     here: Trials,
     /// Why it ended before all ran.
@@ -139,6 +140,7 @@ impl Repetition {
             trials,
             began: Instant::now(),
             hardware: String::new(),
+            environment: Vec::new(),
             differences: Vec::new(),
             here: Trials::default(),
             ended: None,
@@ -192,7 +194,7 @@ impl Repetition {
         let mut random = Random::for_things("the order of a repetition", &[&group.0]);
         let orders = balanced_order(self.trials as usize, &mut random);
         // As in pairs, what is cold is not measured.
-        let first = if self.ran_both && !self.is_smoke { 0 } else { 1 };
+        let first = u32::from(!self.ran_both || self.is_smoke);
         for number in first..=self.trials {
             let order = match orders.get((number as usize).saturating_sub(1)) {
                 Some(First::Baseline) => [PairSide::Baseline, PairSide::Candidate],
@@ -277,22 +279,31 @@ impl Repetition {
                 context.output.say(&problem);
             }
         }
+        let directory = path.join(below);
+        let argv = argv_of(&newest);
+        let redactor = std::sync::Arc::new(recording::redactor(&settings)?);
+        let place = Place { repo, directory, membership: newest.membership.clone(), registration };
+        if side == PairSide::Candidate {
+            self.begin(context)?;
+            // What is missing here may be what the setup brings.
+            if let Ok(captured) = Captured::now(context, &place, &settings, &redactor, &argv) {
+                self.surroundings(context, &newest, &captured)?;
+            }
+        }
         if !settings.setup.is_empty() {
-            match self.set_up(context, aside, name, &path, &settings.setup, interruptions)? {
+            let folder = aside.folder(&format!("setup-{name}"))?;
+            match self.set_up(context, folder, &path, &settings.setup, redactor, interruptions)? {
                 Step::Went(()) => {}
                 Step::Ended => return Ok(Step::Ended),
                 Step::Interrupted => return Ok(Step::Interrupted),
             }
         }
-        let directory = path.join(below);
-        if !directory.is_dir() {
+        if !place.directory.is_dir() {
             return Ok(self.end(
                 Outcome::NotComparable,
                 format!("the folder `{}`, in which it ran, is not in the code", newest.directory),
             ));
         }
-        let place = Place { repo, directory, membership: newest.membership.clone(), registration };
-        let argv = argv_of(&newest);
         let ready =
             Setup::with(context, place, settings, &TrialOptions::default(), &argv).and_then(|setup| {
                 let it = (&setup.place, &setup.settings, &setup.redactor);
@@ -334,10 +345,8 @@ impl Repetition {
             &side(&again, environments[1].as_ref(), &found, &here),
         );
         let around = [Axis::Configuration, Axis::Dataset, Axis::Environment, Axis::Hardware];
-        self.differences = difference
-            .rows
-            .into_iter()
-            .filter(|row| around.contains(&row.axis))
+        let rows = difference.rows.into_iter().filter(|row| around.contains(&row.axis));
+        let differences: Vec<Surrounding> = rows
             .map(|row| Surrounding {
                 axis: row.axis.word().to_owned(),
                 name: row.name,
@@ -345,10 +354,21 @@ impl Repetition {
                 here: row.b,
             })
             .collect();
+        let is_known = !self.hardware.is_empty() && self.differences == differences;
+        self.differences = differences;
         self.hardware.clone_from(&captured.hardware);
         self.terms.is_same_hardware = captured.hardware == newest.hardware;
-        let environment = serde_json::to_vec(&captured.document()).unwrap_or_default();
-        self.files.push(NewFile { name: "environment.json".into(), bytes: environment });
+        self.environment = serde_json::to_vec(&captured.document()).unwrap_or_default();
+        if context.output.json || is_known {
+            return Ok(());
+        }
+        let text = surroundings(&self.differences, &context.canvas());
+        context.output.text(&text)?;
+        context.output.flush()
+    }
+
+    /// Says what is about to be repeated.
+    fn begin(&self, context: &mut Context) -> Result<(), Error> {
         if context.output.json {
             return Ok(());
         }
@@ -361,19 +381,17 @@ impl Repetition {
             harmless(&self.record.target.to_string()),
             self.record.candidate.commit.short(),
             self.trials
-        ))?;
-        let text = surroundings(&self.differences, &context.canvas());
-        context.output.text(&text)
+        ))
     }
 
     /// Runs the setup command in a worktree.
     fn set_up(
         &mut self,
         context: &mut Context,
-        aside: &Aside,
-        name: &str,
+        folder: PathBuf,
         top: &Path,
         command: &[String],
+        redactor: std::sync::Arc<Redactor>,
         interruptions: &Interruptions,
     ) -> Result<Step<()>, Error> {
         let shown = match command {
@@ -381,16 +399,15 @@ impl Repetition {
             words => command_line(words),
         };
         context.output.say(&format!("setting up: {shown}"));
-        let settings = context.settings_here()?;
         let job = Job {
             argv: command.iter().map(OsString::from).collect(),
             directory: top.to_path_buf(),
             environment: Vec::new(),
             timeout: None,
             grace: GRACE,
-            folder: aside.folder(&format!("setup-{name}"))?,
+            folder,
             patterns: Patterns::default(),
-            redactor: std::sync::Arc::new(recording::redactor(&settings)?),
+            redactor,
             limits: Limits::default(),
             show: if context.output.json { Show::Hidden } else { Show::OnStderr },
         };
@@ -519,6 +536,9 @@ impl Repetition {
         let kept = kept.map(|path| path.display().to_string());
         if self.is_smoke {
             return smoke(context, &reproduction, kept);
+        }
+        if !self.environment.is_empty() {
+            self.files.push(NewFile { name: "environment.json".into(), bytes: self.environment });
         }
         if !self.lines.is_empty() {
             let bytes = (self.lines.join("\n") + "\n").into_bytes();

@@ -255,7 +255,14 @@ pub fn judge(recorded: &Trials, here: &Trials, terms: &Terms) -> Vec<Judgement> 
     }
     for key in keys(&recorded.candidate) {
         if terms.kind(&key.0, find(&recorded.candidate, &key)) == Kind::Measured {
-            judgements.push(measured(&key, recorded, here, terms));
+            let judged = measured(&key, recorded, here, terms);
+            let sides: &[PairSide] = match judged.rule {
+                Rule::Ratio => &[PairSide::Candidate, PairSide::Baseline],
+                _ => &[],
+            };
+            judgements.push(judged);
+            let of_machine = "it varies with the machine; its ratio is judged";
+            judgements.extend(sides.iter().map(|side| shown(*side, &key, recorded, here, of_machine)));
         }
     }
     judgements
@@ -309,7 +316,7 @@ fn value(trial: &Observed, (name, case): &Key) -> Option<f64> {
 
 /// Whether two values are the same to the last bit; zeros are, whatever their sign.
 fn is_equal(a: f64, b: f64) -> bool {
-    a.to_bits() == b.to_bits() || a.total_cmp(&b).is_eq() || (a.abs() + b.abs()).to_bits() == 0
+    a.to_bits() == b.to_bits() || (a.abs() + b.abs()).to_bits() == 0
 }
 
 /// The values of one metric on record.
@@ -385,7 +392,7 @@ fn quality(side: PairSide, key: &Key, recorded: &[Observed], here: &[Observed], 
         return judgement;
     }
     let other = new.0.iter().find(|(seed, it)| !record.has(*seed, *it));
-    let Some((seed, other)) = other.filter(|_| record.is_steady()).or(other) else {
+    let Some((seed, other)) = other else {
         judgement.why = match new.0.len() {
             1 => "equal to the recorded value".to_owned(),
             count => format!("equal to the recorded values in all {count} trials"),
@@ -479,21 +486,30 @@ fn placed(bounds: Option<Interval>, margin: f64, shown: impl Fn(f64) -> String) 
     }
 }
 
-/// What varies with the machine: the ratio of candidate to baseline is judged, and nothing absolute.
-fn measured(key: &Key, recorded: &Trials, here: &Trials, terms: &Terms) -> Judgement {
-    let plain = |trials: &[Observed]| Record::of(trials, key).values();
-    let mut judgement = Judgement {
+/// The means of a side, which decide nothing.
+fn shown(side: PairSide, key: &Key, recorded: &Trials, here: &Trials, why: &str) -> Judgement {
+    let of_side = |trials: &Trials| match side {
+        PairSide::Baseline => mean(&Record::of(&trials.baseline, key).values()),
+        PairSide::Candidate => mean(&Record::of(&trials.candidate, key).values()),
+    };
+    Judgement {
         name: key.0.clone(),
         case: key.1.clone(),
-        side: Some(PairSide::Candidate),
+        side: Some(side),
         rule: Rule::Shown,
         outcome: None,
-        recorded: mean(&plain(&recorded.candidate)),
-        here: mean(&plain(&here.candidate)),
+        recorded: of_side(recorded),
+        here: of_side(here),
         bounds: None,
         margin: None,
-        why: "it varies with the machine, and the brief does not judge it".to_owned(),
-    };
+        why: why.to_owned(),
+    }
+}
+
+/// What varies with the machine: the ratio of candidate to baseline is judged, and nothing absolute.
+fn measured(key: &Key, recorded: &Trials, here: &Trials, terms: &Terms) -> Judgement {
+    let why = "it varies with the machine, and the brief does not judge it";
+    let mut judgement = shown(PairSide::Candidate, key, recorded, here, why);
     if !terms.decides(&key.0) {
         return judgement;
     }
@@ -625,7 +641,7 @@ mod tests {
 
     fn says(recorded: &Trials, here: &Trials) -> (Rule, Outcome) {
         let judged = judge(recorded, here, &terms());
-        assert_eq!(judged.len(), 1, "{judged:?}");
+        assert_eq!(judged.iter().filter(|it| it.outcome.is_some()).count(), 1, "{judged:?}");
         (judged[0].rule, outcome(&judged).0)
     }
 

@@ -9,7 +9,9 @@ use serde_json::{Value as Json, json};
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number, time};
+use crate::domain::id::ObjectName;
 use crate::domain::reproduction::{Judgement, Outcome, Reproduction, Surrounding, Target};
+use crate::domain::run::PairSide;
 
 /// A reproduction that was recorded, in short: as it stands beside a seal or an experiment.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ pub fn details(it: &Reproduction) -> BTreeMap<&'static str, Json> {
         json!({
             "name": it.name,
             "case": it.case,
-            "side": it.side.map(|side| side.word()),
+            "side": it.side.map(PairSide::word),
             "rule": it.rule.word(),
             "outcome": it.outcome.map(Outcome::word),
             "recorded": number(it.recorded),
@@ -80,7 +82,7 @@ pub fn details(it: &Reproduction) -> BTreeMap<&'static str, Json> {
     BTreeMap::from([
         ("target", target),
         ("commit", json!(it.commit.as_str())),
-        ("baseline_commit", json!(it.baseline.as_ref().map(|it| it.as_str()))),
+        ("baseline_commit", json!(it.baseline.as_ref().map(ObjectName::as_str))),
         ("outcome", json!(it.outcome.word())),
         ("reasons", json!(it.reasons)),
         ("trials", json!(it.trials)),
