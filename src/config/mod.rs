@@ -668,8 +668,17 @@ mod tests {
         ");
         assert_snapshot!(refusal("zebra = 1\n"), @"
         cannot read `exp.toml`
-        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`
+        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`
         ");
+    }
+
+    #[test]
+    fn the_setup_of_a_repetition_is_that_of_the_code_that_runs() {
+        let of = |text: &str| Settings::of([parse(text, "exp.toml").expect("it is right")]);
+        let agreed = of("[repro]\nsetup = \"make other\"\n");
+        let joined = Settings::joined(agreed, of("[repro]\nsetup = [\"make\", \"deps\"]\n"));
+        assert_eq!(joined.setup, ["make", "deps"]);
+        assert!(parse("[repro]\nset-up = \"make\"\n", "exp.toml").is_err());
     }
 
     #[test]

@@ -202,6 +202,7 @@ run() { # experiment, side, commit, folder, trial, seed, parameters as JSON, com
     (
         cd "$work/$side/code/$folder" || exit
         if test -n "$seed"; then GIT_EXP_SEED=$seed && export GIT_EXP_SEED; fi
+        GIT_EXP_RUN=$(printf '%032x' "$trial") && export GIT_EXP_RUN
         export GIT_EXP_ID="$experiment" GIT_EXP_TRIAL="$trial" GIT_EXP_PARAMS="$here/params.json"
         export GIT_EXP_METRICS="$here/metrics.jsonl" GIT_EXP_OUT="$here/out" GIT_EXP_STATE="$here/state"
         status=0

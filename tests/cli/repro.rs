@@ -367,3 +367,36 @@ fn what_cannot_be_repeated_is_refused() {
     }
     assert_eq!(lab.exp_output(["repro", "A-001", "-n", "0"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_run_that_was_one_of_pairs_stands_for_its_series() {
+    let lab = done();
+    lab.set_clock("2026-11-21T13:00:00Z");
+    lab.exp_ok(["run", "--against", "main", "-n", "4", "--", "./train.sh"]);
+    let runs = lab.exp_json(["runs", "-e", "A-001", "--limit", "1"]);
+    let run = runs[0]["run"].as_str().expect("a run");
+    let view = &lab.exp_json(["repro", run])[0];
+    assert_eq!((&view["outcome"], &view["trials"]), (&"reproduced".into(), &4.into()), "{view}");
+    assert_eq!(metric(view, "step_time"), says("ratio", "reproduced"));
+    assert!(view["baseline_commit"].is_string(), "both sides ran");
+}
+
+#[test]
+fn what_differs_around_it_is_shown_before_anything_runs_and_recorded() {
+    let lab = sealed();
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let mut command = clone.prepared("git-exp", &["repro", "sealed/A-001", "--color", "never"], "clone");
+    let output = command.env("OMP_NUM_THREADS", "3").output().expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let (before, after) = said.split_once("sealed/A-001: reproduced").expect("an answer");
+    assert!(before.contains("differs from the record:"), "{said}");
+    assert!(before.contains("environment  variables.OMP_NUM_THREADS  – → 3"), "{said}");
+    assert!(after.contains("ratio to the baseline"), "{said}");
+    let log = clone.command("git-exp", &["--json", "log"], "clone");
+    let log: Value = serde_json::from_slice(&log.stdout).expect("one entry");
+    let id = log["entry"].as_str().expect("an ID");
+    let shown = clone.command("git-exp", &["--json", "show", id], "clone");
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["differences"][0]["name"], "variables.OMP_NUM_THREADS", "{shown}");
+}
