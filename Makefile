@@ -7,7 +7,7 @@ MANUALS = $(PREFIX)/share/man/man1
 COMPLETIONS = $(PREFIX)/share
 
 help:
-	@echo 'make demo      build, then train, record, list and compare in a throw-away repository'
+	@echo 'make demo      build, then train, record, compare, seal and reproduce in a throw-away repository'
 	@echo 'make test      run every test'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A tour of git exp in a throw-away repository: a small model is really trained on real data, first without any ceremony,
-# then as a baseline and a candidate that are recorded, listed and held against each other.
+# then as a baseline and a candidate that are recorded, listed and held against each other; the result is sealed, and reproduced in a clone.
 #
 # `make demo` builds what it needs and runs it. Every command is shown as typed; the first that fails ends the tour.
 set -eu
@@ -137,6 +137,20 @@ run "git exp decide WINE-002 iterate --because 'all seeds end lower, and three d
 
 say 'One experiment in full.'
 run 'git exp show WINE-002'
+
+say 'A seal puts code, entries, comparison and a script into one tag. If anything is not in order, it says so in the seal.'
+run 'git exp seal --incomplete WINE-002'
+
+say 'Somebody else has a clone of that tag and nothing more: no log, no configuration, another home. They prove it, and run it again.'
+mkdir "$place/elsewhere"
+run "git clone --quiet --branch sealed/WINE-002 file://$place/wine $place/clone"
+run 'cd ../clone'
+HOME=$place/elsewhere
+run 'git exp verify sealed/WINE-002'
+run 'git exp repro sealed/WINE-002'
+run 'git exp show sealed/WINE-002'
+HOME=$place/home
+run 'cd ../wine'
 
 say 'Plain git log shows the results beside the code, for whoever has never heard of git exp.'
 run 'git log -1 exp/WINE-002'

@@ -80,6 +80,7 @@ enum Command {
     Export(commands::export::Arguments),
     Seal(commands::seal::Arguments),
     Verify(commands::verify::Arguments),
+    Repro(commands::repro::Arguments),
     Archive(commands::archive::Arguments),
     Fsck(commands::fsck::Arguments),
 }
@@ -159,6 +160,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Export(arguments) => commands::export::run(&mut context, arguments),
         Command::Seal(arguments) => commands::seal::run(&mut context, arguments),
         Command::Verify(arguments) => commands::verify::run(&mut context, arguments),
+        Command::Repro(arguments) => commands::repro::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;

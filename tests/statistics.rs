@@ -9,5 +9,7 @@ mod noise;
 mod properties;
 #[path = "statistics/reference.rs"]
 mod reference;
+#[path = "statistics/repetition.rs"]
+mod repetition;
 #[path = "statistics/worked_example.rs"]
 mod worked_example;

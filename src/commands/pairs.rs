@@ -275,6 +275,30 @@ impl Aside {
         })
     }
 
+    /// A worktree at `commit`, with nothing in it that the commit does not have.
+    pub fn worktree(&mut self, name: &str, commit: Oid) -> Result<PathBuf, Error> {
+        let path = self.folder.join(name);
+        self.made.push(path.clone());
+        self.repo.add_detached_worktree(&path, commit)?;
+        Ok(path)
+    }
+
+    /// A new folder beside the worktrees.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Error::outside(format!("cannot create `{}`", path.display())).because(error))?;
+        Ok(path)
+    }
+
+    /// Leaves all of it where it is, for somebody to look at; says where.
+    pub fn keep(mut self) -> PathBuf {
+        self.made.clear();
+        // Nobody takes it for what a killed process left.
+        let _ = std::fs::remove_file(self.folder.join(LOCK));
+        std::mem::take(&mut self.folder)
+    }
+
     /// The place at `commit` in a worktree of its own that answers to `place`.
     pub fn place(
         &mut self,
@@ -284,9 +308,7 @@ impl Aside {
         place: Place,
         setup: &Setup,
     ) -> Result<Place, Error> {
-        let path = self.folder.join(name);
-        self.made.push(path.clone());
-        self.repo.add_detached_worktree(&path, commit)?;
+        let path = self.worktree(name, commit)?;
         self.has_what_is_ignored =
             !setup.settings.worktree.link.is_empty() || !setup.settings.worktree.copy.is_empty();
         if let Some(top) = context.repo.main_work_dir() {
@@ -314,7 +336,9 @@ impl Drop for Aside {
         for path in &self.made {
             let _ = self.repo.remove_worktree(path);
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.folder.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
         let _ = self.repo.prune_worktrees();
     }
 }

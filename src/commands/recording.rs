@@ -76,6 +76,17 @@ impl Captured {
         })
     }
 
+    /// What was captured of the environment.
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.environment.stable).unwrap_or_default()
+    }
+
+    /// The configuration files: path, then hash.
+    pub fn config_hashes(&self) -> BTreeMap<String, String> {
+        let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+        self.config_files.iter().map(|(path, bytes)| (path.clone(), hash(bytes))).collect()
+    }
+
     /// Writes it into the run's folder, so that it is there for whoever recovers the run.
     pub fn store(&self, folder: &Path) -> Result<(), Error> {
         write(&folder.join(ENVIRONMENT), &self.environment.stable)?;

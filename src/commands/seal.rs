@@ -15,7 +15,8 @@ use super::show::environment;
 use super::surroundings::unreadable_index;
 use super::verify::recomputed;
 use super::{Answer, redaction};
-use crate::context::Context;
+use crate::config;
+use crate::context::{CONFIGURATION, Context};
 use crate::domain::breach::Breach;
 use crate::domain::cell::Trial;
 use crate::domain::entry::{Body, Entry};
@@ -33,7 +34,7 @@ use crate::log::layout;
 use crate::render::check::{CheckJson, CheckView, text};
 use crate::render::comparison::{ComparisonFields, ComparisonJson};
 use crate::render::json;
-use crate::render::seal::{SealFields, SealJson, commands, machines, repro, variables};
+use crate::render::seal::{ScriptSide, SealFields, SealJson, commands, machines, repro, variables};
 
 /// The folder of seals among the tags.
 const SEALS: &str = "refs/tags/sealed/";
@@ -350,7 +351,9 @@ fn fill(
     let readme = readme.map_err(|error| explained(&error))?;
     bundle.add(b".gitattributes", FILE, ATTRIBUTES.as_bytes())?;
     bundle.add(b"README.md", FILE, readme.as_bytes())?;
-    let script = repro([("baseline", &baseline_trials), ("candidate", &own_trials)]);
+    let sides = [("baseline", &baseline_trials), ("candidate", &own_trials)];
+    let sides = sides.map(|(name, trials)| ScriptSide { name, setup: setup(context, trials), trials });
+    let script = repro(&sides);
     bundle.add(b"repro.sh", PROGRAM, &script)?;
     if let Some(compared) = &compared {
         bundle.add(COMPARISON.as_bytes(), FILE, compared.text.as_bytes())?;
@@ -444,6 +447,15 @@ fn code(
         candidate_is: what.to_owned(),
         baseline: registered.current.start.as_ref().map(ToString::to_string),
     })
+}
+
+/// The setup command that the code which ran first names in its `exp.toml`; none where that cannot be read.
+fn setup(context: &Context, trials: &[Trial<'_>]) -> Vec<String> {
+    let commit = trials.first().and_then(|it| Oid::from_hex(it.run.code.commit.as_str()));
+    let text = commit.and_then(|commit| context.text_at(commit, CONFIGURATION).ok().flatten());
+    text.and_then(|text| config::parse(&text, CONFIGURATION).ok())
+        .map(|layer| layer.setup)
+        .unwrap_or_default()
 }
 
 /// A commit that has to be here.

@@ -10,8 +10,10 @@ use crate::context::Context;
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, Entry, FileEntry, Registration};
 use crate::domain::id::{EntryId, TopicName};
+use crate::domain::reproduction::Target;
 use crate::domain::run::Run;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::seal;
+use crate::domain::state::{ExperimentState, ReproductionOf, State};
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::Index;
@@ -19,7 +21,9 @@ use crate::log::index::query::{Query, select};
 use crate::log::running;
 use crate::render::entry::{EntryView, NoteLine};
 use crate::render::json::{ExperimentJson, RunJson, TopicJson};
+use crate::render::reproduction::{self, ReproducedLine};
 use crate::render::run::RunView;
+use crate::render::seal::SealedView;
 use crate::render::{decision, entry, experiment, run as run_page, topic};
 
 /// The file in which a run's environment is stored.
@@ -27,9 +31,9 @@ const ENVIRONMENT: &[u8] = b"environment.json";
 /// How many of an experiment's runs its page lists.
 const LATEST: usize = 5;
 
-/// Show one thing whole: a run, an experiment, a topic, a note, any entry
+/// Show one thing whole: a run, an experiment, a topic, a seal, any entry
 ///
-/// A word is an experiment's ID, a topic's name, or the first digits of an entry's ID, at least four. Left out, it is the
+/// A word is an experiment's ID, a topic's name, a seal's tag, or the first digits of an entry's ID, at least four. Left out, it is the
 /// newest run.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -37,6 +41,7 @@ Examples:
   git exp show                       the newest run
   git exp show A-001                 an experiment with its brief, runs and notes
   git exp show 3f2a91bc              a run, or any other entry
+  git exp show sealed/A-001          a seal, and what came of repeating it
   git exp show 3f2a91bc --stdout     what it printed
   git exp show 3f2a91bc --files      what it left
   git exp show 3f2a91bc --file out/model.json > model.json")]
@@ -87,6 +92,12 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             }
             Whole::Topic(name) => whole_topic(context, &state, &name),
         };
+    }
+    if let Some(oid) =
+        context.repo.read_ref(&format!("refs/tags/{}", word.strip_prefix("refs/tags/").unwrap_or(word)))?
+        && !arguments.wants_file()
+    {
+        return whole_seal(context, &state, word.strip_prefix("refs/tags/").unwrap_or(word), oid);
     }
     let entry = match selection::entry(context, &mut index, &state, word) {
         Ok(entry) => entry,
@@ -315,6 +326,10 @@ fn whole_experiment(
         .map(|(id, time, note)| NoteLine { id: id.short(), time: *time, note })
         .collect();
     text.push_str(&entry::notes(&notes, &canvas));
+    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let of_it =
+        |it: &&ReproductionOf| it.it.experiment == experiment.id && it.it.registration == registration;
+    text.push_str(&reproduction::lines(&reproduced(state.reproductions.iter().filter(of_it)), &canvas));
     let query = Query {
         limit: Some(LATEST),
         experiment: Some((&experiment.id, key(experiment).1)),
@@ -331,6 +346,46 @@ fn whole_experiment(
         context.output.hint(&format!("`git exp runs -e {} --all` lists all its runs", experiment.name()));
     }
     Ok(Answer::Yes)
+}
+
+/// A seal as it says of itself that it is, and what came of repeating it.
+fn whole_seal(context: &mut Context, state: &State, name: &str, oid: Oid) -> Result<Answer, Error> {
+    let no_seal = |why: String| {
+        Error::request(format!("the tag `{name}` is no seal")).because(why).hint("`git show` shows any tag")
+    };
+    let tag = context.repo.read_tag(oid)?.ok_or_else(|| no_seal("it is not annotated".to_owned()))?;
+    let tree = context.repo.read_commit(tag.target)?.tree;
+    let path = format!("{}/{}", seal::FOLDER, seal::MANIFEST);
+    let bytes = context.repo.read_path(tree, path.as_bytes())?;
+    let bytes = bytes.ok_or_else(|| no_seal(format!("there is no `{path}` in it")))?;
+    let manifest = seal::Manifest::read(&bytes).map_err(no_seal)?;
+    let digest = seal::digest(&bytes);
+    // A tag that was moved is another seal under the same name.
+    let of_it = |it: &Target| matches!(it, Target::Seal { manifest, .. } if *manifest == digest);
+    let repeated: Vec<ReproducedLine<'_>> =
+        reproduced(state.reproductions.iter().filter(|it| of_it(&it.it.target)));
+    let view = SealedView {
+        tag: name,
+        object: oid.to_hex(),
+        commit: tag.target.to_hex(),
+        is_signed: tag.is_signed,
+        digest: &digest,
+        manifest: &manifest,
+        repeated: &repeated,
+    };
+    if context.output.json {
+        context.output.object(&view.json())?;
+        return Ok(Answer::Yes);
+    }
+    let text = view.page(&context.canvas());
+    context.output.text(&text)?;
+    context.output.hint(&format!("`git exp verify {name}` proves it; `git exp repro {name}` repeats it"));
+    Ok(Answer::Yes)
+}
+
+fn reproduced<'a>(all: impl Iterator<Item = &'a ReproductionOf>) -> Vec<ReproducedLine<'a>> {
+    all.map(|it| ReproducedLine { id: it.entry.short(), time: it.time, by: &it.by.name, it: &it.it })
+        .collect()
 }
 
 /// The amendments of the brief that `registration` registered, oldest first.

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::log::index::{Index, query};
 use crate::log::layout;
 use crate::render::experiment::{Best, ExperimentView};
+use crate::render::json::RepeatedJson;
 
 const BRANCHES: &str = "refs/heads/exp/";
 const SEALS: &str = "refs/tags/sealed/";
@@ -31,6 +32,8 @@ pub struct Surroundings {
     seals: HashMap<String, Vec<String>>,
     /// Where each branch is checked out, by its full name in lower case.
     worktrees: HashMap<String, PathBuf>,
+    /// What came of repeating experiments, oldest first.
+    reproductions: HashMap<RunsOf, Vec<RepeatedJson>>,
     best: HashMap<RunsOf, Best>,
     /// The experiments with the best value of their topics.
     best_of_topics: HashSet<RunsOf>,
@@ -53,6 +56,16 @@ impl Surroundings {
             let experiment = sealed_experiment(&name, &known);
             seals.entry(experiment).or_default().push(format!("sealed/{name}"));
         }
+        let mut reproductions: HashMap<RunsOf, Vec<RepeatedJson>> = HashMap::new();
+        for found in &state.reproductions {
+            let of = (found.it.experiment.key(), found.it.registration);
+            reproductions.entry(of).or_default().push(RepeatedJson {
+                entry: found.entry.to_hex(),
+                time: found.time.to_string(),
+                target: found.it.target.to_string(),
+                outcome: found.it.outcome.word(),
+            });
+        }
         let worktrees = context
             .repo
             .worktrees()?
@@ -65,6 +78,7 @@ impl Surroundings {
             archived: after(layout::ARCHIVE)?.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
             seals,
             worktrees,
+            reproductions,
             best: HashMap::new(),
             best_of_topics: HashSet::new(),
             writer: context.log.writer()?,
@@ -214,6 +228,7 @@ impl Surroundings {
             statuses: experiment.runs.by_status.clone(),
             warm_ups: experiment.runs.warm_ups,
             evaluation_changed: experiment.runs.evaluation_changed,
+            reproductions: self.reproductions.get(&key(experiment)).cloned().unwrap_or_default(),
             wall_seconds: experiment.runs.wall_seconds,
             accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),

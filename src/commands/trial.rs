@@ -77,14 +77,16 @@ pub struct Setup {
     changed_params: BTreeMap<String, String>,
     /// What takes secrets out of what is kept.
     pub redactor: Arc<Redactor>,
-    patterns: Patterns,
+    /// Metrics that are found in plain output.
+    pub patterns: Patterns,
     pins: Arc<Pins>,
     /// The topic that the call is for, whose evaluation code a side without a topic of its own is held against.
     topic: Option<TopicName>,
     /// What must have passed before it runs.
     pub gate: Gate,
     label: Option<String>,
-    timeout: Option<Duration>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
     guards: Vec<StopGuard>,
     /// The call of `run` that the trials belong to.
     pub group: Nonce,
@@ -122,6 +124,18 @@ impl Setup {
             Some(_) => context.settings_for(topic, &place.repo)?,
             None => context.settings_here()?,
         };
+        Self::with(context, place, settings, options, argv)
+    }
+
+    /// The same, where `settings` hold.
+    pub fn with(
+        context: &mut Context,
+        place: Place,
+        settings: Settings,
+        options: &TrialOptions,
+        argv: &[OsString],
+    ) -> Result<Self, Error> {
+        let topic = place.registration.as_ref().and_then(|it| it.topic.as_ref());
         let params = parameters(&settings, &options.params)?;
         let changed_params = params
             .iter()

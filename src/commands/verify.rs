@@ -9,6 +9,7 @@ use super::comparing::compared_again;
 use super::sealed_terms::ReadTerms;
 use crate::context::Context;
 use crate::domain::bytes::OsBytes;
+use crate::domain::comparison::{Comparison, Terms};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::Writer;
 use crate::domain::seal::{
@@ -50,28 +51,36 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let (name, oid) = find(context, &arguments.tag)?;
     let mut verified = Verified::default();
     let experiment = verified.look(context, &name, oid);
-    if context.output.json {
-        context.output.object(&VerifyJson {
-            schema: "git-exp/verify/1",
-            tag: &name,
-            experiment: experiment.as_deref(),
-            verified: verified.failures.is_empty(),
-            signature: verified.signature,
-            failures: &verified.failures,
-            checked: &verified.checked,
-            notes: &verified.notes,
-        })?;
-    } else {
-        context.output.text(&page(&name, &verified.checked, &verified.failures))?;
-        for note in &verified.notes {
-            context.output.say(&harmless(note));
+    verified.tell(context, &name, experiment.as_deref())
+}
+
+impl Verified {
+    /// Says what was found.
+    pub fn tell(&self, context: &mut Context, name: &str, experiment: Option<&str>) -> Result<Answer, Error> {
+        let verified = self;
+        if context.output.json {
+            context.output.object(&VerifyJson {
+                schema: "git-exp/verify/1",
+                tag: name,
+                experiment,
+                verified: verified.failures.is_empty(),
+                signature: verified.signature,
+                failures: &verified.failures,
+                checked: &verified.checked,
+                notes: &verified.notes,
+            })?;
+        } else {
+            context.output.text(&page(name, &verified.checked, &verified.failures))?;
+            for note in &verified.notes {
+                context.output.say(&harmless(note));
+            }
         }
+        Ok(if verified.failures.is_empty() { Answer::Yes } else { Answer::No })
     }
-    Ok(if verified.failures.is_empty() { Answer::Yes } else { Answer::No })
 }
 
 /// The tag that a word names, and what it points to.
-fn find(context: &Context, word: &str) -> Result<(String, Oid), Error> {
+pub fn find(context: &Context, word: &str) -> Result<(String, Oid), Error> {
     let word = word.strip_prefix("refs/tags/").unwrap_or(word);
     for name in [word.to_owned(), format!("sealed/{word}")] {
         if let Ok(Some(oid)) = context.repo.read_ref(&format!("refs/tags/{name}")) {
@@ -82,11 +91,25 @@ fn find(context: &Context, word: &str) -> Result<(String, Oid), Error> {
         .hint("`git tag --list 'sealed/*'` lists the seals; `git fetch origin tag <tag>` brings one"))
 }
 
+/// A seal that could be read, for whoever goes on with it.
+pub struct Read {
+    /// What it says.
+    pub manifest: Manifest,
+    /// Its entries, by the ID that they are stored under.
+    pub entries: BTreeMap<String, Entry>,
+    /// What its comparison was made by.
+    pub terms: Option<Vec<u8>>,
+}
+
 /// What was found so far.
 #[derive(Default)]
-struct Verified {
-    signature: &'static str,
-    failures: Vec<Failure>,
+pub struct Verified {
+    /// `good`, `none` or `bad`.
+    pub signature: &'static str,
+    /// What is not as it was sealed.
+    pub failures: Vec<Failure>,
+    /// The seal, where it could be read.
+    pub read: Option<Read>,
     checked: Vec<String>,
     notes: Vec<String>,
 }
@@ -115,7 +138,7 @@ impl Verified {
     }
 
     /// Looks at everything; gives the experiment's name where the manifest can be read.
-    fn look(&mut self, context: &Context, name: &str, oid: Oid) -> Option<String> {
+    pub fn look(&mut self, context: &Context, name: &str, oid: Oid) -> Option<String> {
         let tag = self.tag(context, name, oid)?;
         let commit = match context.repo.read_commit(tag.target) {
             Ok(commit) if context.repo.is_intact(tag.target) => commit,
@@ -185,7 +208,9 @@ impl Verified {
         if !is_of_it {
             self.fail("tag", name, format!("it seals {}, and is called otherwise", manifest.experiment));
         }
-        Some(manifest.experiment)
+        let experiment = manifest.experiment.clone();
+        self.read = Some(Read { manifest, entries: bundle.entries, terms: bundle.terms });
+        Some(experiment)
     }
 
     /// The tag, its name and its signature.
@@ -383,6 +408,19 @@ pub fn recomputed(
     entries: &BTreeMap<String, Entry>,
     terms: &[u8],
 ) -> Result<String, String> {
+    compared(context, manifest, entries, terms, |comparison, _| {
+        json::line(&ComparisonJson::from(comparison)) + "\n"
+    })
+}
+
+/// Compares what is sealed as it was compared, and hands what came of it to `then`, with what it was judged by.
+pub fn compared<T>(
+    context: &Context,
+    manifest: &Manifest,
+    entries: &BTreeMap<String, Entry>,
+    terms: &[u8],
+    then: impl FnOnce(&Comparison<'_>, &Terms<'_>) -> T,
+) -> Result<T, String> {
     let terms = ReadTerms::read(terms).map_err(|why| format!("{TERMS}: {why}"))?;
     let brief = brief_in_force(manifest, entries, terms.brief)?;
     let side = |ids: &[String]| -> Vec<Entry> {
@@ -392,8 +430,7 @@ pub fn recomputed(
     let [baseline, candidate] = &terms.names;
     let sides =
         ([baseline.as_str(), candidate.as_str()], [side(&manifest.baseline), side(&manifest.entries)]);
-    compared_again(context, sides, &terms.plan(brief), &terms.terms(brief), |comparison| {
-        json::line(&ComparisonJson::from(comparison)) + "\n"
-    })
-    .map_err(|error| error.causes.first().cloned().unwrap_or(error.message))
+    let judged_by = terms.terms(brief);
+    compared_again(context, sides, &terms.plan(brief), &judged_by, |comparison| then(comparison, &judged_by))
+        .map_err(|error| error.causes.first().cloned().unwrap_or(error.message))
 }

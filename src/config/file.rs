@@ -43,6 +43,7 @@ struct File {
     export: ExportSection,
     notify: NotifySection,
     budget: BudgetSection,
+    repro: ReproSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -167,6 +168,12 @@ struct NotifySection {
     timeout: Option<Time>,
     #[serde(deserialize_with = "large")]
     above: Option<Budget>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReproSection {
+    setup: Option<CommandLine>,
 }
 
 /// A path that stays within the worktree.
@@ -611,6 +618,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
             timeout: file.notify.timeout.map(|time| time.0),
             above: file.notify.above.unwrap_or_default(),
         },
+        setup: file.repro.setup.map(|command| command.0).unwrap_or_default(),
     })
 }
 

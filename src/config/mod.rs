@@ -59,6 +59,8 @@ pub struct Layer {
     pub export: ExportRules,
     /// Who is told of large runs.
     pub notify: NotifyRules,
+    /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
+    pub setup: Vec<String>,
 }
 
 /// What one layer says about capture.
@@ -180,6 +182,8 @@ pub struct Settings {
     pub export: ExportRules,
     /// Who is told of large runs.
     pub notify: NotifyRules,
+    /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
+    pub setup: Vec<String>,
 }
 
 /// What is captured of a run.
@@ -270,6 +274,7 @@ impl Settings {
             ideas: IdeaRules::default(),
             export: ExportRules::default(),
             notify: NotifyRules::default(),
+            setup: Vec::new(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
             settings.metrics.extend(built_in(name).map(|definition| ((*name).to_owned(), definition)));
@@ -323,6 +328,9 @@ impl Settings {
         }
         if !layer.notify.command.is_empty() {
             self.notify = layer.notify;
+        }
+        if !layer.setup.is_empty() {
+            self.setup = layer.setup;
         }
     }
 }
@@ -660,8 +668,17 @@ mod tests {
         ");
         assert_snapshot!(refusal("zebra = 1\n"), @"
         cannot read `exp.toml`
-        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`
+        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`
         ");
+    }
+
+    #[test]
+    fn the_setup_of_a_repetition_is_that_of_the_code_that_runs() {
+        let of = |text: &str| Settings::of([parse(text, "exp.toml").expect("it is right")]);
+        let agreed = of("[repro]\nsetup = \"make other\"\n");
+        let joined = Settings::joined(agreed, of("[repro]\nsetup = [\"make\", \"deps\"]\n"));
+        assert_eq!(joined.setup, ["make", "deps"]);
+        assert!(parse("[repro]\nset-up = \"make\"\n", "exp.toml").is_err());
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Event<'_> {
             Body::Idea(_) | Body::Brief(_) => 1,
             Body::Look(_) | Body::Smoke(_) | Body::Run(_) => 3,
             Body::Note(_) | Body::Rating(_) | Body::Override(_) | Body::Unreadable { .. } => 4,
-            Body::Review(_) => 5,
+            Body::Review(_) | Body::Reproduction(_) => 5,
             Body::Decision(_) => 6,
             Body::Baseline(_) => 7,
         }

@@ -8,6 +8,7 @@ use super::decision::{BaselineMove, Look, Review, Ruling};
 use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
 use super::idea::{Idea, Rating};
 use super::metric::words;
+use super::reproduction::Reproduction;
 use super::rule_override::RuleOverride;
 use super::run::Run;
 use super::smoke::Smoke;
@@ -92,6 +93,8 @@ pub enum Body {
     Override(RuleOverride),
     /// What the smoke command came to for one code.
     Smoke(Smoke),
+    /// What came of repeating what was recorded.
+    Reproduction(Box<Reproduction>),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -167,6 +170,7 @@ impl Entry {
             Body::Look(look) => Some(&look.experiment),
             Body::Override(it) => it.experiment.as_ref(),
             Body::Smoke(smoke) => Some(&smoke.experiment),
+            Body::Reproduction(it) => Some(&it.experiment),
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -186,6 +190,7 @@ impl Entry {
             Body::Look(look) => Some(look.registration),
             Body::Override(it) => it.registration,
             Body::Smoke(smoke) => smoke.registration,
+            Body::Reproduction(it) => it.registration,
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -209,6 +214,7 @@ impl Entry {
             | Body::Look(_)
             | Body::Rating(_)
             | Body::Smoke(_)
+            | Body::Reproduction(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -220,6 +226,7 @@ impl Entry {
             Body::Brief(registration) => registration.start.iter().collect(),
             Body::Review(review) => review.commit.iter().collect(),
             Body::Smoke(smoke) => vec![&smoke.commit],
+            Body::Reproduction(it) => std::iter::once(&it.commit).chain(&it.baseline).collect(),
             Body::Override(it) => it.commit.iter().collect(),
             Body::Topic(_)
             | Body::Idea(_)
@@ -249,6 +256,7 @@ impl Body {
             Self::Rating(_) => "rating",
             Self::Override(_) => "override",
             Self::Smoke(_) => "smoke",
+            Self::Reproduction(_) => "reproduction",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

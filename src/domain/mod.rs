@@ -28,6 +28,7 @@ pub mod number;
 pub mod path_pattern;
 pub mod policy;
 pub mod quantity;
+pub mod reproduction;
 pub mod rule_override;
 pub mod run;
 pub mod seal;

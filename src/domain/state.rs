@@ -9,6 +9,7 @@ use super::entry::{Body, Entry, Identity, Note, Registration};
 use super::experiment::Stage;
 use super::id::{EntryId, ExperimentId, Prefix, TopicName, Writer};
 use super::idea::{Idea, Rating};
+use super::reproduction::Reproduction;
 use super::rule_override::RuleOverride;
 use super::run::Status;
 use super::smoke::Smoke;
@@ -27,6 +28,8 @@ pub struct State {
     pub overrides: Vec<OverrideOf>,
     /// What the smoke command came to, oldest first.
     pub smokes: Vec<SmokeOf>,
+    /// What came of repeating what was recorded, oldest first.
+    pub reproductions: Vec<ReproductionOf>,
 }
 
 /// An idea as it now stands.
@@ -91,6 +94,19 @@ pub struct SmokeOf {
     pub by: Identity,
     /// What it came to.
     pub smoke: Smoke,
+}
+
+/// A reproduction in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReproductionOf {
+    /// Its entry.
+    pub entry: EntryId,
+    /// When it ended.
+    pub time: Timestamp,
+    /// Who repeated it.
+    pub by: Identity,
+    /// What it came to.
+    pub it: Reproduction,
 }
 
 /// A topic as it now stands.
@@ -504,7 +520,7 @@ impl State {
         }
     }
 
-    /// What was set aside, and which code passed its smoke test.
+    /// What was set aside, which code passed its smoke test, and what was repeated.
     fn fold_rules(&mut self, entries: &[Entry]) {
         for entry in entries {
             let (time, by) = (entry.time, entry.by.clone());
@@ -515,11 +531,16 @@ impl State {
                 Body::Smoke(smoke) => {
                     self.smokes.push(SmokeOf { entry: entry.id, time, by, smoke: smoke.clone() });
                 }
+                Body::Reproduction(it) => {
+                    let it = Reproduction::clone(it);
+                    self.reproductions.push(ReproductionOf { entry: entry.id, time, by, it });
+                }
                 _ => {}
             }
         }
         self.overrides.sort_by_key(|it| (it.time, it.entry));
         self.smokes.sort_by_key(|it| (it.time, it.entry));
+        self.reproductions.sort_by_key(|it| (it.time, it.entry));
     }
 
     /// Moves the named baselines, in the order of time; what a topic's entry says holds until the first move after it.

@@ -14,11 +14,13 @@ use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, Not
 use crate::domain::id::{EntryId, Nonce, Writer};
 use crate::domain::idea::{Idea, Rating};
 use crate::domain::metric::{Better, Kind, Value};
+use crate::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
 use crate::domain::rule_override::RuleOverride;
 use crate::domain::run::{
     Code, Exit, Input, LargeFile, Load, Malformed, Membership, Pair, PairSide, Run, Status, Truncated,
 };
 use crate::domain::smoke::Smoke;
+use crate::domain::statistics::Interval;
 use crate::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use crate::domain::verdict::Outcome;
 
@@ -93,6 +95,7 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Rating(rating) => serde_json::value::to_raw_value(&encode_rating(rating)),
         Body::Override(it) => serde_json::value::to_raw_value(&encode_override(it)),
         Body::Smoke(smoke) => serde_json::value::to_raw_value(&encode_smoke(smoke)),
+        Body::Reproduction(it) => serde_json::value::to_raw_value(&encode_reproduction(it)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -175,6 +178,7 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "rating" => decode_rating(read(raw)?).map(Body::Rating),
         "override" => decode_override(read(raw)?).map(Body::Override),
         "smoke" => decode_smoke(read(raw)?).map(Body::Smoke),
+        "reproduction" => decode_reproduction(read(raw)?).map(|it| Body::Reproduction(Box::new(it))),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -382,6 +386,101 @@ fn decode_smoke(smoke: wire::Smoke) -> Result<Smoke, String> {
         wall_seconds: smoke.wall_seconds.0,
         reason: smoke.reason,
         hardware: smoke.hardware,
+    })
+}
+
+fn encode_reproduction(it: &Reproduction) -> wire::Reproduction {
+    let (run, seal) = match &it.target {
+        Target::Run(id) => (Some(id.to_hex()), None),
+        Target::Seal { tag, object, manifest } => {
+            let (tag, manifest) = (tag.clone(), manifest.clone());
+            (None, Some(wire::ReproducedSeal { tag, object: object.to_string(), manifest }))
+        }
+    };
+    wire::Reproduction {
+        experiment: it.experiment.to_string(),
+        registration: it.registration.as_ref().map(EntryId::to_hex),
+        run,
+        seal,
+        commit: it.commit.to_string(),
+        baseline: it.baseline.as_ref().map(ToString::to_string),
+        outcome: it.outcome.word().to_owned(),
+        reasons: it.reasons.clone(),
+        trials: it.trials,
+        metrics: it.metrics.iter().map(encode_judgement).collect(),
+        differences: it
+            .differences
+            .iter()
+            .map(|it| wire::Surrounding {
+                axis: it.axis.clone(),
+                name: it.name.clone(),
+                recorded: it.recorded.clone(),
+                here: it.here.clone(),
+            })
+            .collect(),
+        hardware: it.hardware.clone(),
+        wall_seconds: wire::Number(it.wall_seconds),
+    }
+}
+
+fn encode_judgement(it: &Judgement) -> wire::ReproducedMetric {
+    wire::ReproducedMetric {
+        name: it.name.clone(),
+        case: it.case.clone(),
+        side: it.side.map(|side| side.word().to_owned()),
+        rule: it.rule.word().to_owned(),
+        outcome: it.outcome.map(|outcome| outcome.word().to_owned()),
+        recorded: it.recorded.map(wire::Number),
+        here: it.here.map(wire::Number),
+        bounds: it.bounds.map(|it| [wire::Number(it.low), wire::Number(it.high)]),
+        margin: it.margin.map(wire::Number),
+        why: it.why.clone(),
+    }
+}
+
+fn decode_reproduction(it: wire::Reproduction) -> Result<Reproduction, String> {
+    let target = match (it.run, it.seal) {
+        (Some(run), None) => Target::Run(parse(&run)?),
+        (None, Some(seal)) => {
+            Target::Seal { tag: seal.tag, object: parse(&seal.object)?, manifest: seal.manifest }
+        }
+        _ => return Err("it names neither a run nor a seal, or both".to_owned()),
+    };
+    let metrics = it.metrics.into_iter().map(|it| {
+        Ok::<_, String>(Judgement {
+            name: it.name,
+            case: it.case,
+            side: it.side.as_deref().map(|text| word(PairSide::from_word, text)).transpose()?,
+            rule: word(reproduction::Rule::from_word, &it.rule)?,
+            outcome: it
+                .outcome
+                .as_deref()
+                .map(|text| word(reproduction::Outcome::from_word, text))
+                .transpose()?,
+            recorded: it.recorded.map(|it| it.0),
+            here: it.here.map(|it| it.0),
+            bounds: it.bounds.map(|[low, high]| Interval { low: low.0, high: high.0 }),
+            margin: it.margin.map(|it| it.0),
+            why: it.why,
+        })
+    });
+    Ok(Reproduction {
+        experiment: parse(&it.experiment)?,
+        registration: it.registration.as_deref().map(parse).transpose()?,
+        target,
+        commit: parse(&it.commit)?,
+        baseline: it.baseline.as_deref().map(parse).transpose()?,
+        outcome: word(reproduction::Outcome::from_word, &it.outcome)?,
+        reasons: it.reasons,
+        trials: it.trials,
+        metrics: metrics.collect::<Result<_, _>>()?,
+        differences: it
+            .differences
+            .into_iter()
+            .map(|it| Surrounding { axis: it.axis, name: it.name, recorded: it.recorded, here: it.here })
+            .collect(),
+        hardware: it.hardware,
+        wall_seconds: it.wall_seconds.0,
     })
 }
 

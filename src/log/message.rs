@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::Writer;
+use crate::domain::reproduction::Target;
 
 /// The longest subject, in characters.
 const SUBJECT_LENGTH: usize = 72;
@@ -46,6 +47,15 @@ pub fn of(entry: &Entry) -> String {
         }
         Body::Smoke(smoke) => {
             trailer("Commit", smoke.commit.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
+        Body::Reproduction(it) => {
+            match &it.target {
+                Target::Run(run) => trailer("Run", &run.to_hex()),
+                Target::Seal { tag, .. } => trailer("Seal", tag),
+            }
+            trailer("Outcome", it.outcome.word());
+            trailer("Commit", it.commit.as_str());
             trailer("Entry", &entry.id.to_hex());
         }
         Body::Brief(_)
@@ -112,6 +122,7 @@ fn subject(entry: &Entry) -> String {
             let result = if it.passed { "passed" } else { "failed" };
             format!("smoke {} {result}: {}", it.experiment, it.command.join(" "))
         }
+        Body::Reproduction(it) => format!("reproduction {}: {}", it.target, it.outcome),
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }
 }

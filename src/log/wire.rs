@@ -416,6 +416,68 @@ pub struct Smoke {
 }
 
 #[derive(Serialize, Deserialize)]
+pub struct Reproduction {
+    pub experiment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<ReproducedSeal>,
+    pub commit: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    pub trials: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<ReproducedMetric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Surrounding>,
+    pub hardware: String,
+    pub wall_seconds: Number,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ReproducedSeal {
+    pub tag: String,
+    pub object: String,
+    pub manifest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ReproducedMetric {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    pub rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<Number>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<[Number; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Number>,
+    pub why: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Surrounding {
+    pub axis: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
 pub struct Note {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,

@@ -12,7 +12,7 @@ use super::log::LogLine;
 use super::table::{Align, Cell, Table};
 use super::text::{harmless, harmless_lines};
 use super::topic::promises;
-use super::{Canvas, Page, Tone, number, time};
+use super::{Canvas, Page, Tone, number, reproduction, time};
 use crate::domain::decision::Evidence;
 use crate::domain::entry::{Body, Entry, FileEntry, Note, NoteSort};
 use crate::domain::id::{EntryId, ObjectName};
@@ -165,6 +165,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
                 page.field(&name.replace('_', " "), &harmless(&value));
             }
         }
+        Body::Reproduction(it) => reproduction::fields(page, it, canvas),
         Body::Unreadable { problem, .. } => {
             page.field("problem", &canvas.style.paint(Tone::Bad, &harmless(problem)));
         }
@@ -480,6 +481,7 @@ impl EntryView<'_> {
                 ..BodyJson::default()
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },
+            Body::Reproduction(it) => BodyJson { details: reproduction::details(it), ..BodyJson::default() },
             Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
                 BodyJson { details: details_json(&entry.body), ..BodyJson::default() }
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::json::RepeatedJson;
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number, time};
@@ -37,6 +38,8 @@ pub struct ExperimentView<'a> {
     pub warm_ups: u64,
     /// How many of its runs ran under other evaluation code than its topic pinned.
     pub evaluation_changed: u64,
+    /// What came of repeating it, oldest first.
+    pub reproductions: Vec<RepeatedJson>,
     /// Wall-clock seconds that its runs took.
     pub wall_seconds: f64,
     /// The same, times the accelerators that each run was charged for.
@@ -351,6 +354,7 @@ pub(super) mod tests {
             statuses: BTreeMap::from([(Status::Ok, 3), (Status::Failed, 1)]),
             warm_ups: 0,
             evaluation_changed: 0,
+            reproductions: Vec::new(),
             wall_seconds: 312.0,
             accelerator_seconds: 624.0,
             sealed: Vec::new(),

@@ -298,6 +298,21 @@ pub struct ExperimentJson<'a> {
     best: Option<BestJson<'a>>,
     best_of_topic: bool,
     evaluation_changed: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reproductions: &'a [RepeatedJson],
+}
+
+/// What came of repeating an experiment, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepeatedJson {
+    /// The entry that says so.
+    pub entry: String,
+    /// When it ended.
+    pub time: String,
+    /// What was repeated: a tag, or the first digits of a run's ID.
+    pub target: String,
+    /// What it came to.
+    pub outcome: &'static str,
 }
 
 /// The best value of a metric over runs.
@@ -349,6 +364,7 @@ impl<'a> From<&'a ExperimentView<'a>> for ExperimentJson<'a> {
             best: view.best.as_ref().map(BestJson::from),
             best_of_topic: view.is_best_of_topic,
             evaluation_changed: view.evaluation_changed,
+            reproductions: &view.reproductions,
         }
     }
 }

@@ -97,6 +97,8 @@ pub fn subject(entry: &Entry) -> String {
             let result = if it.passed { "passed" } else { "failed" };
             format!("{result}: {}", it.command.join(" "))
         }
+        Body::Reproduction(it) if it.reasons.is_empty() => format!("{}: {}", it.target, it.outcome),
+        Body::Reproduction(it) => format!("{}: {}: {}", it.target, it.outcome, it.reasons.join("; ")),
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

@@ -514,6 +514,16 @@ struct SmokeFields {
     reason: Option<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct ReproductionFields {
+    target: String,
+    outcome: &'static str,
+    trials: u32,
+    hardware: String,
+    reasons: Vec<String>,
+    metrics: Vec<String>,
+}
+
 /// What an amendment changed: an element of `event.changes`.
 #[derive(Debug, Serialize)]
 pub struct ChangeFields {
@@ -575,6 +585,7 @@ pub struct EventFields {
     #[serde(rename = "override")]
     rule_override: Option<OverrideFields>,
     smoke: Option<SmokeFields>,
+    reproduction: Option<ReproductionFields>,
 }
 
 impl EventFields {
@@ -680,6 +691,17 @@ impl EventFields {
                     command: command_line(&it.command),
                     commit: it.commit.short().to_owned(),
                     reason: it.reason.clone(),
+                });
+            }
+            Body::Reproduction(it) => {
+                fields.kind = "reproduction";
+                fields.reproduction = Some(ReproductionFields {
+                    target: it.target.to_string(),
+                    outcome: it.outcome.word(),
+                    trials: it.trials,
+                    hardware: it.hardware.clone(),
+                    reasons: it.reasons.clone(),
+                    metrics: it.metrics.iter().map(|it| format!("{}: {}", it.label(), it.why)).collect(),
                 });
             }
             Body::Run(_) | Body::Unreadable { .. } => fields.kind = "other",

@@ -15,6 +15,7 @@ pub mod logbook;
 pub mod markdown;
 pub mod noise;
 pub mod number;
+pub mod reproduction;
 pub mod run;
 pub mod runs;
 pub mod seal;

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
+use super::reproduction::{ReproducedLine, lines};
 use super::text::{command_line, harmless};
+use super::{Canvas, Page, Tone};
 use crate::domain::bytes::OsBytes;
 use crate::domain::cell::Trial;
+use crate::domain::metric::BUILT_IN;
 use crate::domain::run::{Run, Status};
-use crate::domain::seal::Failure;
+use crate::domain::seal::{Failure, Manifest};
 
 /// What a seal says of itself: `seal` in its `README.md`.
 #[derive(Debug, Default, Serialize)]
@@ -156,42 +159,122 @@ fn word(bytes: &[u8]) -> Vec<u8> {
 /// How `repro.sh` begins.
 const REPRO: &str = r#"#!/bin/sh
 # Runs the commands of this seal again, in worktrees at the code that ran; from a clone of the seal, without `git exp`.
-# What they print is for you to hold against README.md. Datasets and dependencies must be in place.
+# What was recorded is printed beside what comes out now: judging it is left to you, or to `git exp repro`.
+# The worktrees are made in the folder that is given, and left there; without one they are made elsewhere and go at the end.
 set -eu
 top=$(git rev-parse --show-toplevel)
-work=${1:-$(mktemp -d)}
+if test $# -gt 0; then
+    mkdir -p "$1"
+    work=$(cd "$1" && pwd)
+else
+    work=$(mktemp -d)
+    clean() {
+        for tree in "$work"/*/code; do
+            if test -d "$tree"; then git -C "$top" worktree remove --force "$tree"; fi
+        done
+        rm -rf "$work"
+    }
+    trap clean EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+fi
 echo "worktrees are made in $work" >&2
-run() { # side, commit, folder, seed, parameters as JSON, command …
-    side=$1 commit=$2 folder=$3 seed=$4 params=$5
-    shift 5
-    test -d "$work/$commit" || git -C "$top" worktree add --quiet --detach "$work/$commit" "$commit"
-    printf '%s' "$params" > "$work/params.json"
-    mkdir -p "$work/out"
+code() { # side, commit, setup command …
+    side=$1 commit=$2
+    shift 2
+    test -d "$work/$side/code" || git -C "$top" worktree add --quiet --detach "$work/$side/code" "$commit"
+    if test $# -gt 0; then
+        (cd "$work/$side/code" && "$@") >&2 || { echo "the setup of the $side ended with $?" >&2; exit 4; }
+    fi
+}
+run() { # experiment, side, commit, folder, trial, seed, parameters as JSON, command …
+    experiment=$1 side=$2 commit=$3 folder=$4 trial=$5 seed=$6 params=$7
+    shift 7
     printf '== %s, seed %s:' "$side" "${seed:-none}" && printf ' %s' "$@" && echo
+    if test "$(git -C "$work/$side/code" rev-parse HEAD)" != "$commit"; then
+        git -C "$work/$side/code" checkout --quiet --force --detach "$commit"
+    fi
+    here=$work/$side/trial
+    rm -rf "$here"
+    mkdir -p "$here/out" "$here/state"
+    printf '%s' "$params" > "$here/params.json"
+    : > "$here/metrics.jsonl"
     (
-        cd "$work/$commit/$folder" || exit
+        cd "$work/$side/code/$folder" || exit
         if test -n "$seed"; then GIT_EXP_SEED=$seed && export GIT_EXP_SEED; fi
-        GIT_EXP_PARAMS=$work/params.json GIT_EXP_OUT=$work/out && export GIT_EXP_PARAMS GIT_EXP_OUT
-        "$@"
+        GIT_EXP_RUN=$(printf '%032x' "$trial") && export GIT_EXP_RUN
+        export GIT_EXP_ID="$experiment" GIT_EXP_TRIAL="$trial" GIT_EXP_PARAMS="$here/params.json"
+        export GIT_EXP_METRICS="$here/metrics.jsonl" GIT_EXP_OUT="$here/out" GIT_EXP_STATE="$here/state"
+        status=0
+        "$@" > "$here/stdout" || status=$?
+        cat "$here/stdout"
+        exit "$status"
     ) || echo "it ended with $?"
+    cat "$here/metrics.jsonl"
+}
+recorded() { # status, then name and value …
+    printf '   recorded: %s\n' "$1"
+    shift
+    while test $# -gt 1; do
+        now=$(awk -v name="$1=" '$1 == "METRIC" && index($2, name) == 1 && !/ case=/ { now = substr($2, length(name) + 1) }
+            END { print now }' "$work/$side/trial/stdout")
+        printf '   %s: %s recorded, %s here\n' "$1" "$2" "${now:-see above}"
+        shift 2
+    done
 }
 "#;
 
+/// One side, as `repro.sh` runs it.
+pub struct ScriptSide<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// The setup command of its code; empty where nothing is needed.
+    pub setup: Vec<String>,
+    /// Its trials.
+    pub trials: &'a [Trial<'a>],
+}
+
 /// The script that runs the trials of both sides again.
-pub fn repro(sides: [(&str, &[Trial<'_>]); 2]) -> Vec<u8> {
+pub fn repro(sides: &[ScriptSide<'_>]) -> Vec<u8> {
     let mut script = REPRO.as_bytes().to_vec();
-    for (side, trials) in sides {
-        for Trial { run, .. } in trials {
+    let mut line = |command: &str, words: &mut dyn Iterator<Item = Vec<u8>>| {
+        script.extend_from_slice(command.as_bytes());
+        for text in words {
+            script.push(b' ');
+            script.extend(word(&text));
+        }
+        script.push(b'\n');
+    };
+    for ScriptSide { name, setup, trials } in sides {
+        let Some(first) = trials.first() else { continue };
+        let commit = first.run.code.commit.to_string();
+        let words = [(*name).to_owned(), commit].into_iter().chain(setup.iter().cloned());
+        line("code", &mut words.map(String::into_bytes));
+        for Trial { run, .. } in *trials {
             let params = serde_json::to_vec(&run.params).expect("texts are JSON");
             let seed = run.seed.map(|seed| seed.to_string()).unwrap_or_default();
-            let commit = run.code.commit.as_str();
-            let words = [side.as_bytes(), commit.as_bytes(), &run.directory.0, seed.as_bytes(), &params];
-            script.extend_from_slice(b"run");
-            for text in words.into_iter().chain(run.argv.iter().map(|it| it.0.as_slice())) {
-                script.push(b' ');
-                script.extend(word(text));
-            }
-            script.push(b'\n');
+            let trial = run.trial.to_string();
+            let words = [
+                run.membership.experiment.as_str().as_bytes(),
+                name.as_bytes(),
+                run.code.commit.as_str().as_bytes(),
+                run.directory.0.as_slice(),
+                trial.as_bytes(),
+                seed.as_bytes(),
+                params.as_slice(),
+            ]
+            .map(<[u8]>::to_vec);
+            line("run", &mut words.into_iter().chain(run.argv.iter().map(|it| it.0.clone())));
+            let reported =
+                run.metrics.iter().filter(|(name, _)| BUILT_IN.iter().all(|(known, _)| known != name));
+            let values = reported.flat_map(|(name, it)| {
+                let whole = it.value.map(|value| (name.clone(), value));
+                let cases = it.cases.iter().map(move |(case, value)| (format!("{name} case={case}"), *value));
+                whole.into_iter().chain(cases)
+            });
+            let values = values.flat_map(|(name, value)| [name, value.to_string()]);
+            let words = std::iter::once(run.status.word().to_owned()).chain(values);
+            line("recorded", &mut words.map(String::into_bytes));
         }
     }
     script
@@ -222,6 +305,80 @@ pub struct SealJson<'a> {
     pub bytes: u64,
     /// What was not in order.
     pub missing: &'a [String],
+}
+
+/// A seal as it says of itself that it is, and what came of repeating it.
+pub struct SealedView<'a> {
+    /// The tag.
+    pub tag: &'a str,
+    /// Its object.
+    pub object: String,
+    /// The commit it is put on.
+    pub commit: String,
+    /// Whether it is signed, by whomever.
+    pub is_signed: bool,
+    /// The digest of the manifest.
+    pub digest: &'a str,
+    /// What it says.
+    pub manifest: &'a Manifest,
+    /// What came of repeating it, oldest first.
+    pub repeated: &'a [ReproducedLine<'a>],
+}
+
+impl SealedView<'_> {
+    /// The view for scripts: `git-exp/sealed/1`.
+    pub fn json(&self) -> Json {
+        let manifest = self.manifest;
+        let reproductions: Vec<Json> = self
+            .repeated
+            .iter()
+            .map(|line| {
+                json!({
+                    "entry": line.id, "time": line.time.to_string(), "by": line.by,
+                    "outcome": line.it.outcome.word(), "reasons": line.it.reasons, "hardware": line.it.hardware,
+                })
+            })
+            .collect();
+        json!({
+            "schema": "git-exp/sealed/1",
+            "tag": self.tag,
+            "object": self.object,
+            "commit": self.commit,
+            "signed": self.is_signed,
+            "manifest": self.digest,
+            "experiment": manifest.experiment,
+            "registration": manifest.registration,
+            "topic": manifest.topic,
+            "decision": manifest.decision.as_ref().map(|it| &it.decision),
+            "entries": manifest.all_entries().count(),
+            "missing": manifest.missing,
+            "reproductions": reproductions,
+        })
+    }
+
+    /// A page about it.
+    pub fn page(&self, canvas: &Canvas) -> String {
+        let manifest = self.manifest;
+        let mut page = Page::default();
+        page.line(&canvas.style.paint(Tone::Strong, &format!("seal {}", harmless(self.tag))));
+        page.field("experiment", &harmless(&manifest.experiment));
+        if let Some(topic) = &manifest.topic {
+            page.field("topic", &harmless(topic));
+        }
+        page.field(
+            "decision",
+            &manifest.decision.as_ref().map_or("none".into(), |it| harmless(&it.decision)),
+        );
+        page.field("commit", &self.commit);
+        page.field("manifest", self.digest);
+        page.field("signed", if self.is_signed { "yes" } else { "no" });
+        page.field("entries", &manifest.all_entries().count().to_string());
+        for it in &manifest.missing {
+            page.field("incomplete", &canvas.style.paint(Tone::Warning, &harmless(it)));
+        }
+        page.text.push_str(&lines(self.repeated, canvas));
+        page.text
+    }
 }
 
 /// What `verify` found, for scripts.

@@ -23,6 +23,7 @@ mod logbook;
 mod pairs;
 mod privacy;
 mod repositories;
+mod repro;
 mod run;
 mod seal;
 mod secrets;

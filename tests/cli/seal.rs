@@ -38,13 +38,13 @@ fn undecided() -> TestLab {
 }
 
 /// A clone of one tag alone, on a machine that knows nobody.
-struct Clone {
+pub struct Clone {
     folder: tempfile::TempDir,
     lab: TestLab,
 }
 
 impl Clone {
-    fn of(lab: &TestLab, tag: &str) -> Self {
+    pub fn of(lab: &TestLab, tag: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("home")).expect("the folder is empty");
         let clone = Self { folder, lab: TestLab::without_repository() };
@@ -55,11 +55,15 @@ impl Clone {
         clone
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("clone")
     }
 
-    fn command(&self, program: &str, words: &[&str], below: &str) -> Output {
+    pub fn command(&self, program: &str, words: &[&str], below: &str) -> Output {
+        self.prepared(program, words, below).output().expect("it can be started")
+    }
+
+    pub fn prepared(&self, program: &str, words: &[&str], below: &str) -> Command {
         let mut command: Command = self.lab.command([program]);
         command.args(words).current_dir(self.folder.path().join(below));
         command.env("HOME", self.folder.path().join("home")).env_remove("GIT_CONFIG_GLOBAL");
@@ -69,17 +73,17 @@ impl Clone {
                 .env(format!("GIT_{role}_NAME"), "Nobody")
                 .env(format!("GIT_{role}_EMAIL"), "nobody@example.org");
         }
-        command.output().expect("it can be started")
+        command
     }
 
-    fn git(&self, words: &[&str]) -> String {
+    pub fn git(&self, words: &[&str]) -> String {
         let output = self.command("git", words, "clone");
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// What `verify` says of the tag: the exit status and its object.
-    fn verify(&self, tag: &str) -> (Option<i32>, Value) {
+    pub fn verify(&self, tag: &str) -> (Option<i32>, Value) {
         let output = self.command("git-exp", &["--json", "verify", tag], "clone");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let view = serde_json::from_str(&text)
@@ -184,13 +188,13 @@ fn the_commands_can_be_run_again_from_a_clone_without_git_exp() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
         text,
-        "== baseline, seed 1: ./train.sh 2000\nMETRIC val_loss=2001\n\
-         == baseline, seed 2: ./train.sh 2000\nMETRIC val_loss=2002\n\
-         == baseline, seed 3: ./train.sh 2000\nMETRIC val_loss=2003\n\
-         == candidate, seed 1: ./train.sh 2000\nMETRIC val_loss=1501\n\
-         == candidate, seed 2: ./train.sh 2000\nMETRIC val_loss=1502\n\
-         == candidate, seed 3: ./train.sh 2000\nMETRIC val_loss=1503\n\
-         == candidate, seed none: false\nit ended with 1\n"
+        "== baseline, seed 1: ./train.sh 2000\nMETRIC val_loss=2001\n   recorded: ok\n   val_loss: 2001 recorded, 2001 here\n\
+         == baseline, seed 2: ./train.sh 2000\nMETRIC val_loss=2002\n   recorded: ok\n   val_loss: 2002 recorded, 2002 here\n\
+         == baseline, seed 3: ./train.sh 2000\nMETRIC val_loss=2003\n   recorded: ok\n   val_loss: 2003 recorded, 2003 here\n\
+         == candidate, seed 1: ./train.sh 2000\nMETRIC val_loss=1501\n   recorded: ok\n   val_loss: 1501 recorded, 1501 here\n\
+         == candidate, seed 2: ./train.sh 2000\nMETRIC val_loss=1502\n   recorded: ok\n   val_loss: 1502 recorded, 1502 here\n\
+         == candidate, seed 3: ./train.sh 2000\nMETRIC val_loss=1503\n   recorded: ok\n   val_loss: 1503 recorded, 1503 here\n\
+         == candidate, seed none: false\nit ended with 1\n   recorded: failed\n"
     );
 }
 

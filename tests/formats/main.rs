@@ -13,11 +13,13 @@ use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, N
 use git_exp::domain::id::{EntryId, Nonce, Writer};
 use git_exp::domain::idea::{Idea, Rating};
 use git_exp::domain::metric::{Better, Kind, Value};
+use git_exp::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
 use git_exp::domain::rule_override::RuleOverride;
 use git_exp::domain::run::{
-    Code, Exit, Input, LargeFile, Load, Malformed, Membership, Run, Status, Truncated,
+    Code, Exit, Input, LargeFile, Load, Malformed, Membership, PairSide, Run, Status, Truncated,
 };
 use git_exp::domain::smoke::Smoke;
+use git_exp::domain::statistics::Interval;
 use git_exp::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use git_exp::domain::verdict::Outcome;
 use git_exp::log::entry::{Draft, decode, encode};
@@ -350,6 +352,79 @@ fn an_override_is_stored_as_it_was_in_version_1() {
         because: "the metric had a mistake".to_owned(),
     };
     hold("override-1.json", Body::Override(it));
+}
+
+fn reproduction() -> Reproduction {
+    let plain = |name: &str, rule, outcome, why: &str| Judgement {
+        name: name.to_owned(),
+        case: None,
+        side: Some(PairSide::Candidate),
+        rule,
+        outcome,
+        recorded: Some(1502.0),
+        here: Some(f64::NAN),
+        bounds: None,
+        margin: None,
+        why: why.to_owned(),
+    };
+    Reproduction {
+        experiment: "MOE-HC-001".parse().expect("an ID"),
+        registration: Some(EntryId([3; 32])),
+        target: Target::Seal {
+            tag: "sealed/MOE-HC-001".to_owned(),
+            object: "a".repeat(40).parse().expect("an object"),
+            manifest: "cd".repeat(32),
+        },
+        commit: "b".repeat(40).parse().expect("a commit"),
+        baseline: Some("c".repeat(40).parse().expect("a commit")),
+        outcome: reproduction::Outcome::Diverged,
+        reasons: vec!["val_loss: 1503 instead of 1502".to_owned()],
+        trials: 5,
+        metrics: vec![
+            plain("val_loss", reproduction::Rule::Equal, Some(reproduction::Outcome::Diverged), "1503"),
+            plain("wall_time", reproduction::Rule::Shown, None, "it varies with the machine"),
+            Judgement {
+                name: "step_time".to_owned(),
+                case: Some("b8".to_owned()),
+                side: None,
+                rule: reproduction::Rule::Ratio,
+                outcome: Some(reproduction::Outcome::NotComparable),
+                recorded: Some(0.92),
+                here: Some(0.95),
+                bounds: Some(Interval { low: -0.01, high: 0.08 }),
+                margin: Some(0.05),
+                why: "too few trials to tell".to_owned(),
+            },
+        ],
+        differences: vec![Surrounding {
+            axis: "environment".to_owned(),
+            name: "kernel".to_owned(),
+            recorded: Some("Linux 6.1".to_owned()),
+            here: None,
+        }],
+        hardware: "0123456789abcdef".to_owned(),
+        wall_seconds: 61.5,
+    }
+}
+
+#[test]
+fn a_reproduction_of_a_seal_is_stored_as_it_was_in_version_1() {
+    hold("reproduction-1.json", Body::Reproduction(Box::new(reproduction())));
+}
+
+#[test]
+fn a_reproduction_of_a_run_is_stored_as_it_was_in_version_1() {
+    let it = Reproduction {
+        target: Target::Run(EntryId([9; 32])),
+        registration: None,
+        baseline: None,
+        outcome: reproduction::Outcome::Reproduced,
+        reasons: Vec::new(),
+        metrics: Vec::new(),
+        differences: Vec::new(),
+        ..reproduction()
+    };
+    hold("reproduction-1-run.json", Body::Reproduction(Box::new(it)));
 }
 
 #[test]
