@@ -49,6 +49,26 @@ pub fn follow_all(context: &Context) -> Result<Vec<String>, Error> {
     Ok(added)
 }
 
+/// What else than logs, seals and notes is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Logs,
+    /// The files and the code of runs.
+    Files,
+}
+
+/// Fetches what the remote has, and takes it in.
+pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Taken, Error> {
+    let kinds: &[&str] = if wanted == Wanted::Files { &["log", "data", "code"] } else { &["log"] };
+    let mut refspecs: Vec<String> =
+        kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
+    refspecs.push(layout::tracking_refspec_of_seals(remote));
+    refspecs.push(layout::tracking_refspec_of_notes(remote));
+    context.repo.fetch(remote, &refspecs, context.log.is_cut()?)?;
+    take_in(context, true)
+}
+
 /// Takes in what was fetched, of all tracking refs `again` or of those that moved, and brings the views up to it.
 pub fn take_in(context: &mut Context, again: bool) -> Result<Taken, Error> {
     let taken = context.log.take_in(&context.nonce()?, again)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::append::Lock;
 use super::error::{LogError, file_error};
-use super::{Log, WRITER_KEY, layout};
+use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, append, layout, notes};
 use crate::domain::id::{Nonce, Writer, hex};
 use crate::git::{Expected, GitError, Oid, RefEdit, Repo};
 
@@ -23,6 +23,8 @@ pub struct Taken {
     pub seals: Vec<String>,
     /// What was not followed, and why.
     pub problems: Vec<Problem>,
+    /// Whether the notes of a remote were taken in, so that those on commits with runs are to be rendered anew.
+    pub notes: bool,
     /// This clone's writers whose logs another clone appended to, each with the name that it goes on under.
     pub renamed: Vec<(Writer, Writer)>,
 }
@@ -39,7 +41,7 @@ pub struct Problem {
 impl Taken {
     /// Whether anything is here now that was not before.
     pub fn has_news(&self) -> bool {
-        !self.came.is_empty() || !self.renamed.is_empty()
+        !self.came.is_empty() || !self.renamed.is_empty() || self.notes
     }
 }
 
@@ -75,6 +77,7 @@ impl Log {
     ///
     /// `candidate` becomes the name of this clone's writer where another clone appended under it.
     pub fn take_in(&self, candidate: &Nonce, again: bool) -> Result<Taken, LogError> {
+        self.bring_back_own()?;
         let tracked = self.repo.list_refs(layout::REMOTE)?;
         let path = self.folders.taken();
         if tracked.is_empty() && !path.exists() {
@@ -90,10 +93,16 @@ impl Log {
         if !again && is_same(&self.noted()) {
             return Ok(Taken::default());
         }
-        let _lock = Lock::take(&self.folders)?;
+        let lock = Lock::take(&self.folders)?;
         let mut noted = self.noted();
-        let mut taking =
-            Taking { log: self, candidate, given: 0, moves: BTreeMap::new(), taken: Taken::default() };
+        let mut taking = Taking {
+            log: self,
+            lock: &lock,
+            candidate,
+            given: 0,
+            moves: BTreeMap::new(),
+            taken: Taken::default(),
+        };
         let mut here = HashSet::new();
         for (name, tip) in &tracked {
             here.insert(name.as_str());
@@ -114,6 +123,22 @@ impl Log {
         let taken = taking.taken;
         self.note(&noted)?;
         Ok(taken)
+    }
+
+    /// Makes the refs of this clone's own chains again what the last append left them at, where a mirroring `git fetch` moved
+    /// them back or took them away.
+    fn bring_back_own(&self) -> Result<(), LogError> {
+        let Some(writer) = self.writer()? else { return Ok(()) };
+        if append::left_behind(&self.repo, &self.folders, &writer)?.is_empty() {
+            return Ok(());
+        }
+        let _lock = Lock::take(&self.folders)?;
+        // What was pruned since may be in the journal.
+        self.heal()?;
+        let edits = append::left_behind(&self.repo, &self.folders, &writer)?;
+        self.repo.update_refs(&edits, "git exp")?;
+        let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+        Ok(self.repo.sync_refs(&names)?)
     }
 
     /// Whether a log goes on below what was fetched of it, as after `git fetch --depth`.
@@ -157,6 +182,7 @@ fn kind_of(name: &str) -> Option<(&str, &str)> {
 /// What is being taken in, with the lock held.
 struct Taking<'a> {
     log: &'a Log,
+    lock: &'a Lock,
     candidate: &'a Nonce,
     /// How many new names were given.
     given: usize,
@@ -189,6 +215,9 @@ impl Taking<'_> {
         let Some((kind, last)) = kind_of(name) else { return Ok(()) };
         if kind == "sealed" {
             return self.seal(name, last, tip);
+        }
+        if kind == "notes" {
+            return if last == "exp" { self.notes(name, tip) } else { Ok(()) };
         }
         let Ok(writer) = last.parse::<Writer>() else {
             self.problem(name, "its name is not one of a writer");
@@ -334,6 +363,8 @@ impl Taking<'_> {
         let new: Writer = hex(&bytes[..6]).parse().expect("twelve hex digits name a writer");
         if is_configured {
             // First, so that nothing is appended under the old name once its log is another's.
+            repo.add_config_local(FORMER_WRITER_KEY, writer.as_str())?;
+            self.log.shield(&new)?;
             repo.set_config_local(WRITER_KEY, new.as_str())?;
         }
         let mut edits = Vec::new();
@@ -350,6 +381,18 @@ impl Taking<'_> {
             edits.iter().filter(|edit| edit.new.is_some()).map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&made)?;
         self.taken.renamed.push((writer.clone(), new));
+        Ok(())
+    }
+
+    /// Takes the notes of a remote in. They are a view, so that trouble with them stops nothing.
+    fn notes(&mut self, name: &str, tip: Oid) -> Result<(), LogError> {
+        let repo = &self.log.repo;
+        let before = repo.read_ref(layout::NOTES)?;
+        match notes::take_in(repo, &self.log.folders, self.lock, tip) {
+            Ok(None) => self.taken.notes |= repo.read_ref(layout::NOTES)? != before,
+            Ok(Some(problem)) => self.problem(name, problem),
+            Err(error) => self.problem(name, format!("it cannot be taken in: {error}")),
+        }
         Ok(())
     }
 
