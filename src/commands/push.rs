@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::remotes::{self, Wanted};
 use super::Answer;
+use super::remotes::{self, Wanted};
 use crate::context::Context;
 use crate::domain::id::Writer;
 use crate::error::Error;
@@ -200,12 +200,7 @@ fn logs(
 }
 
 /// Whether the remote has something else under this name than `tip` or what extends it.
-fn is_lacking(
-    context: &Context,
-    there: &HashMap<String, Oid>,
-    name: &str,
-    tip: Oid,
-) -> Result<bool, Error> {
+fn is_lacking(context: &Context, there: &HashMap<String, Oid>, name: &str, tip: Oid) -> Result<bool, Error> {
     Ok(match there.get(name) {
         Some(known) if *known == tip => false,
         Some(known) if context.repo.has_object(*known) => !context.repo.is_ancestor(tip, *known)?,
@@ -317,8 +312,9 @@ fn published(
         // What came before goes all the same.
         if it.name.starts_with("refs/exp/") {
             let chain = context.repo.chain_lacking(it.tip, known)?;
-            let is_taken =
-                |tip| -> Result<bool, Error> { Ok(context.repo.unacceptable(tip, known, largest)?.is_empty()) };
+            let is_taken = |tip| -> Result<bool, Error> {
+                Ok(context.repo.unacceptable(tip, known, largest)?.is_empty())
+            };
             let fits = longest(&chain, is_taken)?;
             taken.extend(fits.checked_sub(1).map(|last| Pending { tip: chain[last], ..it }));
         }
@@ -338,7 +334,11 @@ fn why_held_back(found: &[Unacceptable], largest: u64) -> String {
         let path = String::from_utf8_lossy(&it.path);
         match it.bytes {
             Some(size) => {
-                format!("`{path}` in {commit} has {}, and hosts refuse files above {}", size_of(size), size_of(largest))
+                format!(
+                    "`{path}` in {commit} has {}, and hosts refuse files above {}",
+                    size_of(size),
+                    size_of(largest)
+                )
             }
             None => format!("servers refuse the path `{path}` in {commit}"),
         }
@@ -390,9 +390,8 @@ fn push(
             context.output.say(&format!("piece {number} of {count}"));
         }
         let outcomes = context.repo.push(remote, &piece)?;
-        let arrived = |offer: &&Offer| {
-            outcomes.iter().any(|it| it.name == offer.name && it.refusal.is_none())
-        };
+        let arrived =
+            |offer: &&Offer| outcomes.iter().any(|it| it.name == offer.name && it.refusal.is_none());
         let arrived: Vec<&Offer> = piece.iter().filter(arrived).collect();
         track(context, remote, &arrived)?;
         for offer in arrived {

@@ -61,8 +61,7 @@ pub enum Wanted {
 /// Fetches what the remote has, and takes it in.
 pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Taken, Error> {
     let kinds: &[&str] = if wanted == Wanted::Files { &["log", "data", "code"] } else { &["log"] };
-    let mut refspecs: Vec<String> =
-        kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
+    let mut refspecs: Vec<String> = kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
     refspecs.push(layout::tracking_refspec_of_seals(remote));
     refspecs.push(layout::tracking_refspec_of_notes(remote));
     context.repo.fetch(remote, &refspecs, context.log.is_cut()?)?;

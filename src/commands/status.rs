@@ -154,11 +154,7 @@ fn run_of(entry: &Entry) -> Option<&Run> {
 }
 
 /// The registered experiment of a branch, this clone's own where several are called alike.
-fn of_branch<'a>(
-    state: &'a State,
-    branch: Option<&str>,
-    writers: &[Writer],
-) -> Option<&'a ExperimentState> {
+fn of_branch<'a>(state: &'a State, branch: Option<&str>, writers: &[Writer]) -> Option<&'a ExperimentState> {
     let id = super::selection::experiment_of_branch(branch)?;
     state.of_branch(&id, writers)
 }

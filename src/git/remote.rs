@@ -152,7 +152,8 @@ impl Repo {
         let names: Vec<(Oid, &[u8])> = rows
             .split(|&byte| byte == b'\n')
             .filter_map(|row| {
-                let (oid, path) = row.split_at(row.iter().position(|&byte| byte == b' ').unwrap_or(row.len()));
+                let (oid, path) =
+                    row.split_at(row.iter().position(|&byte| byte == b' ').unwrap_or(row.len()));
                 Some((Oid::from_hex(std::str::from_utf8(oid).ok()?)?, path.get(1..).unwrap_or_default()))
             })
             .collect();

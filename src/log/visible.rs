@@ -38,7 +38,8 @@ impl Log {
             }
             let rows = self.repo.read_tree(lite.tree)?;
             // Equal environments are one object.
-            let Some(row) = rows.iter().find(|row| row.name == ENVIRONMENT).filter(|row| read.insert(row.oid))
+            let Some(row) =
+                rows.iter().find(|row| row.name == ENVIRONMENT).filter(|row| read.insert(row.oid))
             else {
                 continue;
             };
