@@ -9,6 +9,9 @@ use crate::render::text::harmless;
 /// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
 const USUAL: &str = "origin";
 
+/// How often a fetch is tried again whose history is cut off.
+const DEEPENINGS: u32 = 3;
+
 /// The remote that the user named, else that of `exp.remote`, of the current branch, or `origin`.
 pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
     let of_branch = || {
@@ -64,7 +67,19 @@ pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Take
     let mut refspecs: Vec<String> = kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
     refspecs.push(layout::tracking_refspec_of_seals(remote));
     refspecs.push(layout::tracking_refspec_of_notes(remote));
-    context.repo.fetch(remote, &refspecs, context.log.is_cut()?)?;
+    for _ in 0..DEEPENINGS {
+        let is_cut = context.log.is_cut()?;
+        context.repo.fetch(remote, &refspecs, is_cut)?;
+        // Where anything is new, Git deepens nothing else.
+        if !is_cut {
+            break;
+        }
+    }
+    if context.repo.is_partial()? {
+        let prefix = format!("{}{remote}/log/", layout::REMOTE);
+        let tips: Vec<_> = context.repo.list_refs(&prefix)?.into_iter().map(|(_, tip)| tip).collect();
+        context.repo.fetch_left_out(remote, &tips)?;
+    }
     take_in(context, true)
 }
 

@@ -65,10 +65,33 @@ impl Repo {
     /// `deepen` brings the history of these that an earlier fetch cut off; that of branches stays as short as it is.
     pub fn fetch(&self, remote: &str, refspecs: &[String], deepen: bool) -> Result<(), GitError> {
         let words = ["fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
-        let call = self.git(words).argument("--refmap=");
+        // Entries are read without a network, so that a partial clone needs all of them.
+        let call = self.git(words).argument("--refmap=").argument("--no-filter");
         // One less than what Git takes for all history, also that of refs which are not fetched.
         let call = if deepen { call.argument("--depth=2147483646") } else { call };
         with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen().map(drop)
+    }
+
+    /// Whether objects were left out when this repository was cloned, which Git fetches as it needs them.
+    pub fn is_partial(&self) -> Result<bool, GitError> {
+        let is_promisor =
+            |remote: &String| self.config_bool(&format!("remote.{remote}.promisor")) == Some(true);
+        Ok(self.config_string("extensions.partialClone").is_some() || self.remotes()?.iter().any(is_promisor))
+    }
+
+    /// Fetches what a partial fetch left out of the history of `tips`.
+    pub fn fetch_left_out(&self, remote: &str, tips: &[Oid]) -> Result<(), GitError> {
+        let words = ["rev-list", "--objects", "--missing=print", "--stdin"];
+        let out = self.git(words).input(self.boundary(tips, &[])).run()?;
+        let out = String::from_utf8_lossy(&out);
+        let missing: String =
+            out.lines().filter_map(|line| line.strip_prefix('?')).map(|oid| format!("{oid}\n")).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let words = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--no-tags", "--no-write-fetch-head"];
+        let call = self.git(words).arguments(["--recurse-submodules=no", "--filter=blob:none", "--stdin"]);
+        with_progress(call).argument("--").argument(remote).input(missing.into_bytes()).run_seen().map(drop)
     }
 
     /// The refs of the remote of this name that match `patterns`.

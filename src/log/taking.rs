@@ -12,7 +12,7 @@ use super::append::Lock;
 use super::error::{LogError, file_error};
 use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, append, layout, notes};
 use crate::domain::id::{Nonce, Writer, hex};
-use crate::git::{Expected, GitError, Oid, RefEdit, Repo};
+use crate::git::{Expected, FILE, GitError, Oid, RefEdit, Repo};
 
 /// What was taken in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,9 @@ impl Taken {
 
 /// What is said of a log that `git fetch --depth` brought in part.
 const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";
+
+/// What is said of a log of which a partial clone has the commits and not the entries.
+const LEFT_OUT: &str = "its entries were left out by a partial fetch; `git exp pull` brings them";
 
 /// More refs than this are packed into one file, rather than each made durable.
 const MANY: usize = 64;
@@ -98,6 +101,7 @@ impl Log {
         let mut taking = Taking {
             log: self,
             lock: &lock,
+            is_partial: self.repo.is_partial()?,
             candidate,
             given: 0,
             moves: BTreeMap::new(),
@@ -183,6 +187,8 @@ fn kind_of(name: &str) -> Option<(&str, &str)> {
 struct Taking<'a> {
     log: &'a Log,
     lock: &'a Lock,
+    /// Whether objects may have been left out of what was fetched.
+    is_partial: bool,
     candidate: &'a Nonce,
     /// How many new names were given.
     given: usize,
@@ -262,12 +268,34 @@ impl Taking<'_> {
                 Relation::IsBehind | Relation::Diverged => self.rename(writer, is_configured)?,
             }
         }
+        if self.is_partial && !self.has_entries(writer, tip)? {
+            self.problem(name, LEFT_OUT);
+            return Ok(());
+        }
         if let Some(count) = self.chain(name, &layout::seen_ref(writer), tip, noted)? {
             // The first commit of a log is no entry.
             let count = if count.is_new { count.commits.saturating_sub(1) } else { count.commits };
             self.add(writer, count);
         }
         Ok(())
+    }
+
+    /// Whether the entries that a log has beyond what was seen of it are here.
+    fn has_entries(&self, writer: &Writer, tip: Oid) -> Result<bool, LogError> {
+        let repo = &self.log.repo;
+        let seen = repo.read_ref(&layout::seen_ref(writer))?;
+        for step in repo.walk_first_parent(tip) {
+            let (commit, lite) = step?;
+            if Some(commit) == seen {
+                break;
+            }
+            match repo.read_tree(lite.tree) {
+                Ok(rows) if rows.iter().all(|row| row.mode != FILE || repo.has_object(row.oid)) => {}
+                Err(error) if !error.is_missing() => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Takes in a data or code chain, unless it is this clone's `own`.
@@ -429,16 +457,19 @@ fn relation(repo: &Repo, a: Oid, b: Oid) -> Result<Relation, LogError> {
     Ok(if is_cut(repo, a)? || is_cut(repo, b)? { Relation::Cut } else { Relation::Diverged })
 }
 
-/// Whether the chain that ends at `tip` goes on below what was fetched of it.
+/// Whether a fetch of a certain depth cut the chain that ends at `tip`: what lies below may be here still, but Git prunes it.
 fn is_cut(repo: &Repo, tip: Oid) -> Result<bool, LogError> {
     if !repo.is_shallow() {
         return Ok(false);
     }
-    let mut last = tip;
+    let ends = repo.shallow_ends();
     for step in repo.walk_first_parent(tip) {
-        last = step?.0;
+        let (commit, lite) = step?;
+        if lite.parent.is_some() && ends.binary_search(&commit).is_ok() {
+            return Ok(true);
+        }
     }
-    Ok(!repo.read_commit(last)?.parents.is_empty())
+    Ok(false)
 }
 
 /// How many commits lie from `tip` down to `wanted`; `None` where it is not below.

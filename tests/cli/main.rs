@@ -18,6 +18,7 @@ mod fsck;
 mod gate;
 mod handoff;
 mod help;
+mod http;
 mod ideas;
 mod logbook;
 mod net;

@@ -11,13 +11,15 @@ use crate::lab::TestLab;
 pub struct Net {
     /// The laboratory; its repository is the clone `lab`.
     pub lab: TestLab,
+    /// What Git may fetch from: `file`, or also `http` from a server of the test's own.
+    pub protocols: &'static str,
 }
 
 impl Net {
     pub fn new() -> Self {
         let lab = TestLab::with_commit();
         lab.git(["clone", "--quiet", "--bare", ".", "../remote.git"]);
-        let net = Self { lab };
+        let net = Self { lab, protocols: "file" };
         let url = net.url();
         net.git("lab", &["remote", "add", "origin", &url]);
         net.git("lab", &["fetch", "--quiet", "origin"]);
@@ -46,6 +48,7 @@ impl Net {
     }
 
     pub fn output(&self, clone: &str, mut command: Command) -> Output {
+        command.env("GIT_ALLOW_PROTOCOL", self.protocols);
         command.current_dir(self.folder(clone)).output().expect("it can be started")
     }
 

@@ -63,7 +63,7 @@ struct Schedule {
 
 impl Schedule {
     fn new(seed: u64) -> Self {
-        let net = Net { lab: TestLab::without_repository() };
+        let net = Net { lab: TestLab::without_repository(), protocols: "file" };
         for folder in ["lab", "second", "third", "remote.git"] {
             let status = Command::new("cp")
                 .arg("-r")

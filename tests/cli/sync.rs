@@ -174,6 +174,7 @@ fn a_fetch_that_cut_history_off_is_mended_by_the_next_pull() {
     }
     net.exp_ok("lab", &["pull"]);
     net.record("second", "second 3");
+    net.record("second", "second 4");
     net.exp_ok("second", &["push"]);
     let writer = net.writer("lab");
     net.git("lab", &["fetch", "--quiet", "--depth", "1"]);
@@ -186,8 +187,10 @@ fn a_fetch_that_cut_history_off_is_mended_by_the_next_pull() {
         "what was here is still listed"
     );
     net.exp_ok("lab", &["pull"]);
-    assert_eq!(net.labels("lab"), ["lab 1", "lab 2", "second 1", "second 2", "second 3"]);
+    assert_eq!(net.labels("lab"), ["lab 1", "lab 2", "second 1", "second 2", "second 3", "second 4"]);
     assert_eq!(net.writer("lab"), writer);
+    net.git("lab", &["gc", "--quiet", "--prune=now"]);
+    assert_eq!(net.labels("lab").len(), 6, "nothing is left that Git would prune");
     assert_eq!(net.git("lab", &["rev-list", "--count", "origin/main"]), history, "only logs are deepened");
     net.exp_ok("lab", &["fsck"]);
 }
