@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use super::Repo;
 use super::error::GitError;
-use super::object::{Oid, is_tree_name};
+use super::object::{ObjectKind, Oid, is_tree_name};
 use super::program::Call;
 
 /// How many refs go with one `git push`, whose command line has an end.
@@ -125,6 +126,31 @@ impl Repo {
             pushed.extend(outcomes);
         }
         Ok(pushed)
+    }
+
+    /// Makes a ref at the remote, with a blob of this text, where there is none of its name; says whether it was made.
+    ///
+    /// `None` where that could not be told within `limit`: the remote is not there, or takes no such refs.
+    pub fn claim(
+        &self,
+        remote: &str,
+        name: &str,
+        text: &[u8],
+        limit: Duration,
+    ) -> Result<Option<bool>, GitError> {
+        // Not a commit, which would be a fast-forward of another.
+        let blob = self.write_object(ObjectKind::Blob, text)?;
+        let mirror = format!("remote.{remote}.mirror=false");
+        let words = ["-c", &mirror, "push", "--porcelain", "--no-follow-tags", "--no-verify"];
+        let call = self.git(words).argument("--").argument(remote).argument(format!("{blob}:{name}"));
+        let (out, _) = call.within(limit).run_heard()?;
+        Ok(outcomes(&String::from_utf8_lossy(&out)).into_iter().find(|it| it.name == name).and_then(|it| {
+            match it.refusal {
+                None => Some(true),
+                Some(why) if why.starts_with("[rejected]") || why.contains("already exists") => Some(false),
+                Some(_) => None,
+            }
+        }))
     }
 
     /// What a remote that has `known` lacks of the history of `tips`.

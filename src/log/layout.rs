@@ -83,6 +83,11 @@ pub fn archive_ref(id: &ExperimentId) -> String {
     format!("{ARCHIVE}{id}")
 }
 
+/// The ref at a remote that claims an experiment's ID.
+pub fn claim_ref(id: &ExperimentId) -> String {
+    format!("refs/exp/id/{id}")
+}
+
 /// The branch of a topic, without `refs/heads/`.
 pub fn topic_branch(name: &TopicName) -> String {
     format!("research/{name}")
