@@ -36,6 +36,8 @@ impl Repo {
         let mut command = Command::new("git");
         command
             .arg("--no-pager")
+            // Of the graft file below, which a user never set.
+            .args(["-c", "advice.graftFileDeprecated=false"])
             .args(&words)
             .env("GIT_DIR", self.git_dir())
             .env("LC_ALL", "C")

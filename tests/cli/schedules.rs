@@ -155,16 +155,11 @@ impl Schedule {
         folders.extend(self.clones.iter().cloned());
         for folder in folders {
             let mut command = Command::new("find");
-            command.arg(self.net.folder(&folder)).args([
-                "-name",
-                "*.lock",
-                "-size",
-                "-2",
-                "!",
-                "-path",
-                "*/exp/*.lock",
-            ]);
-            command.arg("-delete");
+            command.arg(self.net.folder(&folder)).args(["(", "-path", "*/refs/*.lock"]);
+            for name in ["packed-refs.lock", "shallow.lock", "config.lock"] {
+                command.args(["-o", "-name", name]);
+            }
+            command.args([")", "-delete"]);
             let _ = command.stderr(Stdio::null()).status();
         }
     }
