@@ -54,7 +54,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         let decided = state.experiments.iter().filter(|it| it.stage() == Some(Stage::Decided));
         for experiment in decided {
             let branch = format!("refs/heads/{}", layout::experiment_branch(&experiment.id));
-            let is_own = experiment.has_branch_of(context.log.writer()?.as_ref());
+            let is_own = experiment.has_branch_of(&context.log.own_writers()?);
             if is_own && context.repo.read_ref(&branch)?.is_some() {
                 chosen.push(experiment.id.clone());
             }

@@ -220,7 +220,7 @@ pub fn hint_at_baseline(context: &mut Context, state: &State, experiment: &Exper
 
 /// The commit that an experiment's branch is at, put away or not.
 pub fn commit_of(context: &Context, experiment: &ExperimentState) -> Result<Option<ObjectName>, Error> {
-    if !experiment.has_branch_of(context.log.writer()?.as_ref()) {
+    if !experiment.has_branch_of(&context.log.own_writers()?) {
         return Ok(None);
     }
     let branch = format!("refs/heads/{}", layout::experiment_branch(&experiment.id));

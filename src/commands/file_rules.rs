@@ -54,8 +54,8 @@ impl<'a> Branch<'a> {
         let head = context.repo.head()?;
         let name = head.branch;
         let id = selection::experiment_of_branch(name.as_deref());
-        let writer = context.log.writer()?;
-        let experiment = id.and_then(|id| state.of_branch(&id, writer.as_ref()));
+        let writers = context.log.own_writers()?;
+        let experiment = id.and_then(|id| state.of_branch(&id, &writers));
         let of_name = name.as_deref().and_then(|name| name.strip_prefix("research/")?.parse().ok());
         let topic = experiment.map_or(of_name, |it| it.topic().cloned());
         let is_main = name.is_some() && name == context.main_branch()?;

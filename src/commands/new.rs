@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
 use super::options::BriefOptions;
-use super::{Answer, comparing, idea, init, recording, redaction, selection, tried};
+use super::{Answer, comparing, idea, init, recording, redaction, remotes, selection, tried};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::brief::Brief;
@@ -21,11 +22,14 @@ use crate::git::{Expected, GitError, Oid, RefEdit};
 use crate::log::index::Index;
 use crate::log::layout;
 use crate::render::noise::{self, FloorJson};
-use crate::render::text::command_line;
+use crate::render::text::{command_line, harmless};
 use crate::render::tried::TriedJson;
 
 /// More planned trials than this are not advised: they are for the user to think of.
 const WORTH_ADVISING: usize = 1_000;
+
+/// How long a remote is waited for that is asked whether an ID is free.
+const PATIENCE_SECONDS: u64 = 5;
 
 /// Register an experiment: its ID, its brief, its branch and its worktree
 ///
@@ -231,7 +235,7 @@ fn start(
 ///
 /// A branch is made by one process only, so two that number at once in one clone get different numbers.
 fn reserve(
-    context: &Context,
+    context: &mut Context,
     state: &State,
     topic: Option<&TopicState>,
     short_name: &str,
@@ -259,14 +263,38 @@ fn reserve(
             continue;
         }
         let branch = format!("refs/heads/{}", layout::experiment_branch(&id));
-        let edit = RefEdit { name: branch, expected: Expected::Absent, new: Some(start) };
+        let edit = RefEdit { name: branch.clone(), expected: Expected::Absent, new: Some(start) };
         match context.repo.update_refs(&[edit], "git exp new") {
-            Ok(()) => return Ok(id),
+            Ok(()) if claim(context, &id)? => return Ok(id),
+            Ok(()) => {
+                let undo = RefEdit { name: branch, expected: Expected::Is(start), new: None };
+                context.repo.update_refs(&[undo], "git exp new")?;
+            }
             Err(GitError::Moved(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(Error::request(format!("every ID like `{dated}` is taken")))
+}
+
+/// Claims an ID at the remote, where `exp.reserve` asks for that; whether it is free as far as can be told.
+fn claim(context: &mut Context, id: &ExperimentId) -> Result<bool, Error> {
+    if !context.repo.config_bool("exp.reserve").unwrap_or(false) {
+        return Ok(true);
+    }
+    let remote = remotes::named(context, None)?;
+    let seconds = context.repo.config_integer("exp.reserveTimeout").and_then(|it| u64::try_from(it).ok());
+    let limit = Duration::from_secs(seconds.unwrap_or(PATIENCE_SECONDS));
+    // Unlike what any other clone would say.
+    let text = format!("{} {}\n", context.writer()?, context.nonce()?);
+    match context.repo.claim(&remote, &layout::claim_ref(id), text.as_bytes(), limit)? {
+        Some(is_free) => Ok(is_free),
+        None => {
+            let remote = harmless(&remote);
+            context.output.say(&format!("`{remote}` could not be asked whether `{id}` is free"));
+            Ok(true)
+        }
+    }
 }
 
 /// Whether a branch or an archived experiment has this ID, ignoring case.

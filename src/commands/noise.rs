@@ -125,8 +125,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 fn here<'a>(context: &Context, state: &'a State) -> Result<Option<&'a ExperimentState>, Error> {
     let branch = context.repo.head()?.branch;
     let id = selection::experiment_of_branch(branch.as_deref());
-    let writer = context.log.writer()?;
-    Ok(id.and_then(|id| state.of_branch(&id, writer.as_ref())))
+    let writers = context.log.own_writers()?;
+    Ok(id.and_then(|id| state.of_branch(&id, &writers)))
 }
 
 /// Runs the command on the baseline's code, as runs of the baseline.

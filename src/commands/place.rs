@@ -38,7 +38,7 @@ impl Place {
         let state = context.log.state(&mut index)?;
         let experiment = match (asked, &of_branch) {
             (Some(word), _) => selection::experiment(&state, word)?,
-            (None, Some(id)) => match state.of_branch(id, context.log.writer()?.as_ref()) {
+            (None, Some(id)) => match state.of_branch(id, &context.log.own_writers()?) {
                 Some(experiment) => experiment,
                 // None of several is this clone's: say so rather than guess.
                 None if !state.find(id.as_str()).is_empty() => selection::experiment(&state, id.as_str())?,
@@ -66,7 +66,7 @@ impl Place {
             brief: Some(registered.current_entry),
         };
         let registration = Some(registered.current.clone());
-        let is_own = experiment.has_branch_of(context.log.writer()?.as_ref());
+        let is_own = experiment.has_branch_of(&context.log.own_writers()?);
         let is_here = of_branch.as_ref() == Some(&experiment.id) && is_own;
         let (repo, directory) = if is_here {
             (context.repo.clone(), context.directory.clone())

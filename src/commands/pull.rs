@@ -2,10 +2,10 @@
 
 use clap::Args;
 
+use super::remotes::Wanted;
 use super::{Answer, remotes};
 use crate::context::Context;
 use crate::error::Error;
-use crate::log::layout;
 use crate::render::text::harmless;
 
 /// Fetch what others recorded, and take it in
@@ -28,12 +28,8 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let remote = remotes::named(context, arguments.remote.as_deref())?;
-    let kinds: &[&str] = if arguments.data { &["log", "data", "code"] } else { &["log"] };
-    let mut refspecs: Vec<String> =
-        kinds.iter().map(|kind| layout::tracking_refspec(&remote, kind)).collect();
-    refspecs.push(layout::tracking_refspec_of_seals(&remote));
-    context.repo.fetch(&remote, &refspecs, context.log.is_cut()?)?;
-    let taken = remotes::take_in(context, true)?;
+    let wanted = if arguments.data { Wanted::Files } else { Wanted::Logs };
+    let taken = remotes::bring(context, &remote, wanted)?;
     let answer = if taken.problems.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {
         let came: Vec<_> = taken

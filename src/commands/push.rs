@@ -1,15 +1,19 @@
 //! `git exp push`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Answer, remotes};
+use super::Answer;
+use super::remotes::{self, Wanted};
 use crate::context::Context;
 use crate::domain::id::Writer;
 use crate::error::Error;
-use crate::git::{Expected, Lacking, Oid, Pushed, RefEdit};
+use crate::git::{Expected, Lacking, Offer, Oid, Pushed, RefEdit, Unacceptable};
+use crate::log::visible::Names;
 use crate::log::{Lock, layout};
 use crate::render::number::bytes;
 use crate::render::text::harmless;
@@ -17,10 +21,23 @@ use crate::render::text::harmless;
 /// Where topics have their branches.
 const TOPICS: &str = "refs/heads/research/";
 
+/// How often a push is tried again that lost to another one.
+const TRIES: u32 = 16;
+
+/// More than this is not pushed at once, unless `exp.pushLimit` says so: hosts refuse packs from 2 GiB on.
+const PIECE: u64 = 1900 << 20;
+
+/// No larger file is pushed, unless `exp.pushFileLimit` says so: hosts refuse files above 100 MB.
+const LARGEST_FILE: u64 = 95 << 20;
+
+/// How many things that hosts do not take are named.
+const NAMED: usize = 5;
+
 /// Hand on what was recorded here
 ///
-/// Logs always go: what was asked, tried, measured and decided. The files and the code of runs go with `--data`; that
-/// publishes them, so it is listed first and asked for. Nothing is ever forced, and no branch goes unasked.
+/// Logs always go: what was asked, tried, measured and decided; so do the results that `git log` shows. The files and the code
+/// of runs go with `--data`; that publishes them, so it is listed first and asked for. Nothing is ever forced, and no branch
+/// goes unasked.
 #[derive(Args, Debug)]
 #[command(
     after_help = "The remote is `exp.remote`, else that of the current branch, else `origin`.\n\nExit status: 0 when the remote has it all, 1 when it refused something."
@@ -41,6 +58,10 @@ pub struct Arguments {
     #[arg(long)]
     topics: bool,
 
+    /// Hand on the logs of others that this remote lacks; with `--data` their files and code, too
+    #[arg(long)]
+    relay: bool,
+
     /// Publish without asking; `git config exp.publish true` says so for good
     #[arg(long, short)]
     yes: bool,
@@ -51,6 +72,7 @@ pub struct Arguments {
 }
 
 /// A ref that the remote lacks, or has elsewhere.
+#[derive(Clone)]
 struct Pending {
     name: String,
     tip: Oid,
@@ -58,64 +80,207 @@ struct Pending {
     entries: Option<u64>,
 }
 
+impl Pending {
+    fn offer(&self) -> Offer {
+        Offer { tip: self.tip, name: self.name.clone() }
+    }
+}
+
+/// What there is to push.
+struct Plan {
+    /// Logs, and the notes view.
+    open: Vec<Pending>,
+    /// What is only published when that was asked for.
+    published: Vec<Pending>,
+    /// What hosts would not take, with the reason.
+    held_back: Vec<Pushed>,
+    /// What the remote has.
+    known: Vec<Oid>,
+}
+
+/// What becomes visible by publishing.
+struct Visible {
+    lacking: Lacking,
+    names: Names,
+}
+
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let remote = remotes::named(context, arguments.remote.as_deref())?;
-    let publishes = arguments.data || arguments.seals || arguments.topics;
     let _lock = if arguments.dry_run { None } else { Some(Lock::of_pushes(context.log.folders())?) };
-    // What else the remote has tells what of the code it lacks.
-    let patterns: &[&str] = if publishes { &[] } else { &["refs/exp/log/*"] };
-    let there: HashMap<String, Oid> = context.repo.refs_of_remote(&remote, patterns)?.into_iter().collect();
-    let logs = logs(context, &there)?;
-    let published = published(context, &arguments, &there)?;
-    let lacking = if published.is_empty() {
-        None
-    } else {
-        let tips: Vec<Oid> = published.iter().map(|it| it.tip).collect();
-        let known: Vec<Oid> = there.values().copied().collect();
-        Some(context.repo.lacking(&tips, &known)?)
-    };
-    if let Some(lacking) = &lacking {
-        tell(context, &remote, &published, lacking)?;
+    let mut plan = plan(context, &remote, &arguments)?;
+    let visible = visible(context, &plan)?;
+    if let Some(visible) = &visible {
+        tell(context, &remote, &plan.published, visible);
         if !arguments.dry_run && !may_publish(context, &arguments)? {
             context.output.say("nothing was pushed");
             return Ok(Answer::No);
         }
     }
-    let pending: Vec<Pending> = published.into_iter().chain(logs).collect();
-    let outcomes = if arguments.dry_run || pending.is_empty() {
-        Vec::new()
-    } else {
-        let names: Vec<String> = pending.iter().map(|it| it.name.clone()).collect();
-        let outcomes = context.repo.push(&remote, &names)?;
-        track(context, &remote, &pending, &outcomes)?;
-        outcomes
-    };
-    show(context, &remote, &arguments, &pending, &outcomes, lacking.as_ref())
-}
-
-/// The logs of this clone that the remote has not, or not whole.
-fn logs(context: &Context, there: &HashMap<String, Oid>) -> Result<Vec<Pending>, Error> {
-    let known: Vec<Oid> = there.values().copied().collect();
-    let mut pending = Vec::new();
-    for (name, tip) in context.repo.list_refs(layout::LOGS)? {
-        if name[layout::LOGS.len()..].parse::<Writer>().is_err() || there.get(&name) == Some(&tip) {
-            continue;
+    let mut done: Vec<Pending> = Vec::new();
+    let mut refused = Vec::new();
+    for attempt in 1.. {
+        if arguments.dry_run {
+            done = [plan.published, plan.open].concat();
+            refused = plan.held_back;
+            break;
         }
-        let commits = context.repo.lacking(&[tip], &known)?.commits;
-        // The first commit of a log is no entry.
-        let entries = if there.contains_key(&name) { commits } else { commits.saturating_sub(1) };
-        pending.push(Pending { name, tip, entries: Some(entries) });
+        refused = push(context, &remote, &plan, &mut done)?;
+        refused.append(&mut plan.held_back);
+        if attempt == TRIES || !refused.iter().any(has_lost) {
+            break;
+        }
+        // Somebody else was first: this clone takes that in, and goes on from there.
+        thread::sleep(pause(context, attempt)?);
+        let taken = remotes::bring(context, &remote, Wanted::Logs)?;
+        remotes::tell_trouble(context, &taken);
+        plan = self::plan(context, &remote, &arguments)?;
     }
-    Ok(pending)
+    show(context, &remote, &arguments, &done, &refused, visible.as_ref())
 }
 
-/// What else was asked for and is not there: files, code, seals and branches of topics.
-fn published(
+/// Whether a ref of ours was refused because it moved there meanwhile.
+fn has_lost(pushed: &Pushed) -> bool {
+    const LOST: [&str; 7] = [
+        "fetch first",
+        "fast-forward",
+        "failed to update ref",
+        "cannot lock ref",
+        "failed to lock",
+        "incorrect old value",
+        "reference already exists",
+    ];
+    let is_ours = pushed.name.starts_with("refs/exp/") || pushed.name == layout::NOTES;
+    is_ours && pushed.refusal.as_ref().is_some_and(|why| LOST.iter().any(|words| why.contains(words)))
+}
+
+/// How long is waited before the next attempt: longer each time, and not the same for two that lost at once.
+fn pause(context: &Context, attempt: u32) -> Result<Duration, Error> {
+    let by_chance = u64::from(context.nonce()?.0[0]);
+    Ok(Duration::from_millis(by_chance * u64::from(attempt) / 4))
+}
+
+/// Finds what the remote lacks.
+fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Plan, Error> {
+    let publishes = arguments.data || arguments.seals || arguments.topics;
+    // What else the remote has tells what of the code it lacks.
+    let patterns: &[&str] = if publishes { &[] } else { &["refs/exp/log/*", layout::NOTES] };
+    let there: HashMap<String, Oid> = context.repo.refs_of_remote(remote, patterns)?.into_iter().collect();
+    let known: Vec<Oid> = there.values().copied().collect();
+    let notes = notes(context, remote, arguments, &there)?;
+    let mut open = logs(context, arguments, &there)?;
+    open.extend(notes);
+    let (published, held_back) = published(context, arguments, &there, &known)?;
+    Ok(Plan { open, published, held_back, known })
+}
+
+/// The logs that the remote has not, or not whole: those of this clone, and those that are to be handed on.
+fn logs(
     context: &Context,
     arguments: &Arguments,
     there: &HashMap<String, Oid>,
 ) -> Result<Vec<Pending>, Error> {
+    let known: Vec<Oid> = there.values().copied().collect();
+    let mut pending = Vec::new();
+    for (name, tip) in context.repo.list_refs(layout::LOGS)? {
+        if name[layout::LOGS.len()..].parse::<Writer>().is_ok() && is_lacking(context, there, &name, tip)? {
+            pending.push(Pending { name, tip, entries: None });
+        }
+    }
+    if arguments.relay {
+        pending.extend(relayed(context, there, layout::SEEN, layout::LOGS)?);
+    }
+    for it in &mut pending {
+        let commits = context.repo.commits_lacking(it.tip, &known)?;
+        // The first commit of a log is no entry.
+        let is_whole = !there.contains_key(&it.name) && commits > 0;
+        it.entries = Some(commits - u64::from(is_whole));
+    }
+    Ok(pending)
+}
+
+/// Whether the remote has something else under this name than `tip` or what extends it.
+fn is_lacking(context: &Context, there: &HashMap<String, Oid>, name: &str, tip: Oid) -> Result<bool, Error> {
+    Ok(match there.get(name) {
+        Some(known) if *known == tip => false,
+        Some(known) if context.repo.has_object(*known) => !context.repo.is_ancestor(tip, *known)?,
+        _ => true,
+    })
+}
+
+/// The chains of others, seen below `seen`, that the remote has not, or less of; as fast-forwards only.
+fn relayed(
+    context: &Context,
+    there: &HashMap<String, Oid>,
+    seen: &str,
+    prefix: &str,
+) -> Result<Vec<Pending>, Error> {
+    let mut pending = Vec::new();
+    for (seen_name, tip) in context.repo.list_refs(seen)? {
+        let Ok(writer) = seen_name[seen.len()..].parse::<Writer>() else { continue };
+        let name = format!("{prefix}{writer}");
+        if !may_be_handed_on(context, &writer)? {
+            continue;
+        }
+        let is_extended = match there.get(&name) {
+            None => true,
+            // What is not here is more than was seen of it.
+            Some(known) if *known == tip || !context.repo.has_object(*known) => false,
+            Some(known) => context.repo.is_ancestor(*known, tip)?,
+        };
+        if is_extended {
+            pending.push(Pending { name, tip, entries: None });
+        }
+    }
+    Ok(pending)
+}
+
+/// Whether the log of another writer may go to further remotes: not where this clone has one of that name itself.
+///
+/// The one place that decides it; a log that its writer took back must be refused here.
+fn may_be_handed_on(context: &Context, writer: &Writer) -> Result<bool, Error> {
+    Ok(context.repo.read_ref(&layout::log_ref(writer))?.is_none())
+}
+
+/// The notes view, if the remote has it not; taken in and rendered anew first where the remote's goes on elsewhere.
+fn notes(
+    context: &mut Context,
+    remote: &str,
+    arguments: &Arguments,
+    there: &HashMap<String, Oid>,
+) -> Result<Option<Pending>, Error> {
+    if context.repo.config_bool("exp.pushNotes") == Some(false) {
+        return Ok(None);
+    }
+    let ours = |context: &Context| context.repo.read_ref(layout::NOTES);
+    let Some(tip) = ours(context)? else { return Ok(None) };
+    let pending = |tip| Some(Pending { name: layout::NOTES.to_owned(), tip, entries: None });
+    let Some(theirs) = there.get(layout::NOTES).copied() else { return Ok(pending(tip)) };
+    let extends = |context: &Context, tip| -> Result<bool, Error> {
+        Ok(context.repo.has_object(theirs) && context.repo.is_ancestor(theirs, tip)?)
+    };
+    if arguments.dry_run || tip == theirs {
+        return Ok(if tip == theirs { None } else { pending(tip) });
+    }
+    if extends(context, tip)? {
+        return Ok(pending(tip));
+    }
+    let taken = remotes::bring(context, remote, Wanted::Logs)?;
+    remotes::tell_trouble(context, &taken);
+    // Where the remote's are not followed, or ours hold the same, there is nothing to push.
+    match ours(context)? {
+        Some(tip) if tip != theirs && extends(context, tip)? => Ok(pending(tip)),
+        _ => Ok(None),
+    }
+}
+
+/// What else was asked for and is not there (files, code, seals and branches of topics), and what of it hosts do not take.
+fn published(
+    context: &Context,
+    arguments: &Arguments,
+    there: &HashMap<String, Oid>,
+    known: &[Oid],
+) -> Result<(Vec<Pending>, Vec<Pushed>), Error> {
     let asked = [
         (arguments.data, layout::DATA),
         (arguments.data, layout::CODE),
@@ -130,25 +295,190 @@ fn published(
             }
         }
     }
-    Ok(pending)
+    if arguments.relay && arguments.data {
+        pending.extend(relayed(context, there, layout::SEEN_DATA, layout::DATA)?);
+        pending.extend(relayed(context, there, layout::SEEN_CODE, layout::CODE)?);
+    }
+    let largest = limit(context, "exp.pushFileLimit", LARGEST_FILE);
+    let mut taken = Vec::new();
+    let mut held_back = Vec::new();
+    for it in pending {
+        let found = context.repo.unacceptable(it.tip, known, largest)?;
+        if found.is_empty() {
+            taken.push(it);
+            continue;
+        }
+        held_back.push(Pushed { name: it.name.clone(), refusal: Some(why_held_back(&found, largest)) });
+        // What came before goes all the same.
+        if it.name.starts_with("refs/exp/") {
+            let chain = context.repo.chain_lacking(it.tip, known)?;
+            let is_taken = |tip| -> Result<bool, Error> {
+                Ok(context.repo.unacceptable(tip, known, largest)?.is_empty())
+            };
+            let fits = longest(&chain, is_taken)?;
+            taken.extend(fits.checked_sub(1).map(|last| Pending { tip: chain[last], ..it }));
+        }
+    }
+    Ok((taken, held_back))
 }
 
-/// Says what becomes visible to whoever can read the remote.
-fn tell(context: &mut Context, remote: &str, published: &[Pending], lacking: &Lacking) -> Result<(), Error> {
-    let host = context.settings_here()?.capture.host;
-    #[expect(clippy::cast_precision_loss, reason = "it is shown with four digits")]
-    let size = bytes(lacking.bytes as f64);
+/// What the configuration says of a size in bytes, else `usual`.
+fn limit(context: &Context, key: &str, usual: u64) -> u64 {
+    context.repo.config_integer(key).and_then(|size| u64::try_from(size).ok()).unwrap_or(usual)
+}
+
+/// Why something is not even offered, naming the commits and the paths.
+fn why_held_back(found: &[Unacceptable], largest: u64) -> String {
+    let one = |it: &Unacceptable| {
+        let commit = &it.commit.to_hex()[..12];
+        let path = String::from_utf8_lossy(&it.path);
+        match it.bytes {
+            Some(size) => {
+                format!(
+                    "`{path}` in {commit} has {}, and hosts refuse files above {}",
+                    size_of(size),
+                    size_of(largest)
+                )
+            }
+            None => format!("servers refuse the path `{path}` in {commit}"),
+        }
+    };
+    let mut reasons: Vec<String> = found.iter().take(NAMED).map(one).collect();
+    if found.len() > NAMED {
+        reasons.push(format!("and {} more", found.len() - NAMED));
+    }
+    reasons.join("; ")
+}
+
+/// How many commits of a chain, from its oldest on, are `taken` together.
+fn longest(chain: &[Oid], taken: impl Fn(Oid) -> Result<bool, Error>) -> Result<usize, Error> {
+    let (mut fits, mut beyond) = (0, chain.len() + 1);
+    while beyond - fits > 1 {
+        let middle = fits + (beyond - fits) / 2;
+        if taken(chain[middle - 1])? {
+            fits = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    Ok(fits)
+}
+
+/// Pushes in pieces that hosts accept; adds to `done` what the remote has now, and gives what it refused.
+///
+/// What arrived stays, so that the next push goes on from there.
+fn push(
+    context: &mut Context,
+    remote: &str,
+    plan: &Plan,
+    done: &mut Vec<Pending>,
+) -> Result<Vec<Pushed>, Error> {
+    let mut pieces = pieces(context, &plan.published, &plan.known)?;
+    match pieces.as_mut_slice() {
+        [only] => only.extend(plan.open.iter().map(Pending::offer)),
+        _ if plan.open.is_empty() => {}
+        _ => pieces.push(plan.open.iter().map(Pending::offer).collect()),
+    }
+    let mut refused: Vec<Pushed> = Vec::new();
+    let count = pieces.len();
+    for (number, mut piece) in (1..).zip(pieces) {
+        piece.retain(|offer| !refused.iter().any(|it| it.name == offer.name));
+        if piece.is_empty() {
+            continue;
+        }
+        if count > 2 {
+            context.output.say(&format!("piece {number} of {count}"));
+        }
+        let outcomes = context.repo.push(remote, &piece)?;
+        let arrived =
+            |offer: &&Offer| outcomes.iter().any(|it| it.name == offer.name && it.refusal.is_none());
+        let arrived: Vec<&Offer> = piece.iter().filter(arrived).collect();
+        track(context, remote, &arrived)?;
+        for offer in arrived {
+            done.retain(|it| it.name != offer.name);
+            let known = plan.open.iter().find(|it| it.name == offer.name);
+            let entries = known.and_then(|it| it.entries);
+            done.push(Pending { name: offer.name.clone(), tip: offer.tip, entries });
+        }
+        refused.extend(outcomes.into_iter().filter(|it| it.refusal.is_some()));
+    }
+    Ok(refused)
+}
+
+/// Cuts what is published into pushes below the limit, along its chains; what is small goes at once.
+fn pieces(context: &Context, published: &[Pending], known: &[Oid]) -> Result<Vec<Vec<Offer>>, Error> {
+    if published.is_empty() {
+        return Ok(Vec::new());
+    }
+    let repo = &context.repo;
+    let limit = limit(context, "exp.pushLimit", PIECE);
+    let tips: Vec<Oid> = published.iter().map(|it| it.tip).collect();
+    if repo.bytes_lacking(&tips, known)? <= limit {
+        return Ok(vec![published.iter().map(Pending::offer).collect()]);
+    }
+    let mut known = known.to_vec();
+    let mut pieces = Vec::new();
+    for it in published {
+        let mut chain = repo.chain_lacking(it.tip, &known)?;
+        // A branch or a tag that stops half-way would be taken for the whole.
+        let is_cut = it.name.starts_with("refs/exp/");
+        while is_cut && chain.len() > 1 {
+            let is_small = |tip| -> Result<bool, Error> { Ok(repo.bytes_lacking(&[tip], &known)? <= limit) };
+            // A commit that is too large by itself cannot be cut.
+            let fits = longest(&chain, is_small)?.max(1);
+            if fits == chain.len() {
+                break;
+            }
+            let tip = chain[fits - 1];
+            pieces.push(vec![Offer { tip, name: it.name.clone() }]);
+            known.push(tip);
+            chain.drain(..fits);
+        }
+        pieces.push(vec![it.offer()]);
+        known.push(it.tip);
+    }
+    Ok(pieces)
+}
+
+/// What becomes visible to whoever can read the remote; `None` where nothing is published.
+fn visible(context: &Context, plan: &Plan) -> Result<Option<Visible>, Error> {
+    if plan.published.is_empty() {
+        return Ok(None);
+    }
+    let tips: Vec<Oid> = plan.published.iter().map(|it| it.tip).collect();
+    let lacking = context.repo.lacking(&tips, &plan.known)?;
+    let known: HashSet<Oid> = plan.known.iter().copied().collect();
+    let mut names = Names::default();
+    for it in plan.published.iter().filter(|it| it.name.starts_with(layout::DATA)) {
+        context.log.add_names(&mut names, it.tip, &known)?;
+    }
+    Ok(Some(Visible { lacking, names }))
+}
+
+/// Says what becomes visible.
+fn tell(context: &mut Context, remote: &str, published: &[Pending], visible: &Visible) {
+    let Visible { lacking, names } = visible;
     let remote = harmless(remote);
-    context.output.say(&format!("`{remote}` lacks {} commits, {size}:", lacking.commits));
+    context.output.say(&format!("`{remote}` lacks {} commits, {}:", lacking.commits, size_of(lacking.bytes)));
     for it in published {
         context.output.say(&format!("  {}", harmless(&it.name)));
     }
-    let people: Vec<_> = lacking.people.iter().map(|name| harmless(name)).collect();
-    if !people.is_empty() {
-        context.output.say(&format!("  people that become visible: {}", people.join(", ")));
-    }
-    context.output.say(&format!("  hosts are recorded by: {host} (`capture.host`)"));
-    Ok(())
+    let mut list = |what: &str, names: &mut dyn Iterator<Item = &String>| {
+        let names: Vec<_> = names.map(|name| harmless(name)).collect();
+        if !names.is_empty() {
+            context.output.say(&format!("  {what} that become visible: {}", names.join(", ")));
+        }
+    };
+    list("people", &mut lacking.people.iter());
+    list("hosts", &mut names.hosts.iter());
+    list("users", &mut names.users.iter());
+}
+
+/// A size, as it is shown.
+fn size_of(size: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "it is shown with four digits")]
+    let size = bytes(size as f64);
+    size
 }
 
 /// Whether the user wants it published: said ahead, or asked at the terminal.
@@ -164,17 +494,17 @@ fn may_publish(context: &mut Context, arguments: &Arguments) -> Result<bool, Err
 }
 
 /// Moves tracking refs to what the remote has now.
-fn track(context: &Context, remote: &str, pending: &[Pending], outcomes: &[Pushed]) -> Result<(), Error> {
-    let is_there = |name: &str| outcomes.iter().any(|it| it.name == name && it.refusal.is_none());
-    let edits: Vec<RefEdit> = pending
-        .iter()
-        .filter(|it| is_there(&it.name))
-        .filter_map(|it| {
-            let rest = it.name.strip_prefix("refs/exp/")?;
-            let name = format!("{}{remote}/{rest}", layout::REMOTE);
-            Some(RefEdit { name, expected: Expected::Any, new: Some(it.tip) })
-        })
-        .collect();
+fn track(context: &Context, remote: &str, arrived: &[&Offer]) -> Result<(), Error> {
+    let edit = |offer: &&Offer| {
+        let rest = match offer.name.strip_prefix("refs/exp/") {
+            Some(rest) => rest,
+            None if offer.name == layout::NOTES => "notes/exp",
+            None => return None,
+        };
+        let name = format!("{}{remote}/{rest}", layout::REMOTE);
+        Some(RefEdit { name, expected: Expected::Any, new: Some(offer.tip) })
+    };
+    let edits: Vec<RefEdit> = arrived.iter().filter_map(edit).collect();
     if !edits.is_empty() {
         context.repo.update_refs(&edits, "git exp push")?;
     }
@@ -185,45 +515,48 @@ fn show(
     context: &mut Context,
     remote: &str,
     arguments: &Arguments,
-    pending: &[Pending],
-    outcomes: &[Pushed],
-    lacking: Option<&Lacking>,
+    done: &[Pending],
+    refused: &[Pushed],
+    visible: Option<&Visible>,
 ) -> Result<Answer, Error> {
     let refused: Vec<(&str, &str)> =
-        outcomes.iter().filter_map(|it| Some((it.name.as_str(), it.refusal.as_deref()?))).collect();
-    let is_there = |it: &&Pending| {
-        arguments.dry_run || outcomes.iter().any(|one| one.name == it.name && one.refusal.is_none())
-    };
-    let done: Vec<&Pending> = pending.iter().filter(is_there).collect();
+        refused.iter().filter_map(|it| Some((it.name.as_str(), it.refusal.as_deref()?))).collect();
     let answer = if refused.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {
-        let row = |it: &&Pending| json!({"ref": it.name, "entries": it.entries});
+        let row = |it: &Pending| json!({"ref": it.name, "entries": it.entries});
         let refusal = |(name, why): &(&str, &str)| json!({"ref": name, "why": why});
+        let published = visible.map(|Visible { lacking, names }| {
+            json!({
+                "commits": lacking.commits,
+                "bytes": lacking.bytes,
+                "people": lacking.people,
+                "hosts": names.hosts,
+                "users": names.users,
+            })
+        });
         context.output.object(&json!({
             "schema": "git-exp/push/1",
             "remote": remote,
             "dry_run": arguments.dry_run,
             "pushed": done.iter().map(row).collect::<Vec<_>>(),
             "refused": refused.iter().map(refusal).collect::<Vec<_>>(),
-            "published": lacking.map(|it| json!({"commits": it.commits, "bytes": it.bytes, "people": it.people})),
+            "published": published,
         }))?;
     } else {
         let would = if arguments.dry_run { "would push " } else { "" };
-        for it in &done {
+        for it in done {
             let count = it.entries.map(|count| format!(": {}", remotes::entries(count))).unwrap_or_default();
             context.output.line(&format!("{would}{}{count}", harmless(&it.name)))?;
         }
         for (name, why) in &refused {
             context.output.line(&format!("refused: {}: {}", harmless(name), harmless(why)))?;
         }
-        if pending.is_empty() {
+        if done.is_empty() && refused.is_empty() {
             context.output.line(&format!("`{}` has everything", harmless(remote)))?;
         }
     }
     if refused.iter().any(|(_, why)| why.contains("fast-forward") || why.contains("fetch first")) {
-        context.output.hint(
-            "another clone pushed there under this name: `git exp pull`, then push again; nothing is lost",
-        );
+        context.output.hint("others pushed there at the same time: push again; nothing is lost");
     }
     Ok(answer)
 }

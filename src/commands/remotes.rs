@@ -9,6 +9,9 @@ use crate::render::text::harmless;
 /// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
 const USUAL: &str = "origin";
 
+/// How often a fetch is tried again whose history is cut off.
+const DEEPENINGS: u32 = 3;
+
 /// The remote that the user named, else that of `exp.remote`, of the current branch, or `origin`.
 pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
     let of_branch = || {
@@ -47,6 +50,37 @@ pub fn follow_all(context: &Context) -> Result<Vec<String>, Error> {
         }
     }
     Ok(added)
+}
+
+/// What else than logs, seals and notes is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Logs,
+    /// The files and the code of runs.
+    Files,
+}
+
+/// Fetches what the remote has, and takes it in.
+pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Taken, Error> {
+    let kinds: &[&str] = if wanted == Wanted::Files { &["log", "data", "code"] } else { &["log"] };
+    let mut refspecs: Vec<String> = kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
+    refspecs.push(layout::tracking_refspec_of_seals(remote));
+    refspecs.push(layout::tracking_refspec_of_notes(remote));
+    for _ in 0..DEEPENINGS {
+        let is_cut = context.log.is_cut()?;
+        context.repo.fetch(remote, &refspecs, is_cut)?;
+        // Where anything is new, Git deepens nothing else.
+        if !is_cut {
+            break;
+        }
+    }
+    if context.repo.is_partial()? {
+        let prefix = format!("{}{remote}/log/", layout::REMOTE);
+        let tips: Vec<_> = context.repo.list_refs(&prefix)?.into_iter().map(|(_, tip)| tip).collect();
+        context.repo.fetch_left_out(remote, &tips)?;
+    }
+    take_in(context, true)
 }
 
 /// Takes in what was fetched, of all tracking refs `again` or of those that moved, and brings the views up to it.

@@ -122,7 +122,7 @@ pub fn idea<'a>(state: &'a State, word: &str) -> Result<&'a IdeaState, Error> {
 pub fn current<'a>(context: &Context, state: &'a State) -> Result<&'a ExperimentState, Error> {
     let branch = context.repo.head()?.branch;
     match experiment_of_branch(branch.as_deref()) {
-        Some(id) => match state.of_branch(&id, context.log.writer()?.as_ref()) {
+        Some(id) => match state.of_branch(&id, &context.log.own_writers()?) {
             Some(own) => Ok(own),
             None => experiment(state, id.as_str()),
         },
@@ -167,15 +167,15 @@ pub fn topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicState, Error> 
 pub fn topic_here<'a>(context: &Context, state: &'a State) -> Result<Option<&'a TopicState>, Error> {
     let branch = context.repo.head()?.branch;
     let of_branch = branch.as_deref().and_then(|branch| branch.strip_prefix("research/")?.parse().ok());
-    let writer = context.log.writer()?;
+    let writers = context.log.own_writers()?;
     let of_experiment = experiment_of_branch(branch.as_deref())
-        .and_then(|id| state.of_branch(&id, writer.as_ref())?.topic().cloned());
+        .and_then(|id| state.of_branch(&id, &writers)?.topic().cloned());
     Ok(of_branch.or(of_experiment).and_then(|name: TopicName| state.topics.get(&name)))
 }
 
 /// Refuses an experiment that was registered in another clone and numbered like one of this clone's: the branch is not its own.
 pub fn refuse_anothers_branch(context: &Context, experiment: &ExperimentState) -> Result<(), Error> {
-    if experiment.has_branch_of(context.log.writer()?.as_ref()) {
+    if experiment.has_branch_of(&context.log.own_writers()?) {
         return Ok(());
     }
     let id = &experiment.id;
@@ -189,7 +189,7 @@ pub fn worktree_of_experiment(
     context: &Context,
     experiment: &ExperimentState,
 ) -> Result<Option<std::path::PathBuf>, Error> {
-    match experiment.has_branch_of(context.log.writer()?.as_ref()) {
+    match experiment.has_branch_of(&context.log.own_writers()?) {
         true => worktree_of(context, &experiment.id),
         false => Ok(None),
     }

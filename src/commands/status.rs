@@ -46,7 +46,7 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
         (Some(name), commit) => Place::Branch { name: name.clone(), has_commit: commit.is_some() },
         (None, commit) => Place::Detached { commit: commit.clone().unwrap_or_default() },
     };
-    let experiment = of_branch(&state, head.branch.as_deref(), context.log.writer()?.as_ref());
+    let experiment = of_branch(&state, head.branch.as_deref(), &context.log.own_writers()?);
     let running = running::list(context.log.folders())?;
     let found =
         select(&mut index, &Query { limit: Some(LATEST), ..Query::default() }).map_err(unreadable_index)?;
@@ -154,13 +154,9 @@ fn run_of(entry: &Entry) -> Option<&Run> {
 }
 
 /// The registered experiment of a branch, this clone's own where several are called alike.
-fn of_branch<'a>(
-    state: &'a State,
-    branch: Option<&str>,
-    writer: Option<&Writer>,
-) -> Option<&'a ExperimentState> {
+fn of_branch<'a>(state: &'a State, branch: Option<&str>, writers: &[Writer]) -> Option<&'a ExperimentState> {
     let id = super::selection::experiment_of_branch(branch)?;
-    state.of_branch(&id, writer)
+    state.of_branch(&id, writers)
 }
 
 /// How many files differ from what is committed; `None` where there is nothing to look at or no way to tell.

@@ -38,7 +38,7 @@ pub struct Surroundings {
     /// The experiments with the best value of their topics.
     best_of_topics: HashSet<RunsOf>,
     /// The name under which this clone appends.
-    writer: Option<Writer>,
+    writers: Vec<Writer>,
     /// The folder that paths are shown from; they are absolute without one.
     shown_from: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ impl Surroundings {
             reproductions,
             best: HashMap::new(),
             best_of_topics: HashSet::new(),
-            writer: context.log.writer()?,
+            writers: context.log.own_writers()?,
             // A script must not depend on where it was started.
             shown_from: (!context.output.json).then(|| context.directory.clone()),
         })
@@ -176,7 +176,7 @@ impl Surroundings {
 
     /// Whether what is here under its alias is the experiment's, and not that of another that was numbered alike.
     fn is_own(&self, experiment: &ExperimentState) -> bool {
-        experiment.has_branch_of(self.writer.as_ref())
+        experiment.has_branch_of(&self.writers)
     }
 
     /// Where the experiment's branch is checked out.

@@ -583,11 +583,11 @@ impl State {
             .collect()
     }
 
-    /// The registered experiment that the branch of this alias belongs to, in the clone of `writer`: its own, where several have
-    /// the alias; `None` too where none of several is its own.
-    pub fn of_branch(&self, id: &ExperimentId, writer: Option<&Writer>) -> Option<&ExperimentState> {
+    /// The registered experiment that the branch of this alias belongs to, in the clone of `writers`: its own, where several
+    /// have the alias; `None` too where none of several is its own.
+    pub fn of_branch(&self, id: &ExperimentId, writers: &[Writer]) -> Option<&ExperimentState> {
         let mut found = self.experiments.iter().filter(|it| it.registered.is_some() && it.id == *id);
-        found.find(|it| it.has_branch_of(writer))
+        found.find(|it| it.has_branch_of(writers))
     }
 
     /// The ideas that `text` names: by number, or by `number@writer` where several have the same.
@@ -639,10 +639,11 @@ impl ExperimentState {
         }
     }
 
-    /// Whether the branch of its alias in the clone of `writer` is its own, and not that of another that was numbered alike.
-    pub fn has_branch_of(&self, writer: Option<&Writer>) -> bool {
+    /// Whether the branch of its alias in the clone of `writers`, its present and former names, is its own, and not that of
+    /// another that was numbered alike.
+    pub fn has_branch_of(&self, writers: &[Writer]) -> bool {
         let registered = self.registered.as_ref();
-        !self.shares_alias || registered.is_some_and(|it| Some(&it.writer) == writer)
+        !self.shares_alias || registered.is_some_and(|it| writers.contains(&it.writer))
     }
 
     /// How far it has come; `None` for a scratch experiment, which has no stages.

@@ -31,7 +31,7 @@ pub use self::object::{
     Commit, FILE, FOLDER, NewCommit, ObjectKind, Oid, Signature, TreeEntry, is_tree_name,
 };
 pub use self::reference::{Expected, Head, RefEdit};
-pub use self::remote::{Lacking, Pushed};
+pub use self::remote::{Lacking, Offer, Pushed, Unacceptable};
 pub use self::status::Changes;
 pub use self::tag::Tag;
 pub use self::walk::Lite;

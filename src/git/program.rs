@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::Repo;
 use super::error::GitError;
@@ -13,6 +15,7 @@ pub(super) struct Call {
     words: Vec<OsString>,
     input: Option<Vec<u8>>,
     is_seen: bool,
+    limit: Option<Duration>,
 }
 
 /// What Git sets for the repository that a hook or an alias runs in.
@@ -33,6 +36,8 @@ impl Repo {
         let mut command = Command::new("git");
         command
             .arg("--no-pager")
+            // Of the graft file below, which a user never set.
+            .args(["-c", "advice.graftFileDeprecated=false"])
             .args(&words)
             .env("GIT_DIR", self.git_dir())
             .env("LC_ALL", "C")
@@ -53,8 +58,21 @@ impl Repo {
             Some(top) => command.env("GIT_WORK_TREE", top).current_dir(top),
             None => command.env_remove("GIT_WORK_TREE").current_dir(self.git_dir()),
         };
-        Call { command, words, input: None, is_seen: false }
+        Call { command, words, input: None, is_seen: false, limit: None }
     }
+}
+
+/// Ends a process group after a while, unless what is given back is dropped before.
+fn end_after(process: u32, limit: Duration) -> mpsc::Sender<()> {
+    let (ended, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        let group = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+        if let (Err(mpsc::RecvTimeoutError::Timeout), Some(group)) = (wait.recv_timeout(limit), group) {
+            // It may have ended just now.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    });
+    ended
 }
 
 impl Call {
@@ -67,6 +85,14 @@ impl Call {
     /// Removes an environment variable.
     pub(super) fn without_variable(mut self, name: &str) -> Self {
         self.command.env_remove(name);
+        self
+    }
+
+    /// Ends the program, and what it started, when it takes longer than this. It cannot ask at a terminal then.
+    pub(super) fn within(mut self, limit: Duration) -> Self {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        self.limit = Some(limit);
         self
     }
 
@@ -142,7 +168,9 @@ impl Call {
             // A program that stopped reading says why on its standard error.
             std::thread::spawn(move || drop(pipe.write_all(&bytes)))
         });
+        let watch = self.limit.map(|limit| end_after(child.id(), limit));
         let output = child.wait_with_output().map_err(|error| failed(error.into()))?;
+        drop(watch);
         if let Some(writer) = writer {
             writer.join().expect("writing to a pipe does not panic");
         }

@@ -2,12 +2,26 @@
 //!
 //! Credentials, proxies and hooks are Git's business, so it may ask at a terminal, and shows its progress there.
 
+use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use super::Repo;
 use super::error::GitError;
-use super::object::Oid;
+use super::object::{ObjectKind, Oid, is_tree_name};
 use super::program::Call;
+
+/// How many refs go with one `git push`, whose command line has an end.
+const AT_ONCE: usize = 1000;
+
+/// An object that is handed on, and the ref that it becomes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The object.
+    pub tip: Oid,
+    /// The full name of the ref.
+    pub name: String,
+}
 
 /// What became of one ref that was pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +43,17 @@ pub struct Lacking {
     pub people: Vec<String>,
 }
 
+/// Something that hosts do not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unacceptable {
+    /// The newest commit that has it.
+    pub commit: Oid,
+    /// Its path.
+    pub path: Vec<u8>,
+    /// How many bytes it has, where it is a file that is too large; else its path is one that a server's `fsck` refuses.
+    pub bytes: Option<u64>,
+}
+
 impl Repo {
     /// The names of the remotes that are configured here.
     pub fn remotes(&self) -> Result<Vec<String>, GitError> {
@@ -41,10 +66,33 @@ impl Repo {
     /// `deepen` brings the history of these that an earlier fetch cut off; that of branches stays as short as it is.
     pub fn fetch(&self, remote: &str, refspecs: &[String], deepen: bool) -> Result<(), GitError> {
         let words = ["fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
-        let call = self.git(words).argument("--refmap=");
+        // Entries are read without a network, so that a partial clone needs all of them.
+        let call = self.git(words).argument("--refmap=").argument("--no-filter");
         // One less than what Git takes for all history, also that of refs which are not fetched.
         let call = if deepen { call.argument("--depth=2147483646") } else { call };
         with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen().map(drop)
+    }
+
+    /// Whether objects were left out when this repository was cloned, which Git fetches as it needs them.
+    pub fn is_partial(&self) -> Result<bool, GitError> {
+        let is_promisor =
+            |remote: &String| self.config_bool(&format!("remote.{remote}.promisor")) == Some(true);
+        Ok(self.config_string("extensions.partialClone").is_some() || self.remotes()?.iter().any(is_promisor))
+    }
+
+    /// Fetches what a partial fetch left out of the history of `tips`.
+    pub fn fetch_left_out(&self, remote: &str, tips: &[Oid]) -> Result<(), GitError> {
+        let words = ["rev-list", "--objects", "--missing=print", "--stdin"];
+        let out = self.git(words).input(self.boundary(tips, &[])).run()?;
+        let out = String::from_utf8_lossy(&out);
+        let missing: String =
+            out.lines().filter_map(|line| line.strip_prefix('?')).map(|oid| format!("{oid}\n")).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let words = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--no-tags", "--no-write-fetch-head"];
+        let call = self.git(words).arguments(["--recurse-submodules=no", "--filter=blob:none", "--stdin"]);
+        with_progress(call).argument("--").argument(remote).input(missing.into_bytes()).run_seen().map(drop)
     }
 
     /// The refs of the remote of this name that match `patterns`.
@@ -59,19 +107,50 @@ impl Repo {
         Ok(text.lines().filter_map(row).collect())
     }
 
-    /// Pushes refs under the names they have here, each as a fast-forward or not at all.
-    pub fn push(&self, remote: &str, names: &[String]) -> Result<Vec<Pushed>, GitError> {
+    /// Pushes what is offered, each ref as a fast-forward or not at all.
+    pub fn push(&self, remote: &str, offers: &[Offer]) -> Result<Vec<Pushed>, GitError> {
         // A remote that mirrors takes no refspecs.
         let mirror = format!("remote.{remote}.mirror=false");
         let words = ["-c", &mirror, "push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"];
-        let refspecs = names.iter().map(|name| format!("{name}:{name}"));
-        let call = with_progress(self.git(words)).argument("--").argument(remote).arguments(refspecs);
-        let (out, ended) = call.run_heard()?;
-        let pushed = outcomes(&String::from_utf8_lossy(&out));
-        match ended {
-            Err(error) if pushed.iter().all(|one| one.refusal.is_none()) => Err(error),
-            _ => Ok(pushed),
+        let mut pushed = Vec::new();
+        for offers in offers.chunks(AT_ONCE) {
+            let refspecs = offers.iter().map(|offer| format!("{}:{}", offer.tip, offer.name));
+            let call = with_progress(self.git(words)).argument("--").argument(remote).arguments(refspecs);
+            let (out, ended) = call.run_heard()?;
+            let outcomes = outcomes(&String::from_utf8_lossy(&out));
+            if let Err(error) = ended
+                && outcomes.iter().all(|one| one.refusal.is_none())
+            {
+                return Err(error);
+            }
+            pushed.extend(outcomes);
         }
+        Ok(pushed)
+    }
+
+    /// Makes a ref at the remote, with a blob of this text, where there is none of its name; says whether it was made.
+    ///
+    /// `None` where that could not be told within `limit`: the remote is not there, or takes no such refs.
+    pub fn claim(
+        &self,
+        remote: &str,
+        name: &str,
+        text: &[u8],
+        limit: Duration,
+    ) -> Result<Option<bool>, GitError> {
+        // Not a commit, which would be a fast-forward of another.
+        let blob = self.write_object(ObjectKind::Blob, text)?;
+        let mirror = format!("remote.{remote}.mirror=false");
+        let words = ["-c", &mirror, "push", "--porcelain", "--no-follow-tags", "--no-verify"];
+        let call = self.git(words).argument("--").argument(remote).argument(format!("{blob}:{name}"));
+        let (out, _) = call.within(limit).run_heard()?;
+        Ok(outcomes(&String::from_utf8_lossy(&out)).into_iter().find(|it| it.name == name).and_then(|it| {
+            match it.refusal {
+                None => Some(true),
+                Some(why) if why.starts_with("[rejected]") || why.contains("already exists") => Some(false),
+                Some(_) => None,
+            }
+        }))
     }
 
     /// What a remote that has `known` lacks of the history of `tips`.
@@ -79,22 +158,94 @@ impl Repo {
         if tips.is_empty() {
             return Ok(Lacking::default());
         }
-        let mut input: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
-        for tip in known.iter().filter(|tip| self.has_object(**tip)) {
-            input.push_str(&format!("^{tip}\n"));
-        }
+        let input = self.boundary(tips, known);
         let ask = |words: &[&str]| -> Result<String, GitError> {
-            let out = self.git(words).input(input.clone().into_bytes()).run()?;
+            let out = self.git(words).input(input.clone()).run()?;
             Ok(String::from_utf8_lossy(&out).into_owned())
         };
-        let number = |text: String| text.trim().parse().unwrap_or_default();
-        let commits = number(ask(&["rev-list", "--count", "--stdin"])?);
-        let bytes = number(ask(&["rev-list", "--objects", "--disk-usage", "--stdin"])?);
+        let commits = ask(&["rev-list", "--count", "--stdin"])?.trim().parse().unwrap_or_default();
+        let bytes = self.bytes_lacking(tips, known)?;
         let people = ask(&["log", "--no-show-signature", "--format=%an <%ae>%n%cn <%ce>", "--stdin"])?;
         let mut people: Vec<String> = people.lines().map(str::to_owned).collect();
         people.sort();
         people.dedup();
         Ok(Lacking { commits, bytes, people })
+    }
+
+    /// How many commits a remote that has `known` lacks of the history of `tip`.
+    pub fn commits_lacking(&self, tip: Oid, known: &[Oid]) -> Result<u64, GitError> {
+        let out = self.git(["rev-list", "--count", "--stdin"]).input(self.boundary(&[tip], known)).run()?;
+        Ok(String::from_utf8_lossy(&out).trim().parse().unwrap_or_default())
+    }
+
+    /// How many bytes on this disk a remote that has `known` lacks of the history of `tips`.
+    pub fn bytes_lacking(&self, tips: &[Oid], known: &[Oid]) -> Result<u64, GitError> {
+        // What a partial clone lacks is where it was cloned from.
+        let words = ["rev-list", "--objects", "--missing=allow-any", "--disk-usage", "--stdin"];
+        let out = self.git(words).input(self.boundary(tips, known)).run()?;
+        Ok(String::from_utf8_lossy(&out).trim().parse().unwrap_or_default())
+    }
+
+    /// The commits of a chain that a remote that has `known` lacks, along first parents, oldest first.
+    pub fn chain_lacking(&self, tip: Oid, known: &[Oid]) -> Result<Vec<Oid>, GitError> {
+        let words = ["rev-list", "--first-parent", "--reverse", "--stdin"];
+        let out = self.git(words).input(self.boundary(&[tip], known)).run()?;
+        Ok(String::from_utf8_lossy(&out).lines().filter_map(Oid::from_hex).collect())
+    }
+
+    /// What hosts do not take of that which a remote that has `known` lacks of the history of `tip`: files of more than
+    /// `largest` bytes, and paths that a server's `fsck` refuses.
+    pub fn unacceptable(&self, tip: Oid, known: &[Oid], largest: u64) -> Result<Vec<Unacceptable>, GitError> {
+        let words = ["rev-list", "--objects", "--in-commit-order", "--missing=allow-any", "--stdin"];
+        let rows = self.git(words).input(self.boundary(&[tip], known)).run()?;
+        let names: Vec<(Oid, &[u8])> = rows
+            .split(|&byte| byte == b'\n')
+            .filter_map(|row| {
+                let (oid, path) =
+                    row.split_at(row.iter().position(|&byte| byte == b' ').unwrap_or(row.len()));
+                Some((Oid::from_hex(std::str::from_utf8(oid).ok()?)?, path.get(1..).unwrap_or_default()))
+            })
+            .collect();
+        let input: String = names.iter().map(|(oid, _)| format!("{oid}\n")).collect();
+        let words = ["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize)"];
+        let sizes = self.git(words).input(input.into_bytes()).run()?;
+        let sizes = String::from_utf8_lossy(&sizes);
+        let kinds: HashMap<Oid, (&str, u64)> = sizes
+            .lines()
+            .filter_map(|row| {
+                let mut words = row.split(' ');
+                Some((Oid::from_hex(words.next()?)?, (words.next()?, words.next()?.parse().ok()?)))
+            })
+            .collect();
+        let mut commit = tip;
+        let mut found = Vec::new();
+        for (oid, path) in names {
+            match kinds.get(&oid) {
+                Some(("commit", _)) => commit = oid,
+                Some(("blob", bytes)) if *bytes > largest => {
+                    found.push(Unacceptable { commit, path: path.to_vec(), bytes: Some(*bytes) });
+                }
+                Some(("tree", _)) => {
+                    // Not by the paths above: of equal files only the first one's is told.
+                    for row in self.read_tree(oid)?.into_iter().filter(|row| !is_tree_name(&row.name)) {
+                        let folder = if path.is_empty() { Vec::new() } else { [path, b"/"].concat() };
+                        let path = [folder, row.name].concat();
+                        found.push(Unacceptable { commit, path, bytes: None });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// What `git rev-list --stdin` reads for that which is in `tips` and not in `known`, as far as the latter is here.
+    fn boundary(&self, tips: &[Oid], known: &[Oid]) -> Vec<u8> {
+        let mut input: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+        for tip in known.iter().filter(|tip| self.has_object(**tip)) {
+            input.push_str(&format!("^{tip}\n"));
+        }
+        input.into_bytes()
     }
 }
 

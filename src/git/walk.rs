@@ -29,7 +29,7 @@ fn lite_of_graph(graph: &gix::commitgraph::Graph, oid: Oid) -> Option<Lite> {
 }
 
 impl Repo {
-    /// The commits from `tip` along first parents, newest first, to the root or to where a shallow history ends.
+    /// The commits from `tip` along first parents, newest first, to the root or, in a shallow repository, to the last one here.
     pub fn walk_first_parent(&self, tip: Oid) -> impl Iterator<Item = Result<(Oid, Lite), GitError>> + '_ {
         let mut next = Some(tip);
         let mut buffer = Vec::new();
@@ -47,8 +47,8 @@ impl Repo {
                 Ok(lite) => lite,
                 Err(error) => return Some(Err(error)),
             };
-            let is_end = shallow.as_ref().is_some_and(|ends| ends.contains(&oid.0));
-            next = lite.parent.filter(|_| !is_end);
+            // Where history was cut off later, what lies below may still be here.
+            next = lite.parent.filter(|parent| shallow.is_none() || self.has_object(*parent));
             Some(Ok((oid, lite)))
         })
     }

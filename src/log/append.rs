@@ -151,6 +151,22 @@ fn note_ends(folders: &Folders, writer: &Writer, ends: [Option<Oid>; 3]) {
     replace_file(&folders.ends(writer), format!("{}\n", lines.join("\n")).as_bytes());
 }
 
+/// What makes the refs of a writer's chains what the last append left them at, where they fell behind that.
+pub(super) fn left_behind(repo: &Repo, folders: &Folders, writer: &Writer) -> Result<Vec<RefEdit>, LogError> {
+    let chains = Chains::read(repo, folders, writer)?;
+    let ends = [
+        (layout::log_ref(writer), chains.log),
+        (layout::data_ref(writer), chains.data),
+        (layout::code_ref(writer), chains.code),
+    ];
+    let behind = ends.into_iter().filter(|(_, end)| end.named != end.last);
+    let edit = |(name, end): (String, End)| {
+        let expected = end.named.map_or(Expected::Absent, Expected::Is);
+        RefEdit { name, expected, new: end.last }
+    };
+    Ok(behind.map(edit).collect())
+}
+
 /// How often an append is tried again from the start when somebody else moved a ref, or deleted an object.
 const TRIES: usize = 8;
 

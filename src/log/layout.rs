@@ -62,6 +62,17 @@ pub fn tracking_refspec_of_seals(remote: &str) -> String {
     format!("+{SEALS}*:{REMOTE}{remote}/sealed/*")
 }
 
+/// Whether fetching by `refspec` writes over the logs of this clone, as `+refs/*:refs/*` of a mirror does.
+pub fn mirrors_logs(refspec: &str) -> bool {
+    let target = refspec.split_once(':').map_or("", |(_, target)| target);
+    target.strip_suffix('*').is_some_and(|prefix| LOGS.starts_with(prefix))
+}
+
+/// What fetches the notes view into a tracking ref: a pattern, so that a remote without notes is no error.
+pub fn tracking_refspec_of_notes(remote: &str) -> String {
+    format!("+{NOTES}*:{REMOTE}{remote}/notes/exp*")
+}
+
 /// The branch of an experiment, without `refs/heads/`.
 pub fn experiment_branch(id: &ExperimentId) -> String {
     format!("exp/{id}")
@@ -70,6 +81,11 @@ pub fn experiment_branch(id: &ExperimentId) -> String {
 /// The ref that keeps an archived experiment.
 pub fn archive_ref(id: &ExperimentId) -> String {
     format!("{ARCHIVE}{id}")
+}
+
+/// The ref at a remote that claims an experiment's ID.
+pub fn claim_ref(id: &ExperimentId) -> String {
+    format!("refs/exp/id/{id}")
 }
 
 /// The branch of a topic, without `refs/heads/`.

@@ -13,6 +13,7 @@ pub mod notes;
 pub mod read;
 pub mod running;
 pub mod taking;
+pub mod visible;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -33,6 +34,9 @@ use crate::git::{Oid, Repo};
 
 /// The configuration key that names this clone's writer.
 const WRITER_KEY: &str = "exp.writer";
+
+/// The configuration key of the names that this clone's writer had before, one value each.
+const FORMER_WRITER_KEY: &str = "exp.formerWriter";
 
 /// How often the journal is asked for objects that a prune took, before an append gives up.
 const HEALINGS: u32 = 10;
@@ -65,6 +69,29 @@ impl Log {
         Ok(self.repo.config_string(WRITER_KEY).and_then(|name| name.parse().ok()))
     }
 
+    /// The names under which this clone appends and ever did, the present one first.
+    pub fn own_writers(&self) -> Result<Vec<Writer>, LogError> {
+        let former = self.repo.config_strings(FORMER_WRITER_KEY);
+        let former = former.iter().filter_map(|name| name.parse().ok());
+        Ok(self.writer()?.into_iter().chain(former).collect())
+    }
+
+    /// Keeps the chains of `writer` from what a remote that is mirrored here does not have: fetching from it would move their
+    /// refs back, or take them away.
+    fn shield(&self, writer: &Writer) -> Result<(), LogError> {
+        for remote in self.repo.remotes()? {
+            let key = format!("remote.{remote}.fetch");
+            let refspecs = self.repo.config_strings(&key);
+            if !refspecs.iter().any(|refspec| layout::mirrors_logs(refspec)) {
+                continue;
+            }
+            for name in [layout::log_ref, layout::data_ref, layout::code_ref].map(|name_of| name_of(writer)) {
+                self.repo.add_config_local(&key, &format!("^{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The name under which this clone appends, as the configuration has it now.
     fn configured_writer(&self) -> Result<Option<Writer>, LogError> {
         let fresh = Repo::discover(self.repo.common_dir())?;
@@ -82,6 +109,7 @@ impl Log {
             return Ok(writer);
         }
         let writer: Writer = hex(&candidate.0[..6]).parse().expect("twelve hex digits name a writer");
+        self.shield(&writer)?;
         self.repo.set_config_local(WRITER_KEY, writer.as_str())?;
         Ok(writer)
     }

@@ -15,7 +15,7 @@ use crate::domain::id::ObjectName;
 use crate::domain::metric::{BUILT_IN, Value};
 use crate::domain::number::significant;
 use crate::domain::run::{Run, Status};
-use crate::git::{Expected, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEdit};
+use crate::git::{Expected, FILE, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEdit};
 
 /// How many runs of one experiment have a line each on one commit.
 const LINES: usize = 50;
@@ -242,22 +242,11 @@ fn change(
             seconds: because.time.as_second(),
             offset_minutes: 0,
         };
-        let commit = repo.encode_commit(&NewCommit {
-            tree,
-            parents: tip.into_iter().collect(),
-            author: signature.clone(),
-            committer: signature,
-            message: b"results of git exp\n".to_vec(),
-        });
-        let bytes = commit;
-        let commit = repo.write_object(ObjectKind::Commit, &bytes)?;
-        objects.push(NewObject { kind: ObjectKind::Commit, oid: commit, bytes });
         for (path, _) in &edits {
             add_trees(repo, tree, path, &mut objects)?;
         }
-        // Against a prune that looked at the refs before this one moves, and deletes after.
-        let name = format!("notes-{}", because.id.to_hex());
-        journal::write(&folders.journal(), &name, &objects, Durability::Unsynced)?;
+        let name = because.id.to_hex();
+        let commit = commit(repo, folders, &name, tree, tip.into_iter().collect(), signature, objects)?;
         let edit = RefEdit {
             name: NOTES.to_owned(),
             expected: tip.map_or(Expected::Absent, Expected::Is),
@@ -269,6 +258,165 @@ fn change(
         }
     }
     Err(LogError::Contended(NOTES.to_owned()))
+}
+
+/// Writes a commit of notes, and what it holds into the journal under `name`.
+fn commit(
+    repo: &Repo,
+    folders: &Folders,
+    name: &str,
+    tree: Oid,
+    parents: Vec<Oid>,
+    signature: Signature,
+    mut objects: Vec<NewObject>,
+) -> Result<Oid, LogError> {
+    let bytes = repo.encode_commit(&NewCommit {
+        tree,
+        parents,
+        author: signature.clone(),
+        committer: signature,
+        message: b"results of git exp\n".to_vec(),
+    });
+    let oid = repo.write_object(ObjectKind::Commit, &bytes)?;
+    objects.push(NewObject { kind: ObjectKind::Commit, oid, bytes });
+    // Against a prune that looked at the refs before this one moves, and deletes after.
+    journal::write(&folders.journal(), &format!("notes-{name}"), &objects, Durability::Unsynced)?;
+    Ok(oid)
+}
+
+/// The notes of a tree by what they are on, each with its path and its blob; without what is the same in `other`.
+type Found = BTreeMap<Vec<u8>, (Vec<u8>, Oid)>;
+
+/// Why a remote's notes are not taken in.
+const NO_NOTES: &str = "it holds what are no notes";
+
+/// Collects the notes in `tree` that are not in `other` at the same place; `false` where it holds anything else.
+fn collect(
+    repo: &Repo,
+    tree: Oid,
+    other: Option<Oid>,
+    path: &[u8],
+    found: &mut Found,
+) -> Result<bool, LogError> {
+    let rows_of = |tree: Option<Oid>| tree.map(|tree| repo.read_tree(tree)).transpose();
+    let others = rows_of(other)?.unwrap_or_default();
+    for row in repo.read_tree(tree)? {
+        let same_name = others.iter().find(|it| it.name == row.name);
+        if same_name == Some(&row) {
+            continue;
+        }
+        let mut path = path.to_vec();
+        path.extend_from_slice(&row.name);
+        let on: Vec<u8> = path.iter().copied().filter(|&byte| byte != b'/').collect();
+        let is_hex = !row.name.is_empty()
+            && row.name.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
+        if !is_hex || on.len() > repo.hex_length() {
+            return Ok(false);
+        }
+        if row.mode == FOLDER {
+            let other = same_name.filter(|it| it.mode == FOLDER).map(|it| it.oid);
+            path.push(b'/');
+            if !collect(repo, row.oid, other, &path, found)? {
+                return Ok(false);
+            }
+        } else if row.mode == FILE && on.len() == repo.hex_length() {
+            found.insert(on, (path, row.oid));
+        } else {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes in the notes that end at `theirs`, with the lock held; what is wrong with them where they are not followed.
+///
+/// Afterwards the notes here extend theirs, or hold the same. Notes that only one side has are kept; of two views of the
+/// runs on one commit the fuller stays until it is rendered anew, and what people wrote on both sides is put together.
+pub(super) fn take_in(
+    repo: &Repo,
+    folders: &Folders,
+    _lock: &Lock,
+    theirs: Oid,
+) -> Result<Option<&'static str>, LogError> {
+    for _ in 0..8 {
+        let ours = repo.read_ref(NOTES)?;
+        if ours == Some(theirs) {
+            return Ok(None);
+        }
+        let their_commit = repo.read_commit(theirs)?;
+        let our_commit = ours.map(|ours| repo.read_commit(ours)).transpose()?;
+        let root = our_commit.as_ref().map(|it| it.tree);
+        if let Some(ours) = ours
+            && (root == Some(their_commit.tree) || repo.is_ancestor(theirs, ours)?)
+        {
+            return Ok(None);
+        }
+        let mut found = Found::new();
+        if !collect(repo, their_commit.tree, root, b"", &mut found)? {
+            return Ok(Some(NO_NOTES));
+        }
+        let is_behind = match ours {
+            Some(ours) => repo.is_ancestor(ours, theirs)?,
+            None => true,
+        };
+        let new = match (ours, our_commit, root) {
+            (Some(ours), Some(our_commit), Some(root)) if !is_behind => {
+                let (tree, objects) = united(repo, root, found)?;
+                let later = our_commit.committer.seconds.max(their_commit.committer.seconds);
+                let signature = Signature { seconds: later, offset_minutes: 0, ..our_commit.committer };
+                commit(repo, folders, &theirs.to_hex(), tree, vec![ours, theirs], signature, objects)?
+            }
+            _ => theirs,
+        };
+        let expected = ours.map_or(Expected::Absent, Expected::Is);
+        let edit = RefEdit { name: NOTES.to_owned(), expected, new: Some(new) };
+        match repo.update_refs(&[edit], "git exp pull") {
+            Err(error) if error.is_moved() => {}
+            result => return Ok(result.map(|()| None)?),
+        }
+    }
+    Err(LogError::Contended(NOTES.to_owned()))
+}
+
+/// The tree of our notes with theirs added, and the objects that are new in it.
+fn united(repo: &Repo, root: Oid, found: Found) -> Result<(Oid, Vec<NewObject>), LogError> {
+    let mut edits: Vec<TreeEdit> = Vec::new();
+    let mut objects = Vec::new();
+    for (on, (path, blob)) in found {
+        let hex = String::from_utf8_lossy(&on).into_owned();
+        let Some((known, known_path)) = find(repo, root, &hex, &mut Vec::new())? else {
+            edits.push((path, Some((FILE, blob))));
+            continue;
+        };
+        if known == blob {
+            continue;
+        }
+        let (ours, theirs) = (repo.read_blob(known)?, repo.read_blob(blob)?);
+        let text = [&ours, &theirs].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let bytes = match [Note::parse(&text[0]), Note::parse(&text[1])] {
+            [Some(ours_view), Some(their_view)] if ours_view.runs() >= their_view.runs() => ours,
+            [Some(_), Some(_)] => theirs,
+            _ => {
+                let more = text[1].lines().filter(|line| !text[0].lines().any(|known| known == *line));
+                let mut text = text[0].clone();
+                more.for_each(|line| {
+                    if !text.is_empty() && !text.ends_with('\n') {
+                        text.push('\n');
+                    }
+                    let _ = writeln!(text, "{line}");
+                });
+                text.into_bytes()
+            }
+        };
+        let oid = repo.write_object(ObjectKind::Blob, &bytes)?;
+        objects.push(NewObject { kind: ObjectKind::Blob, oid, bytes });
+        edits.push((known_path, Some((FILE, oid))));
+    }
+    let tree = repo.edit_tree(Some(root), &edits)?;
+    for (path, _) in &edits {
+        add_trees(repo, tree, path, &mut objects)?;
+    }
+    Ok((tree, objects))
 }
 
 /// Adds the trees on the way from `tree` to the file at `path`.

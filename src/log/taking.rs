@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::append::Lock;
 use super::error::{LogError, file_error};
-use super::{Log, WRITER_KEY, layout};
+use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, append, layout, notes};
 use crate::domain::id::{Nonce, Writer, hex};
-use crate::git::{Expected, GitError, Oid, RefEdit, Repo};
+use crate::git::{Expected, FILE, GitError, Oid, RefEdit, Repo};
 
 /// What was taken in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Taken {
     pub seals: Vec<String>,
     /// What was not followed, and why.
     pub problems: Vec<Problem>,
+    /// Whether the notes of a remote were taken in, so that those on commits with runs are to be rendered anew.
+    pub notes: bool,
     /// This clone's writers whose logs another clone appended to, each with the name that it goes on under.
     pub renamed: Vec<(Writer, Writer)>,
 }
@@ -39,12 +41,15 @@ pub struct Problem {
 impl Taken {
     /// Whether anything is here now that was not before.
     pub fn has_news(&self) -> bool {
-        !self.came.is_empty() || !self.renamed.is_empty()
+        !self.came.is_empty() || !self.renamed.is_empty() || self.notes
     }
 }
 
 /// What is said of a log that `git fetch --depth` brought in part.
 const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";
+
+/// What is said of a log of which a partial clone has the commits and not the entries.
+const LEFT_OUT: &str = "its entries were left out by a partial fetch; `git exp pull` brings them";
 
 /// More refs than this are packed into one file, rather than each made durable.
 const MANY: usize = 64;
@@ -75,6 +80,7 @@ impl Log {
     ///
     /// `candidate` becomes the name of this clone's writer where another clone appended under it.
     pub fn take_in(&self, candidate: &Nonce, again: bool) -> Result<Taken, LogError> {
+        self.bring_back_own()?;
         let tracked = self.repo.list_refs(layout::REMOTE)?;
         let path = self.folders.taken();
         if tracked.is_empty() && !path.exists() {
@@ -90,10 +96,17 @@ impl Log {
         if !again && is_same(&self.noted()) {
             return Ok(Taken::default());
         }
-        let _lock = Lock::take(&self.folders)?;
+        let lock = Lock::take(&self.folders)?;
         let mut noted = self.noted();
-        let mut taking =
-            Taking { log: self, candidate, given: 0, moves: BTreeMap::new(), taken: Taken::default() };
+        let mut taking = Taking {
+            log: self,
+            lock: &lock,
+            is_partial: self.repo.is_partial()?,
+            candidate,
+            given: 0,
+            moves: BTreeMap::new(),
+            taken: Taken::default(),
+        };
         let mut here = HashSet::new();
         for (name, tip) in &tracked {
             here.insert(name.as_str());
@@ -114,6 +127,22 @@ impl Log {
         let taken = taking.taken;
         self.note(&noted)?;
         Ok(taken)
+    }
+
+    /// Makes the refs of this clone's own chains again what the last append left them at, where a mirroring `git fetch` moved
+    /// them back or took them away.
+    fn bring_back_own(&self) -> Result<(), LogError> {
+        let Some(writer) = self.writer()? else { return Ok(()) };
+        if append::left_behind(&self.repo, &self.folders, &writer)?.is_empty() {
+            return Ok(());
+        }
+        let _lock = Lock::take(&self.folders)?;
+        // What was pruned since may be in the journal.
+        self.heal()?;
+        let edits = append::left_behind(&self.repo, &self.folders, &writer)?;
+        self.repo.update_refs(&edits, "git exp")?;
+        let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+        Ok(self.repo.sync_refs(&names)?)
     }
 
     /// Whether a log goes on below what was fetched of it, as after `git fetch --depth`.
@@ -157,6 +186,9 @@ fn kind_of(name: &str) -> Option<(&str, &str)> {
 /// What is being taken in, with the lock held.
 struct Taking<'a> {
     log: &'a Log,
+    lock: &'a Lock,
+    /// Whether objects may have been left out of what was fetched.
+    is_partial: bool,
     candidate: &'a Nonce,
     /// How many new names were given.
     given: usize,
@@ -189,6 +221,9 @@ impl Taking<'_> {
         let Some((kind, last)) = kind_of(name) else { return Ok(()) };
         if kind == "sealed" {
             return self.seal(name, last, tip);
+        }
+        if kind == "notes" {
+            return if last == "exp" { self.notes(name, tip) } else { Ok(()) };
         }
         let Ok(writer) = last.parse::<Writer>() else {
             self.problem(name, "its name is not one of a writer");
@@ -233,12 +268,34 @@ impl Taking<'_> {
                 Relation::IsBehind | Relation::Diverged => self.rename(writer, is_configured)?,
             }
         }
+        if self.is_partial && !self.has_entries(writer, tip)? {
+            self.problem(name, LEFT_OUT);
+            return Ok(());
+        }
         if let Some(count) = self.chain(name, &layout::seen_ref(writer), tip, noted)? {
             // The first commit of a log is no entry.
             let count = if count.is_new { count.commits.saturating_sub(1) } else { count.commits };
             self.add(writer, count);
         }
         Ok(())
+    }
+
+    /// Whether the entries that a log has beyond what was seen of it are here.
+    fn has_entries(&self, writer: &Writer, tip: Oid) -> Result<bool, LogError> {
+        let repo = &self.log.repo;
+        let seen = repo.read_ref(&layout::seen_ref(writer))?;
+        for step in repo.walk_first_parent(tip) {
+            let (commit, lite) = step?;
+            if Some(commit) == seen {
+                break;
+            }
+            match repo.read_tree(lite.tree) {
+                Ok(rows) if rows.iter().all(|row| row.mode != FILE || repo.has_object(row.oid)) => {}
+                Err(error) if !error.is_missing() => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Takes in a data or code chain, unless it is this clone's `own`.
@@ -334,6 +391,8 @@ impl Taking<'_> {
         let new: Writer = hex(&bytes[..6]).parse().expect("twelve hex digits name a writer");
         if is_configured {
             // First, so that nothing is appended under the old name once its log is another's.
+            repo.add_config_local(FORMER_WRITER_KEY, writer.as_str())?;
+            self.log.shield(&new)?;
             repo.set_config_local(WRITER_KEY, new.as_str())?;
         }
         let mut edits = Vec::new();
@@ -350,6 +409,18 @@ impl Taking<'_> {
             edits.iter().filter(|edit| edit.new.is_some()).map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&made)?;
         self.taken.renamed.push((writer.clone(), new));
+        Ok(())
+    }
+
+    /// Takes the notes of a remote in. They are a view, so that trouble with them stops nothing.
+    fn notes(&mut self, name: &str, tip: Oid) -> Result<(), LogError> {
+        let repo = &self.log.repo;
+        let before = repo.read_ref(layout::NOTES)?;
+        match notes::take_in(repo, &self.log.folders, self.lock, tip) {
+            Ok(None) => self.taken.notes |= repo.read_ref(layout::NOTES)? != before,
+            Ok(Some(problem)) => self.problem(name, problem),
+            Err(error) => self.problem(name, format!("it cannot be taken in: {error}")),
+        }
         Ok(())
     }
 
@@ -386,16 +457,19 @@ fn relation(repo: &Repo, a: Oid, b: Oid) -> Result<Relation, LogError> {
     Ok(if is_cut(repo, a)? || is_cut(repo, b)? { Relation::Cut } else { Relation::Diverged })
 }
 
-/// Whether the chain that ends at `tip` goes on below what was fetched of it.
+/// Whether a fetch of a certain depth cut the chain that ends at `tip`: what lies below may be here still, but Git prunes it.
 fn is_cut(repo: &Repo, tip: Oid) -> Result<bool, LogError> {
     if !repo.is_shallow() {
         return Ok(false);
     }
-    let mut last = tip;
+    let ends = repo.shallow_ends();
     for step in repo.walk_first_parent(tip) {
-        last = step?.0;
+        let (commit, lite) = step?;
+        if lite.parent.is_some() && ends.binary_search(&commit).is_ok() {
+            return Ok(true);
+        }
     }
-    Ok(!repo.read_commit(last)?.parents.is_empty())
+    Ok(false)
 }
 
 /// How many commits lie from `tip` down to `wanted`; `None` where it is not below.

@@ -1,127 +1,10 @@
 //! Several clones and a remote: what one recorded, all know, and nothing is lost on the way.
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::lab::TestLab;
-
-/// A laboratory whose repository has a bare remote, `origin`, and clones of it beside.
-struct Net {
-    lab: TestLab,
-}
-
-impl Net {
-    fn new() -> Self {
-        let lab = TestLab::with_commit();
-        lab.git(["clone", "--quiet", "--bare", ".", "../remote.git"]);
-        let net = Self { lab };
-        let url = net.url();
-        net.git("lab", &["remote", "add", "origin", &url]);
-        net.git("lab", &["fetch", "--quiet", "origin"]);
-        net
-    }
-
-    fn url(&self) -> String {
-        format!("file://{}", self.folder("remote.git").display())
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.lab.path().parent().expect("it was made in a folder").join(name)
-    }
-
-    /// Makes another clone.
-    fn clone(&self, name: &str) {
-        let url = self.url();
-        self.git("lab", &["clone", "--quiet", &url, &format!("../{name}")]);
-    }
-
-    /// Copies a clone with all that is in it.
-    fn copy(&self, from: &str, to: &str) {
-        let mut command = self.lab.command(["cp", "-r", ".", &format!("../{to}")]);
-        command.current_dir(self.folder(from));
-        assert!(command.output().expect("cp starts").status.success());
-    }
-
-    fn output(&self, clone: &str, mut command: Command) -> Output {
-        command.current_dir(self.folder(clone)).output().expect("it can be started")
-    }
-
-    #[track_caller]
-    fn git(&self, clone: &str, words: &[&str]) -> String {
-        let mut command = self.lab.command(["git"]);
-        command.args(words);
-        let output = self.output(clone, command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {words:?} in {clone}:\n{said}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    /// What git exp answers: its exit status, standard output and standard error.
-    fn exp(&self, clone: &str, words: &[&str]) -> (i32, String, String) {
-        let output = self.output(clone, self.lab.exp_command(words));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code().expect("it exits"), text(&output.stdout), text(&output.stderr))
-    }
-
-    #[track_caller]
-    fn exp_ok(&self, clone: &str, words: &[&str]) -> String {
-        let (status, out, said) = self.exp(clone, words);
-        assert_eq!(status, 0, "git exp {words:?} in {clone}:\n{out}{said}");
-        out
-    }
-
-    /// Records a run with this label.
-    #[track_caller]
-    fn record(&self, clone: &str, label: &str) {
-        self.exp_ok(clone, &["run", "--label", label, "--", "echo", label]);
-    }
-
-    /// The labels of all runs that a clone knows, sorted.
-    #[track_caller]
-    fn labels(&self, clone: &str) -> Vec<String> {
-        let mut labels: Vec<String> =
-            self.json(clone, &["runs"]).iter().map(|run| run["label"].as_str().unwrap().to_owned()).collect();
-        labels.sort();
-        labels
-    }
-
-    #[track_caller]
-    fn json(&self, clone: &str, words: &[&str]) -> Vec<Value> {
-        let words: Vec<&str> = ["--json"].into_iter().chain(words.iter().copied()).collect();
-        let (_, out, said) = self.exp(clone, &words);
-        let objects = serde_json::Deserializer::from_str(&out).into_iter();
-        objects.map(|it| it.unwrap_or_else(|error| panic!("{error}: {out}{said}"))).collect()
-    }
-
-    fn writer(&self, clone: &str) -> String {
-        self.git(clone, &["config", "exp.writer"])
-    }
-
-    /// Puts a commit with these files on a log of the remote, on top of `parent`; gives the commit.
-    fn forge(&self, name: &str, parent: Option<&str>, file: &str, content: &[u8], message: &str) -> String {
-        let path = self.folder("forged");
-        std::fs::write(&path, content).expect("the folder is ours");
-        let blob = self.git("remote.git", &["hash-object", "-w", &path.to_string_lossy()]);
-        let mut command = self.lab.command(["git", "mktree"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.current_dir(self.folder("remote.git")).spawn().expect("git starts");
-        let mut pipe = child.stdin.take().expect("a pipe");
-        std::io::Write::write_all(&mut pipe, format!("100644 blob {blob}\t{file}\n").as_bytes())
-            .expect("written");
-        drop(pipe);
-        let tree = child.wait_with_output().expect("it ends").stdout;
-        let tree = String::from_utf8_lossy(&tree).trim().to_owned();
-        let mut words = vec!["commit-tree", &tree, "-m", message];
-        if let Some(parent) = parent {
-            words.extend(["-p", parent]);
-        }
-        let commit = self.git("remote.git", &words);
-        self.git("remote.git", &["update-ref", &format!("refs/exp/log/{name}"), &commit]);
-        commit
-    }
-}
+use crate::net::Net;
 
 #[test]
 fn what_one_clone_pushed_the_others_list_after_a_pull() {
@@ -198,13 +81,11 @@ fn a_clone_that_was_copied_goes_on_under_a_new_name_and_loses_nothing() {
     net.record("copy", "copied");
     net.exp_ok("lab", &["push"]);
 
-    let (status, out, said) = net.exp("copy", &["push"]);
-    assert_eq!(status, 1, "{out}{said}");
-    assert!(out.contains("refused") && said.contains("git exp pull"), "{out}{said}");
     let before = net.json("copy", &["runs"]);
-    let (status, _, said) = net.exp("copy", &["pull"]);
-    assert_eq!(status, 0, "{said}");
+    let (status, out, said) = net.exp("copy", &["push"]);
+    assert_eq!(status, 0, "{out}{said}");
     assert!(said.contains("goes on as"), "{said}");
+    assert_eq!(net.git("copy", &["config", "exp.formerWriter"]), net.writer("lab"));
     assert_ne!(net.writer("copy"), net.writer("lab"));
     assert_eq!(net.labels("copy"), ["common", "copied", "original"]);
     let ids = |runs: &[Value]| -> Vec<String> {
@@ -293,15 +174,23 @@ fn a_fetch_that_cut_history_off_is_mended_by_the_next_pull() {
     }
     net.exp_ok("lab", &["pull"]);
     net.record("second", "second 3");
+    net.record("second", "second 4");
     net.exp_ok("second", &["push"]);
     let writer = net.writer("lab");
     net.git("lab", &["fetch", "--quiet", "--depth", "1"]);
     let history = net.git("lab", &["rev-list", "--count", "origin/main"]);
     let (_, _, said) = net.exp("lab", &["runs"]);
     assert!(said.contains("only a part of it was fetched"), "{said}");
+    assert_eq!(
+        net.labels("lab"),
+        ["lab 1", "lab 2", "second 1", "second 2"],
+        "what was here is still listed"
+    );
     net.exp_ok("lab", &["pull"]);
-    assert_eq!(net.labels("lab"), ["lab 1", "lab 2", "second 1", "second 2", "second 3"]);
+    assert_eq!(net.labels("lab"), ["lab 1", "lab 2", "second 1", "second 2", "second 3", "second 4"]);
     assert_eq!(net.writer("lab"), writer);
+    net.git("lab", &["gc", "--quiet", "--prune=now"]);
+    assert_eq!(net.labels("lab").len(), 6, "nothing is left that Git would prune");
     assert_eq!(net.git("lab", &["rev-list", "--count", "origin/main"]), history, "only logs are deepened");
     net.exp_ok("lab", &["fsck"]);
 }
@@ -527,4 +416,257 @@ fn a_remote_that_is_not_there_is_told_apart_from_one_that_is_not_configured() {
     net.git("lab", &["config", "remote.logs.url", &net.url()]);
     net.git("lab", &["config", "exp.remote", "logs"]);
     assert_eq!(net.json("lab", &["push"])[0]["remote"], "logs");
+}
+
+#[test]
+fn logs_of_others_are_handed_on_as_fast_forwards_only() {
+    let net = Net::new();
+    net.git("lab", &["init", "--quiet", "--bare", "../other.git"]);
+    let other = net.url().replace("remote.git", "other.git");
+    net.record("lab", "one");
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    net.git("second", &["remote", "add", "other", &other]);
+    net.exp_ok("second", &["pull"]);
+    net.record("second", "two");
+    let log = format!("refs/exp/log/{}", net.writer("lab"));
+    assert!(!net.exp_ok("second", &["push", "other"]).contains(&log), "only when it is asked for");
+    assert!(net.exp_ok("second", &["push", "other", "--relay"]).contains(&format!("{log}: 1 entry")));
+    assert!(net.exp_ok("second", &["push", "other", "--relay"]).contains("has everything"));
+
+    // What goes on there is left alone, and so is what was forged there.
+    net.git("lab", &["remote", "add", "other", &other]);
+    net.record("lab", "three");
+    net.exp_ok("lab", &["push", "other"]);
+    let tip = net.git("other.git", &["rev-parse", &log]);
+    net.exp_ok("second", &["push", "other", "--relay"]);
+    assert_eq!(net.git("other.git", &["rev-parse", &log]), tip);
+    let main = net.git("second", &["rev-parse", "main"]);
+    net.git("second", &["push", "--quiet", "--force", "other", &format!("{main}:{log}")]);
+    net.exp_ok("second", &["push", "other", "--relay"]);
+    assert_eq!(net.git("other.git", &["rev-parse", &log]), main);
+}
+
+#[test]
+fn results_beside_the_code_are_joined_and_what_people_wrote_there_stays() {
+    let net = Net::new();
+    net.git("remote.git", &["config", "receive.denyNonFastForwards", "true"]);
+    let (begin, second) = (net.git("lab", &["rev-parse", "HEAD"]), net.lab.commit_all("second"));
+    net.git("lab", &["push", "--quiet", "origin", "main"]);
+    net.clone("second");
+    for clone in ["lab", "second"] {
+        net.record(clone, clone);
+        net.git(clone, &["notes", "--ref=exp", "add", "-m", &format!("seen by {clone}"), &begin]);
+    }
+    net.exp_ok("lab", &["push"]);
+    net.exp_ok("second", &["push"]);
+    net.exp_ok("lab", &["pull"]);
+    let note = |clone: &str, on: &str| net.git(clone, &["notes", "--ref=exp", "show", on]);
+    for clone in ["lab", "second", "remote.git"] {
+        let of_runs = note(clone, &second);
+        assert!(of_runs.contains("label=lab") && of_runs.contains("label=second"), "{clone}: {of_runs}");
+        let own = note(clone, &begin);
+        assert!(own.contains("seen by lab") && own.contains("seen by second"), "{clone}: {own}");
+    }
+    for clone in ["lab", "second"] {
+        net.exp_ok(clone, &["fsck"]);
+        assert!(net.exp_ok(clone, &["push"]).contains("has everything"), "{clone}");
+    }
+
+    for round in 0..3 {
+        for clone in ["lab", "second"] {
+            net.record(clone, &format!("{clone}-{round}"));
+        }
+        let pushes = ["lab", "second"].map(|clone| {
+            let mut command = net.lab.exp_command(["push"]);
+            command.current_dir(net.folder(clone)).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("git-exp starts")
+        });
+        for mut push in pushes {
+            assert!(push.wait().expect("it ends").success(), "round {round}");
+        }
+    }
+    net.exp_ok("lab", &["pull"]);
+    net.exp_ok("lab", &["push"]);
+    assert_eq!(note("remote.git", &second).lines().count(), 8);
+    assert!(note("remote.git", &begin).contains("seen by second"));
+
+    // What is no note is not followed, and nothing is written over it.
+    net.git("remote.git", &["update-ref", "refs/notes/exp", "main"]);
+    let (status, _, said) = net.exp("lab", &["pull"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("it holds what are no notes"), "{said}");
+    net.exp_ok("lab", &["push"]);
+    assert_eq!(
+        net.git("remote.git", &["rev-parse", "refs/notes/exp"]),
+        net.git("lab", &["rev-parse", "main"])
+    );
+}
+
+#[test]
+fn jobs_that_run_at_once_under_one_name_lose_nothing() {
+    let net = Net::new();
+    net.record("lab", "base");
+    net.exp_ok("lab", &["push"]);
+    let jobs: Vec<String> = (0..8).map(|number| format!("job-{number}")).collect();
+    for (number, job) in jobs.iter().enumerate() {
+        if number % 2 == 0 {
+            // A clone out of a cache.
+            net.copy("lab", job);
+        } else {
+            net.clone(job);
+            net.git(job, &["config", "exp.writer", "c1c1c1c1"]);
+        }
+        net.record(job, job);
+    }
+    let pushes: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            let mut command = net.lab.exp_command(["push"]);
+            command.current_dir(net.folder(job)).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("git-exp starts")
+        })
+        .collect();
+    for mut push in pushes {
+        assert!(push.wait().expect("it ends").success());
+    }
+    net.exp_ok("lab", &["pull"]);
+    let expected: Vec<String> = ["base".to_owned()].into_iter().chain(jobs).collect();
+    assert_eq!(net.labels("lab"), expected);
+    net.exp_ok("lab", &["fsck"]);
+}
+
+#[test]
+fn a_clone_that_goes_on_under_a_new_name_keeps_its_branches() {
+    let net = Net::new();
+    let topic = ["topic", "new", "speed", "--prefix", "A", "--goal", "be faster"];
+    net.exp_ok("lab", &topic);
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull"]);
+    for clone in ["lab", "second"] {
+        net.exp_ok(clone, &["new", "try", "--topic", "speed", "--no-worktree"]);
+    }
+    let (first, other) = (net.writer("lab"), net.writer("second"));
+    net.exp_ok("second", &["push"]);
+    net.copy("lab", "copy");
+    net.record("lab", "original");
+    net.exp_ok("lab", &["push"]);
+    net.record("copy", "copied");
+    net.exp_ok("copy", &["push"]);
+    net.exp_ok("copy", &["pull"]);
+    assert_ne!(net.writer("copy"), first);
+    let (status, _, said) = net.exp("copy", &["archive", &format!("A-001@{other}")]);
+    assert_eq!(status, 2, "{said}");
+    net.exp_ok("copy", &["archive", &format!("A-001@{first}")]);
+}
+
+#[test]
+fn a_mirror_that_is_brought_up_to_date_keeps_what_was_recorded_in_it() {
+    let net = Net::new();
+    net.record("lab", "one");
+    net.exp_ok("lab", &["push"]);
+    net.git("lab", &["clone", "--quiet", "--mirror", &net.url(), "../mirror.git"]);
+    let about = net.json("lab", &["runs"])[0]["run"].as_str().expect("it has an ID").to_owned();
+    net.exp_ok("mirror.git", &["note", &about, "in the mirror"]);
+    net.git("mirror.git", &["remote", "update", "--prune"]);
+    net.git("mirror.git", &["gc", "--quiet", "--prune=now"]);
+    assert!(net.exp_ok("mirror.git", &["log"]).contains("in the mirror"));
+    // Also where nothing kept Git from it.
+    net.git("mirror.git", &["fetch", "--quiet", "--prune", "origin", "+refs/*:refs/*"]);
+    assert!(net.exp_ok("mirror.git", &["log"]).contains("in the mirror"));
+    net.exp_ok("mirror.git", &["push"]);
+    net.exp_ok("lab", &["pull"]);
+    assert!(net.exp_ok("lab", &["log"]).contains("in the mirror"));
+}
+
+#[test]
+fn what_hosts_do_not_take_is_named_before_anything_is_sent() {
+    let net = Net::new();
+    net.record("lab", "small");
+    net.lab.write("large.bin", "x".repeat(3000));
+    net.lab.commit_all("a large file");
+    net.record("lab", "large");
+    net.git("lab", &["config", "exp.pushFileLimit", "2000"]);
+    net.git("lab", &["config", "exp.publish", "true"]);
+    let commit = net.git("lab", &["rev-parse", "--short=12", "HEAD"]);
+    let (status, out, said) = net.exp("lab", &["push", "--data"]);
+    assert_eq!(status, 1, "{out}{said}");
+    assert!(out.contains(&format!("`large.bin` in {commit} has 2.9297 KiB")), "{out}{said}");
+    let code = format!("refs/exp/code/{}", net.writer("lab"));
+    assert_eq!(
+        net.git("remote.git", &["rev-parse", &code]),
+        net.git("lab", &["rev-parse", &format!("{code}~1")]),
+        "what came before went"
+    );
+    assert!(out.contains("2 entries") && out.contains("refs/exp/data/"), "{out}{said}");
+    net.git("lab", &["config", "--unset", "exp.pushFileLimit"]);
+    net.exp_ok("lab", &["push", "--data"]);
+
+    let row = [b"100644 ..\0".as_slice(), &[0x11; 20]].concat();
+    std::fs::write(net.folder("row"), row).expect("the folder is ours");
+    let tree = net.git("lab", &["hash-object", "-w", "--literally", "-t", "tree", "../row"]);
+    let bad = net.git("lab", &["commit-tree", &tree, "-m", "bad", "-p", "main"]);
+    net.git("lab", &["update-ref", "refs/heads/research/bad", &bad]);
+    net.git("lab", &["branch", "research/good"]);
+    let (status, out, said) = net.exp("lab", &["push", "--topics"]);
+    assert_eq!(status, 1, "{out}{said}");
+    assert!(out.contains(&format!("servers refuse the path `..` in {}", &bad[..12])), "{out}{said}");
+    assert!(net.git("remote.git", &["for-each-ref", "--format=%(refname)"]).contains("research/good"));
+}
+
+#[test]
+fn whose_machines_become_visible_is_said_before() {
+    let net = Net::new();
+    net.lab.write("exp.toml", "[capture]\nhost = \"name\"\nuser = \"name\"\n");
+    net.lab.commit_all("name hosts");
+    let mut command = net.lab.exp_command(["run", "--", "true"]);
+    assert!(command.env("USER", "grace").output().expect("git-exp starts").status.success());
+    let published = &net.json("lab", &["push", "--data", "--dry-run"])[0]["published"];
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux tells");
+    assert_eq!(published["hosts"], serde_json::json!([host.trim()]));
+    assert_eq!(published["users"], serde_json::json!(["grace"]));
+    let (_, _, said) = net.exp("lab", &["push", "--data", "--dry-run"]);
+    assert!(said.contains("users that become visible: grace"), "{said}");
+    assert_eq!(net.git("remote.git", &["for-each-ref", "refs/exp", "refs/notes"]), "", "nothing went");
+}
+
+#[test]
+fn clones_that_claim_their_numbers_at_the_remote_never_number_alike() {
+    let net = Net::new();
+    net.exp_ok("lab", &["topic", "new", "speed", "--prefix", "A", "--goal", "be faster"]);
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull"]);
+    for clone in ["lab", "second"] {
+        net.git(clone, &["config", "exp.reserve", "true"]);
+    }
+    let new = |clone: &str| net.exp_ok(clone, &["new", "try", "--topic", "speed", "--no-worktree"]);
+    assert!(new("lab").contains("registered A-001"));
+    assert!(new("second").contains("registered A-002"));
+    assert!(new("lab").contains("registered A-003"));
+    assert_eq!(
+        net.git("second", &["for-each-ref", "--format=%(refname:short)", "refs/heads/exp"]),
+        "exp/A-002"
+    );
+
+    // Without the remote it goes on, and says so.
+    std::fs::rename(net.folder("remote.git"), net.folder("elsewhere.git")).expect("the folder is ours");
+    let (status, out, said) = net.exp("second", &["new", "try", "--topic", "speed", "--no-worktree"]);
+    assert_eq!(status, 0, "{out}{said}");
+    assert!(
+        out.contains("registered A-003") && said.contains("could not be asked whether `A-003` is free"),
+        "{said}"
+    );
+
+    // Nor does one that never answers hold it up.
+    net.git("second", &["config", "remote.origin.url", "ssh://example.org/remote.git"]);
+    net.git("second", &["config", "core.sshCommand", "sleep 60; true"]);
+    net.git("second", &["config", "exp.reserveTimeout", "1"]);
+    let began = std::time::Instant::now();
+    let mut command = net.lab.exp_command(["new", "try", "--topic", "speed", "--no-worktree"]);
+    command.env("GIT_ALLOW_PROTOCOL", "ssh").current_dir(net.folder("second"));
+    let output = command.output().expect("git-exp starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(began.elapsed().as_secs() < 30);
 }
