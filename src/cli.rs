@@ -81,6 +81,7 @@ enum Command {
     Seal(commands::seal::Arguments),
     Verify(commands::verify::Arguments),
     Archive(commands::archive::Arguments),
+    Purge(commands::purge::Arguments),
     Fsck(commands::fsck::Arguments),
 }
 
@@ -160,6 +161,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Seal(arguments) => commands::seal::run(&mut context, arguments),
         Command::Verify(arguments) => commands::verify::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
+        Command::Purge(arguments) => commands::purge::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;
     context.output.flush()?;

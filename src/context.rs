@@ -259,6 +259,11 @@ impl Context {
         Ok(self.log.append(&self.writer()?, request)?)
     }
 
+    /// What appending an entry takes that takes the place of others.
+    pub fn request_of(&self, body: Body, replaces: Vec<EntryId>) -> Result<Request, Error> {
+        Ok(Request { replaces, ..self.request(self.nonce()?, body) })
+    }
+
     fn request(&self, nonce: Nonce, body: Body) -> Request {
         let time = self.now();
         Request {

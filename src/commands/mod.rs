@@ -21,6 +21,7 @@ pub mod new;
 pub mod noise;
 pub mod note;
 pub mod pull;
+pub mod purge;
 pub mod push;
 pub mod review;
 pub mod rule_override;
@@ -68,6 +69,7 @@ mod stopping;
 mod surroundings;
 mod trial;
 mod waiting;
+mod withdrawing;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! `git exp push`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clap::Args;
 use serde_json::json;
 
+use super::withdrawing::Withdrawing;
 use super::{Answer, remotes};
 use crate::context::Context;
 use crate::domain::id::Writer;
@@ -82,8 +83,22 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             return Ok(Answer::No);
         }
     }
-    let pending: Vec<Pending> = published.into_iter().chain(logs).collect();
-    let outcomes = if arguments.dry_run || pending.is_empty() {
+    let mut pending: Vec<Pending> = published.into_iter().chain(logs).collect();
+    let withdrawing = Withdrawing::look(context, &remote)?;
+    let mut held_back = Vec::new();
+    pending.retain(|it| match withdrawing.refusal(&it.name) {
+        Some(why) => {
+            held_back.push(Pushed { name: it.name.clone(), refusal: Some(why.to_owned()) });
+            false
+        }
+        None => true,
+    });
+    for (name, tip) in withdrawing.instead(context)? {
+        if pending.iter().all(|it| it.name != name) {
+            pending.push(Pending { name, tip, entries: None });
+        }
+    }
+    let mut outcomes = if arguments.dry_run || pending.is_empty() {
         Vec::new()
     } else {
         let names: Vec<String> = pending.iter().map(|it| it.name.clone()).collect();
@@ -91,7 +106,24 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         track(context, &remote, &pending, &outcomes)?;
         outcomes
     };
+    pending.extend(withdrawing.there.iter().map(|(name, tip)| Pending {
+        name: name.clone(),
+        tip: *tip,
+        entries: None,
+    }));
+    if !arguments.dry_run && outcomes.iter().all(|it| it.refusal.is_none()) {
+        outcomes.extend(withdrawing.carry_out(context, &remote)?);
+    }
+    outcomes.extend(withdrawing.refused());
+    outcomes.extend(held_back);
     show(context, &remote, &arguments, &pending, &outcomes, lacking.as_ref())
+}
+
+/// Pushes the logs, and takes away what was withdrawn, as `git exp push` does where nothing more is said.
+pub fn logs_only(context: &mut Context) -> Result<Answer, Error> {
+    let arguments =
+        Arguments { remote: None, data: false, seals: false, topics: false, yes: false, dry_run: false };
+    run(context, arguments)
 }
 
 /// The logs of this clone that the remote has not, or not whole.
@@ -208,10 +240,12 @@ fn show(
             "published": lacking.map(|it| json!({"commits": it.commits, "bytes": it.bytes, "people": it.people})),
         }))?;
     } else {
+        let withdrawn: HashSet<String> = context.log.withdrawn().into_keys().collect();
         let would = if arguments.dry_run { "would push " } else { "" };
         for it in &done {
             let count = it.entries.map(|count| format!(": {}", remotes::entries(count))).unwrap_or_default();
-            context.output.line(&format!("{would}{}{count}", harmless(&it.name)))?;
+            let gone = if withdrawn.contains(&it.name) { ": withdrawn" } else { "" };
+            context.output.line(&format!("{would}{}{count}{gone}", harmless(&it.name)))?;
         }
         for (name, why) in &refused {
             context.output.line(&format!("refused: {}: {}", harmless(name), harmless(why)))?;

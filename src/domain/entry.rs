@@ -12,6 +12,7 @@ use super::rule_override::RuleOverride;
 use super::run::Run;
 use super::smoke::Smoke;
 use super::topic::Topic;
+use super::withdrawal::Withdrawal;
 
 /// One record in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +93,8 @@ pub enum Body {
     Override(RuleOverride),
     /// What the smoke command came to for one code.
     Smoke(Smoke),
+    /// What was taken out of the record.
+    Withdrawal(Withdrawal),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -167,6 +170,7 @@ impl Entry {
             Body::Look(look) => Some(&look.experiment),
             Body::Override(it) => it.experiment.as_ref(),
             Body::Smoke(smoke) => Some(&smoke.experiment),
+            Body::Withdrawal(it) => it.experiment(),
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -186,6 +190,7 @@ impl Entry {
             Body::Look(look) => Some(look.registration),
             Body::Override(it) => it.registration,
             Body::Smoke(smoke) => smoke.registration,
+            Body::Withdrawal(it) => it.registration(),
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -209,6 +214,7 @@ impl Entry {
             | Body::Look(_)
             | Body::Rating(_)
             | Body::Smoke(_)
+            | Body::Withdrawal(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -228,6 +234,7 @@ impl Entry {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::Look(_)
+            | Body::Withdrawal(_)
             | Body::Unreadable { .. } => Vec::new(),
         }
     }
@@ -249,6 +256,7 @@ impl Body {
             Self::Rating(_) => "rating",
             Self::Override(_) => "override",
             Self::Smoke(_) => "smoke",
+            Self::Withdrawal(_) => "withdrawal",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

@@ -124,6 +124,33 @@ impl Writer {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name without its epoch, and the epoch: 1 for a log that nothing was purged from.
+    fn parts(&self) -> (&str, u32) {
+        match self.0.split_once('-') {
+            Some((name, epoch)) => (name, epoch.parse().unwrap_or(1)),
+            None => (&self.0, 1),
+        }
+    }
+
+    /// Whether something was purged from the log before this epoch.
+    pub fn is_later_epoch(&self) -> bool {
+        self.parts().1 > 1
+    }
+
+    /// Whether `other` is a later epoch of the same writer.
+    pub fn is_followed_by(&self, other: &Self) -> bool {
+        let ((name, epoch), (other, later)) = (self.parts(), other.parts());
+        name == other && later > epoch
+    }
+
+    /// The epoch after this one and all of `known`.
+    pub fn next_epoch<'a>(&self, known: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (name, epoch) = self.parts();
+        let of_others = known.into_iter().map(Self::parts).filter(|(other, _)| *other == name);
+        let last = of_others.map(|(_, epoch)| epoch).chain([epoch]).max().unwrap_or(epoch);
+        Self(format!("{name}-{}", last.saturating_add(1)))
+    }
 }
 
 impl fmt::Display for Writer {

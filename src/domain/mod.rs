@@ -41,3 +41,4 @@ pub mod stopping;
 pub mod topic;
 pub mod tried;
 pub mod verdict;
+pub mod withdrawal;

@@ -55,6 +55,7 @@ pub fn of(entry: &Entry) -> String {
         | Body::Idea(_)
         | Body::Rating(_)
         | Body::Override(_)
+        | Body::Withdrawal(_)
         | Body::Unreadable { .. } => {
             trailer("Entry", &entry.id.to_hex());
         }
@@ -111,6 +112,11 @@ fn subject(entry: &Entry) -> String {
         Body::Smoke(it) => {
             let result = if it.passed { "passed" } else { "failed" };
             format!("smoke {} {result}: {}", it.experiment, it.command.join(" "))
+        }
+        Body::Withdrawal(it) => {
+            let about: Vec<String> =
+                it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
+            format!("withdraw {}, {}: {}", about.join(", "), it.gone_in_words(), it.because)
         }
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }

@@ -23,6 +23,8 @@ pub struct Taken {
     pub seals: Vec<String>,
     /// What was not followed, and why.
     pub problems: Vec<Problem>,
+    /// The writers whose logs went here, because a later epoch withdrew them.
+    pub withdrawn: Vec<Writer>,
     /// This clone's writers whose logs another clone appended to, each with the name that it goes on under.
     pub renamed: Vec<(Writer, Writer)>,
 }
@@ -136,6 +138,14 @@ impl Log {
     fn noted(&self) -> BTreeMap<String, Noted> {
         let bytes = fs::read(self.folders.taken()).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Forgets what was noted of tracking refs that are `gone`.
+    pub(super) fn forget_tracking(&self, gone: impl Fn(&str) -> bool) -> Result<(), LogError> {
+        let mut noted = self.noted();
+        let before = noted.len();
+        noted.retain(|name, _| !gone(name));
+        if noted.len() == before { Ok(()) } else { self.note(&noted) }
     }
 
     fn note(&self, noted: &BTreeMap<String, Noted>) -> Result<(), LogError> {

@@ -97,6 +97,11 @@ pub fn subject(entry: &Entry) -> String {
             let result = if it.passed { "passed" } else { "failed" };
             format!("{result}: {}", it.command.join(" "))
         }
+        Body::Withdrawal(it) => {
+            let about: Vec<String> =
+                it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
+            format!("{} ({}): {}", about.join(", "), it.gone_in_words(), it.because)
+        }
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

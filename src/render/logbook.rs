@@ -514,6 +514,13 @@ struct SmokeFields {
     reason: Option<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct WithdrawalFields {
+    entries: Vec<String>,
+    gone: String,
+    because: String,
+}
+
 /// What an amendment changed: an element of `event.changes`.
 #[derive(Debug, Serialize)]
 pub struct ChangeFields {
@@ -575,6 +582,7 @@ pub struct EventFields {
     #[serde(rename = "override")]
     rule_override: Option<OverrideFields>,
     smoke: Option<SmokeFields>,
+    withdrawal: Option<WithdrawalFields>,
 }
 
 impl EventFields {
@@ -680,6 +688,18 @@ impl EventFields {
                     command: command_line(&it.command),
                     commit: it.commit.short().to_owned(),
                     reason: it.reason.clone(),
+                });
+            }
+            Body::Withdrawal(it) => {
+                fields.kind = "withdrawal";
+                fields.withdrawal = Some(WithdrawalFields {
+                    entries: it
+                        .entries
+                        .iter()
+                        .map(|one| format!("{} {}", one.kind, one.entry.short()))
+                        .collect(),
+                    gone: it.gone_in_words(),
+                    because: it.because.clone(),
                 });
             }
             Body::Run(_) | Body::Unreadable { .. } => fields.kind = "other",
