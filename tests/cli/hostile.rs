@@ -183,10 +183,7 @@ fn entries_of_absurd_size_are_not_read_into_memory() {
     huge.resize(200 << 20, b' ');
     trap.log("00000000a1", &huge);
     drop(huge);
-    let mut deep = trap.like(1, "\"params\":", "\"params\":");
-    deep.clear();
-    deep.extend(b"[".repeat(8 << 20));
-    trap.log("00000000a2", &deep);
+    trap.log("00000000a2", &b"[".repeat(8 << 20));
     assert_eq!(trap.seen(&["pull"]).0, 0);
     // With less memory than the entry has bytes.
     let program = trap.victim(&[]).get_program().to_owned();
@@ -224,10 +221,6 @@ fn names_that_lead_elsewhere_lead_nowhere() {
         let blob = trap.tree_of(name, b"out of here");
         trap.log_on(&format!("00000000c{number}"), &[], &blob, "forged");
         let file = format!("\"tree\":\"{blob}\",\"list\":[[\"../../owned\",11,\"{}\"]]", "ab".repeat(32));
-        let entry: Value = serde_json::from_str(&trap.honest).expect("it is JSON");
-        let files = serde_json::to_string(&entry["files"]).expect("JSON");
-        let honest_files = trap.honest.split("\"files\":").nth(1).map(|_| files).expect("it has files");
-        let _ = honest_files;
         let start = trap.honest.find("\"files\":{").expect("it has files") + "\"files\":{".len();
         let end = start + trap.honest[start..].find("]]}").expect("the list ends") + 2;
         let list = trap.honest[start..end].to_owned();
