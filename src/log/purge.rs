@@ -398,6 +398,11 @@ impl Log {
             };
             progress.commits.insert(name.clone(), commits?);
         }
+        if let Some(tip) = repo.read_ref(layout::NOTES)? {
+            let commits: Result<Vec<String>, _> =
+                repo.walk_first_parent(tip).map(|it| it.map(|it| it.0.to_hex())).collect();
+            progress.commits.insert(layout::NOTES.to_owned(), commits?);
+        }
         for (name, tip) in repo.list_refs(layout::REMOTE)? {
             let is_of = |(old, _): &(Writer, Writer)| name.ends_with(&format!("/{old}"));
             let is_seal = |it: &Holder| {
@@ -598,7 +603,10 @@ impl Log {
         let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&names)?;
         let mut withdrawn = self.withdrawn();
-        withdrawn.extend(progress.commits.clone());
+        for (name, commits) in &progress.commits {
+            let known = withdrawn.entry(name.clone()).or_default();
+            known.extend(commits.iter().filter(|it| !known.contains(it)).cloned().collect::<Vec<_>>());
+        }
         self.write_durably(&self.folders.withdrawn(), &withdrawn)?;
         self.drop_refs(progress.dropped.iter().filter_map(|(name, was)| Some((name, Oid::from_hex(was)?))))?;
         let configured = self.configured_writer()?;

@@ -3,7 +3,7 @@
 //! A tracking ref follows whatever the remote says. What this clone goes by is below `refs/exp/seen/`, and that only ever
 //! grows: a log that was rewound, forged, shortened or deleted is told, and what was seen of it stays.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,14 @@ impl Log {
         }
         let _lock = Lock::take(&self.folders)?;
         let mut noted = self.noted();
-        let mut taking =
-            Taking { log: self, candidate, given: 0, moves: BTreeMap::new(), taken: Taken::default() };
+        let mut taking = Taking {
+            log: self,
+            candidate,
+            given: 0,
+            moves: BTreeMap::new(),
+            taken: Taken::default(),
+            places: HashMap::new(),
+        };
         let mut here = HashSet::new();
         for (name, tip) in &tracked {
             here.insert(name.as_str());
@@ -173,6 +179,8 @@ struct Taking<'a> {
     /// The refs of what was seen that are to move, by name: in one go, because there may be many.
     moves: BTreeMap<String, RefEdit>,
     taken: Taken,
+    /// Where each writer stands in what came.
+    places: HashMap<Writer, usize>,
 }
 
 impl Taking<'_> {
@@ -270,10 +278,12 @@ impl Taking<'_> {
     }
 
     fn add(&mut self, writer: &Writer, count: u64) {
-        match self.taken.came.iter_mut().find(|(known, _)| known == writer) {
-            Some((_, sum)) => *sum += count,
-            None => self.taken.came.push((writer.clone(), count)),
-        }
+        let came = &mut self.taken.came;
+        let place = *self.places.entry(writer.clone()).or_insert_with(|| {
+            came.push((writer.clone(), 0));
+            came.len() - 1
+        });
+        came[place].1 += count;
     }
 
     /// Moves the ref of what was seen to `tip` where that extends it; says by how much, if it moved.
