@@ -163,8 +163,11 @@ fn follow(context: &mut Context, arguments: &Arguments) -> Result<Answer, Error>
     Ok(answer)
 }
 
+/// Entries that are to go, and those that are gone, each with the withdrawal that took it.
+type Named = (Vec<Entry>, Vec<(EntryId, EntryId)>);
+
 /// The entries that are meant and still have what is to go; and those that a withdrawal took already.
-fn named(context: &Context, arguments: &Arguments) -> Result<(Vec<Entry>, Vec<(EntryId, EntryId)>), Error> {
+fn named(context: &Context, arguments: &Arguments) -> Result<Named, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let withdrawals = context.log.withdrawals(&mut index)?;
@@ -199,8 +202,8 @@ fn named(context: &Context, arguments: &Arguments) -> Result<(Vec<Entry>, Vec<(E
 /// The entry that begins with `word` and is gone, with the withdrawal that says so.
 pub fn find_withdrawn(withdrawals: &[(Entry, Withdrawal)], word: &str) -> Option<(EntryId, EntryId)> {
     let word = word.to_ascii_lowercase();
-    let named = withdrawals.iter().flat_map(|(by, it)| it.entries.iter().map(|one| (one.entry, by.id)));
-    named.filter(|(id, _)| word.len() >= 4 && id.to_hex().starts_with(&word)).next_back()
+    let mut named = withdrawals.iter().flat_map(|(by, it)| it.entries.iter().map(|one| (one.entry, by.id)));
+    named.rfind(|(id, _)| word.len() >= 4 && id.to_hex().starts_with(&word))
 }
 
 fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) -> Result<Answer, Error> {
@@ -223,7 +226,7 @@ fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) ->
     let standing: Vec<&Holder> = plan
         .holders
         .iter()
-        .filter(|it| !arguments.leave_refs && !(arguments.drop_refs && it.can_go))
+        .filter(|it| !(arguments.leave_refs || arguments.drop_refs && it.can_go))
         .collect();
     if let (Some(first), false) = (standing.first(), arguments.dry_run) {
         let error =
