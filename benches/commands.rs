@@ -41,6 +41,11 @@ fn main() {
     if !asked.is_empty() {
         for word in &asked {
             match word.as_str() {
+                "catch-up" => {
+                    let large = lab.repository("large", ENTRIES);
+                    rebuild(&lab, &large, &mut table);
+                    catch_up(&lab, &large, &mut table);
+                }
                 "compare" => compare(&lab, &mut table),
                 "tried" => tried(&lab, &mut table),
                 "logbook" => logbook(&lab, &mut table),
@@ -58,6 +63,7 @@ fn main() {
     query(&lab, &large, &mut table);
     snapshot(&lab, &mut table);
     rebuild(&lab, &large, &mut table);
+    catch_up(&lab, &large, &mut table);
     graph(&lab, &large, &mut table);
     compare(&lab, &mut table);
     tried(&lab, &mut table);
@@ -670,6 +676,49 @@ fn rebuild(lab: &Lab, large: &Path, table: &mut Table) {
         rebuild,
         git,
         2.0,
+    );
+}
+
+/// What the first list costs after another clone's 100,000 entries came, beside building the index of all anew.
+fn catch_up(lab: &Lab, large: &Path, table: &mut Table) {
+    let own = moment(1).duration_since(moment(0)) / 2;
+    let foreign = lab.repository_with("foreign", ENTRIES, |number, commits, tree| {
+        (Body::Run(Box::new(run(number, commits, tree))), moment(number) + own)
+    });
+    let both = lab.root.join("both");
+    let path = |path: &Path| path.to_str().expect("a path of our own").to_owned();
+    lab.run(lab.git(&lab.root, &["clone", "-q", "--bare", &path(large), &path(&both)]));
+    let fetch = |from: &Path, to: &str| {
+        let refspec = format!("refs/exp/log/00c0ffee00c0:refs/exp/seen/{to}");
+        lab.run(lab.git(&both, &["fetch", "-q", &path(from), &refspec]));
+    };
+    fetch(large, "00c0ffee00c0");
+    lab.run(lab.exp(&both, &["runs", "--limit", "1"]));
+    let (index, before) = (both.join("exp/index"), lab.root.join("index-before"));
+    fs::rename(&index, &before).expect("an index was built");
+    fetch(&foreign, "0badc0de0bad");
+    let list = ["runs", "--limit", "1"];
+    let (catch_up, rebuild) = in_turn(
+        5,
+        || {
+            let _ = fs::remove_dir_all(&index);
+            fs::create_dir(&index).expect("a folder");
+            for file in fs::read_dir(&before).expect("a folder").map(|file| file.expect("a file")) {
+                fs::copy(file.path(), index.join(file.file_name())).expect("a copy");
+            }
+            lab.exp(&both, &list)
+        },
+        || {
+            let _ = fs::remove_dir_all(&index);
+            lab.exp(&both, &list)
+        },
+    );
+    table.add(
+        "take 100,000 foreign entries into an index of 100,000",
+        "build the index of all 200,000 anew (a ratio of 1 is twice its time an entry)",
+        catch_up,
+        rebuild,
+        1.0,
     );
 }
 

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::{self, Answer};
 use crate::context::{Context, Output};
 use crate::error::Error;
+use crate::render::text::harmless_lines;
 
 /// Track experiments in the Git repository you already have
 #[derive(Debug, Parser)]
@@ -82,6 +83,7 @@ enum Command {
     Verify(commands::verify::Arguments),
     Repro(commands::repro::Arguments),
     Archive(commands::archive::Arguments),
+    Purge(commands::purge::Arguments),
     Fsck(commands::fsck::Arguments),
 }
 
@@ -111,7 +113,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     match dispatch(cli) {
         Ok(answer) => answer.exit_status(),
         Err(error) => {
-            let _ = write!(std::io::stderr(), "{}", error.render());
+            // What it speaks of may have come from anywhere.
+            let _ = write!(std::io::stderr(), "{}", harmless_lines(&error.render()));
             // The command's own statuses are the command's; 125 says that it never ran or was not recorded.
             if is_run { 125 } else { error.exit_status() }
         }
@@ -162,6 +165,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Verify(arguments) => commands::verify::run(&mut context, arguments),
         Command::Repro(arguments) => commands::repro::run(&mut context, arguments),
         Command::Archive(arguments) => commands::archive::run(&mut context, arguments),
+        Command::Purge(arguments) => commands::purge::run(&mut context, arguments),
         Command::Fsck(arguments) => commands::fsck::run(&mut context, arguments),
     }?;
     context.output.flush()?;

@@ -18,6 +18,7 @@ use crate::domain::policy::Rules;
 use crate::error::Error;
 use crate::git::{Oid, Repo};
 use crate::log::{Appended, Log, NewFile, Request, layout};
+use crate::render::text::harmless_lines;
 use crate::render::{Canvas, Style};
 
 /// The name of the file that says what the team agrees on.
@@ -134,7 +135,8 @@ impl Output {
         }
         // Talk that cannot be heard is no reason to fail.
         let _ = self.flush();
-        let _ = writeln!(io::stderr(), "{sentence}");
+        // What it speaks of may have come from anywhere.
+        let _ = writeln!(io::stderr(), "{}", harmless_lines(sentence));
     }
 
     /// Asks a question that is answered by yes or no; `None` where there is nobody to ask.
@@ -257,6 +259,11 @@ impl Context {
     ) -> Result<Appended, Error> {
         let request = Request { replaces, files, ..self.request(nonce, body) };
         Ok(self.log.append(&self.writer()?, request)?)
+    }
+
+    /// What appending an entry takes that takes the place of others.
+    pub fn request_of(&self, body: Body, replaces: Vec<EntryId>) -> Result<Request, Error> {
+        Ok(Request { replaces, ..self.request(self.nonce()?, body) })
     }
 
     fn request(&self, nonce: Nonce, body: Body) -> Request {

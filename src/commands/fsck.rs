@@ -6,6 +6,7 @@ use super::Answer;
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::fsck;
+use crate::render::text::harmless;
 
 /// Check every entry, its files, its code and the views
 ///
@@ -43,7 +44,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }))?;
     } else {
         for damage in &report.damages {
-            context.output.line(&format!("damaged: {}: {}", damage.what, damage.problem))?;
+            let (what, problem) = (harmless(&damage.what), harmless(&damage.problem));
+            context.output.line(&format!("damaged: {what}: {problem}"))?;
         }
         let absent = match report.absent_files {
             0 => String::new(),

@@ -21,6 +21,7 @@ pub mod new;
 pub mod noise;
 pub mod note;
 pub mod pull;
+pub mod purge;
 pub mod push;
 pub mod repro;
 pub mod review;
@@ -70,6 +71,7 @@ mod stopping;
 mod surroundings;
 mod trial;
 mod waiting;
+mod withdrawing;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use clap::Args;
 use super::remotes::Wanted;
 use super::{Answer, remotes};
 use crate::context::Context;
+use crate::domain::id::Writer;
 use crate::error::Error;
 use crate::render::text::harmless;
 
@@ -54,6 +55,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             "seals": taken.seals,
             "problems": problems,
             "renamed": renamed,
+            "withdrawn": taken.withdrawn.iter().map(Writer::as_str).collect::<Vec<_>>(),
         }))?;
         return Ok(answer);
     }
@@ -63,7 +65,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     for seal in &taken.seals {
         context.output.line(&harmless(seal))?;
     }
-    if taken.came.is_empty() && taken.seals.is_empty() {
+    for writer in &taken.withdrawn {
+        context.output.line(&format!("{writer}: withdrawn by its writer, and let go"))?;
+    }
+    if taken.came.is_empty() && taken.seals.is_empty() && taken.withdrawn.is_empty() {
         context.output.line(&format!("nothing new from `{}`", harmless(&remote)))?;
     }
     remotes::tell_trouble(context, &taken);

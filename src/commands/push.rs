@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::remotes::{self, Wanted};
+use super::withdrawing::Withdrawing;
 use crate::context::Context;
 use crate::domain::id::Writer;
 use crate::error::Error;
@@ -96,6 +97,16 @@ struct Plan {
     held_back: Vec<Pushed>,
     /// What the remote has.
     known: Vec<Oid>,
+    /// What it is to let go of.
+    withdrawing: Withdrawing,
+}
+
+impl Plan {
+    /// The refs that the remote is to let go of.
+    fn withdrawn(&self) -> Vec<Pending> {
+        let pending = |(name, tip): &(String, Oid)| Pending { name: name.clone(), tip: *tip, entries: None };
+        self.withdrawing.there.iter().map(pending).collect()
+    }
 }
 
 /// What becomes visible by publishing.
@@ -121,11 +132,19 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut refused = Vec::new();
     for attempt in 1.. {
         if arguments.dry_run {
-            done = [plan.published, plan.open].concat();
+            done = plan.withdrawn();
+            done.splice(..0, plan.published.into_iter().chain(plan.open));
             refused = plan.held_back;
             break;
         }
         refused = push(context, &remote, &plan, &mut done)?;
+        if refused.is_empty() {
+            let outcomes = plan.withdrawing.carry_out(context, &remote)?;
+            let (gone, kept): (Vec<Pushed>, Vec<Pushed>) =
+                outcomes.into_iter().partition(|it| it.refusal.is_none());
+            done.extend(plan.withdrawn().into_iter().filter(|it| gone.iter().any(|one| one.name == it.name)));
+            refused = kept;
+        }
         refused.append(&mut plan.held_back);
         if attempt == TRIES || !refused.iter().any(has_lost) {
             break;
@@ -170,8 +189,38 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
     let notes = notes(context, remote, arguments, &there)?;
     let mut open = logs(context, arguments, &there)?;
     open.extend(notes);
-    let (published, held_back) = published(context, arguments, &there, &known)?;
-    Ok(Plan { open, published, held_back, known })
+    let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
+    let withdrawing = Withdrawing::look(context, remote)?;
+    for pending in [&mut open, &mut published] {
+        pending.retain(|it| match withdrawing.refusal(&it.name) {
+            Some(why) => {
+                held_back.push(Pushed { name: it.name.clone(), refusal: Some(why.to_owned()) });
+                false
+            }
+            None => true,
+        });
+    }
+    for (name, tip) in withdrawing.instead(context)? {
+        if published.iter().all(|it| it.name != name) {
+            open.push(Pending { name, tip, entries: None });
+        }
+    }
+    held_back.extend(withdrawing.refused());
+    Ok(Plan { open, published, held_back, known, withdrawing })
+}
+
+/// Pushes the logs, and takes away what was withdrawn, as `git exp push` does where nothing more is said.
+pub fn logs_only(context: &mut Context) -> Result<Answer, Error> {
+    let arguments = Arguments {
+        remote: None,
+        data: false,
+        seals: false,
+        topics: false,
+        relay: false,
+        yes: false,
+        dry_run: false,
+    };
+    run(context, arguments)
 }
 
 /// The logs that the remote has not, or not whole: those of this clone, and those that are to be handed on.
@@ -543,10 +592,12 @@ fn show(
             "published": published,
         }))?;
     } else {
+        let withdrawn: HashSet<String> = context.log.withdrawn().into_keys().collect();
         let would = if arguments.dry_run { "would push " } else { "" };
         for it in done {
             let count = it.entries.map(|count| format!(": {}", remotes::entries(count))).unwrap_or_default();
-            context.output.line(&format!("{would}{}{count}", harmless(&it.name)))?;
+            let gone = if withdrawn.contains(&it.name) { ": withdrawn" } else { "" };
+            context.output.line(&format!("{would}{}{count}{gone}", harmless(&it.name)))?;
         }
         for (name, why) in &refused {
             context.output.line(&format!("refused: {}: {}", harmless(name), harmless(why)))?;

@@ -1,5 +1,6 @@
 //! What `push`, `pull` and plain `git fetch` have in common: which remote, and taking in what came.
 
+use super::withdrawing;
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::layout;
@@ -85,10 +86,13 @@ pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Take
 
 /// Takes in what was fetched, of all tracking refs `again` or of those that moved, and brings the views up to it.
 pub fn take_in(context: &mut Context, again: bool) -> Result<Taken, Error> {
-    let taken = context.log.take_in(&context.nonce()?, again)?;
+    let mut taken = context.log.take_in(&context.nonce()?, again)?;
     if !taken.renamed.is_empty() {
         // The configuration was read when the command began.
         context.reopen()?;
+    }
+    if again || taken.came.iter().any(|(writer, _)| writer.is_later_epoch()) {
+        withdrawing::follow(context, &mut taken)?;
     }
     if taken.has_news() {
         let mut index = context.log.index()?;

@@ -1,6 +1,6 @@
 //! `git exp runs`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clap::Args;
 
@@ -14,6 +14,7 @@ use crate::domain::filter::{
 use crate::domain::id::{EntryId, ExperimentId};
 use crate::domain::run::{Run, Status};
 use crate::domain::state::{ExperimentState, State};
+use crate::domain::withdrawal::{Results, Withdrawn};
 use crate::error::Error;
 use crate::log::index::query::{Found, Query, newest_first, select};
 use crate::log::index::{Index, RowRef};
@@ -116,6 +117,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     rows(context, &mut index, &found.rows, &arguments.columns, topics.as_ref())?;
     tell(context, &found, &arguments, &sort);
+    tell_withdrawn(context, &mut index, experiment.as_ref())?;
     Ok(Answer::Yes)
 }
 
@@ -252,6 +254,35 @@ pub fn newest_run(
     };
     let found = select(index, &query).map_err(unreadable_index)?;
     Ok(context.log.entries(index, &found.rows)?.pop())
+}
+
+/// Says how many runs are left out because they were withdrawn.
+fn tell_withdrawn(
+    context: &mut Context,
+    index: &mut Index,
+    experiment: Option<&(ExperimentId, Option<EntryId>)>,
+) -> Result<(), Error> {
+    let is_of = |it: &Withdrawn| {
+        it.kind == "run"
+            && experiment.is_none_or(|(id, registration)| {
+                it.experiment.as_ref() == Some(id) && it.registration == *registration
+            })
+    };
+    let withdrawals = context.log.withdrawals(index)?;
+    let whole = withdrawals.iter().filter(|(_, it)| it.results == Results::Withdrawn);
+    let runs: HashSet<EntryId> =
+        whole.flat_map(|(_, it)| &it.entries).filter(|it| is_of(it)).map(|it| it.entry).collect();
+    if !runs.is_empty() {
+        let (runs, are) = if runs.len() == 1 {
+            ("1 run".to_owned(), "is")
+        } else {
+            (format!("{} runs", runs.len()), "are")
+        };
+        context
+            .output
+            .say(&format!("{runs} {are} left out, withdrawn; `git exp log --kind withdrawal` says why"));
+    }
+    Ok(())
 }
 
 fn tell(context: &mut Context, found: &Found, arguments: &Arguments, sort: &[SortKey]) {

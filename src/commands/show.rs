@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::purge::find_withdrawn;
 use super::runs::{Which, files_of, newest_run, topic_of, topics};
 use super::surroundings::{Surroundings, key, unreadable_index};
 use super::topic::view as topic_view;
@@ -24,6 +25,7 @@ use crate::render::json::{ExperimentJson, RunJson, TopicJson};
 use crate::render::reproduction::{self, ReproducedLine};
 use crate::render::run::RunView;
 use crate::render::seal::SealedView;
+use crate::render::text::harmless;
 use crate::render::{decision, entry, experiment, run as run_page, topic};
 
 /// The file in which a run's environment is stored.
@@ -101,9 +103,37 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     let entry = match selection::entry(context, &mut index, &state, word) {
         Ok(entry) => entry,
-        Err(error) => return Err(under_way(context, word)?.unwrap_or(error)),
+        Err(error) => match withdrawal_of(context, &mut index, word)? {
+            Some(entry) => {
+                context.output.say(&format!("`{}` was withdrawn:", harmless(word)));
+                entry
+            }
+            None => return Err(under_way(context, word)?.unwrap_or(error)),
+        },
     };
     one(context, &mut index, &state, &entry, &arguments)
+}
+
+/// The withdrawal that took the entry which begins with `word`.
+fn withdrawal_of(context: &Context, index: &mut Index, word: &str) -> Result<Option<Entry>, Error> {
+    let withdrawals = context.log.withdrawals(index)?;
+    let found = find_withdrawn(&withdrawals, word);
+    Ok(found.and_then(|(_, by)| withdrawals.into_iter().map(|(entry, _)| entry).find(|it| it.id == by)))
+}
+
+/// Says what was withdrawn of an entry that is still here.
+fn tell_withdrawals(context: &mut Context, index: &mut Index, entry: &Entry) -> Result<(), Error> {
+    for (by, it) in context.log.withdrawals(index)? {
+        if it.entries.iter().any(|one| one.entry == entry.id) {
+            context.output.say(&format!(
+                "withdrawn ({}; {}): {}",
+                by.id.short(),
+                it.gone_in_words(),
+                harmless(&it.because)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Why a run cannot be shown that has not ended, if `word` names one.
@@ -155,6 +185,7 @@ fn one(
     if let Some(name) = name {
         return print_file(context, entry, name);
     }
+    tell_withdrawals(context, index, entry)?;
     match &entry.body {
         Body::Run(run) => whole_run(context, index, state, entry, run),
         _ => whole_entry(context, index, state, entry),

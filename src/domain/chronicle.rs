@@ -136,7 +136,11 @@ impl Event<'_> {
             Body::Topic(_) => 0,
             Body::Idea(_) | Body::Brief(_) => 1,
             Body::Look(_) | Body::Smoke(_) | Body::Run(_) => 3,
-            Body::Note(_) | Body::Rating(_) | Body::Override(_) | Body::Unreadable { .. } => 4,
+            Body::Note(_)
+            | Body::Rating(_)
+            | Body::Override(_)
+            | Body::Withdrawal(_)
+            | Body::Unreadable { .. } => 4,
             Body::Review(_) | Body::Reproduction(_) => 5,
             Body::Decision(_) => 6,
             Body::Baseline(_) => 7,

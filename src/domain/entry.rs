@@ -13,6 +13,7 @@ use super::rule_override::RuleOverride;
 use super::run::Run;
 use super::smoke::Smoke;
 use super::topic::Topic;
+use super::withdrawal::Withdrawal;
 
 /// One record in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +96,8 @@ pub enum Body {
     Smoke(Smoke),
     /// What came of repeating what was recorded.
     Reproduction(Box<Reproduction>),
+    /// What was taken out of the record.
+    Withdrawal(Withdrawal),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -171,6 +174,7 @@ impl Entry {
             Body::Override(it) => it.experiment.as_ref(),
             Body::Smoke(smoke) => Some(&smoke.experiment),
             Body::Reproduction(it) => Some(&it.experiment),
+            Body::Withdrawal(it) => it.experiment(),
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -191,6 +195,7 @@ impl Entry {
             Body::Override(it) => it.registration,
             Body::Smoke(smoke) => smoke.registration,
             Body::Reproduction(it) => it.registration,
+            Body::Withdrawal(it) => it.registration(),
             Body::Topic(_)
             | Body::Baseline(_)
             | Body::Idea(_)
@@ -215,6 +220,7 @@ impl Entry {
             | Body::Rating(_)
             | Body::Smoke(_)
             | Body::Reproduction(_)
+            | Body::Withdrawal(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -235,6 +241,7 @@ impl Entry {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::Look(_)
+            | Body::Withdrawal(_)
             | Body::Unreadable { .. } => Vec::new(),
         }
     }
@@ -257,6 +264,7 @@ impl Body {
             Self::Override(_) => "override",
             Self::Smoke(_) => "smoke",
             Self::Reproduction(_) => "reproduction",
+            Self::Withdrawal(_) => "withdrawal",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

@@ -124,6 +124,35 @@ impl Writer {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name without its epoch, and the epoch: 1 for a log that nothing was purged from.
+    fn parts(&self) -> (&str, u32) {
+        match self.0.split_once('-') {
+            Some((name, epoch)) => (name, epoch.parse().unwrap_or(1)),
+            None => (&self.0, 1),
+        }
+    }
+
+    /// Whether something was purged from the log before this epoch.
+    pub fn is_later_epoch(&self) -> bool {
+        self.parts().1 > 1
+    }
+
+    /// Whether `other` is a later epoch of the same writer.
+    pub fn is_followed_by(&self, other: &Self) -> bool {
+        let ((name, epoch), (other, later)) = (self.parts(), other.parts());
+        name == other && later > epoch
+    }
+
+    /// The first epoch after this one that is none of `known`.
+    #[must_use]
+    pub fn next_epoch<'a>(&self, known: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (name, epoch) = self.parts();
+        let of_others = known.into_iter().map(Self::parts).filter(|(other, _)| *other == name);
+        let taken: Vec<u32> = of_others.map(|(_, epoch)| epoch).collect();
+        let next = (epoch.saturating_add(1)..=u32::MAX).find(|next| !taken.contains(next));
+        Self(format!("{name}-{}", next.unwrap_or(u32::MAX)))
+    }
 }
 
 impl fmt::Display for Writer {
@@ -343,5 +372,24 @@ impl FromStr for Prefix {
             });
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_of_one_writer_follow_each_other() {
+        let writer = |name: &str| name.parse::<Writer>().expect("the name is right");
+        let [first, second, third, tenth] =
+            ["0f0e0d0c", "0f0e0d0c-2", "0f0e0d0c-3", "0f0e0d0c-10"].map(writer);
+        assert!(first.is_followed_by(&second) && second.is_followed_by(&tenth));
+        assert!(!second.is_followed_by(&first) && !first.is_followed_by(&first));
+        assert!(!first.is_followed_by(&writer("0f0e0d0d-2")));
+        assert!(tenth.is_later_epoch() && !first.is_later_epoch());
+        assert_eq!(first.next_epoch([&writer("0f0e0d0d-2")]), second);
+        // One that somebody took far ahead uses none up.
+        assert_eq!(first.next_epoch([&second, &writer("0f0e0d0c-999999")]), third);
     }
 }

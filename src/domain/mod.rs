@@ -42,3 +42,4 @@ pub mod stopping;
 pub mod topic;
 pub mod tried;
 pub mod verdict;
+pub mod withdrawal;

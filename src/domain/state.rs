@@ -14,6 +14,7 @@ use super::rule_override::RuleOverride;
 use super::run::Status;
 use super::smoke::Smoke;
 use super::topic::Topic;
+use super::withdrawal::Results;
 
 /// Topics and experiments as they now stand.
 #[derive(Clone, Debug, Default)]
@@ -307,7 +308,20 @@ impl Judgements {
 
 impl State {
     /// Folds `entries`, whatever their order, with the tallies of the runs.
-    pub fn fold(entries: &[Entry], mut tallies: Tallies) -> Self {
+    pub fn fold(entries: &[Entry], tallies: Tallies) -> Self {
+        let withdrawals = entries.iter().filter_map(|entry| match &entry.body {
+            Body::Withdrawal(it) if it.results == Results::Withdrawn => Some(&it.entries),
+            _ => None,
+        });
+        let withdrawn: HashSet<EntryId> = withdrawals.flatten().map(|it| it.entry).collect();
+        if withdrawn.is_empty() {
+            return Self::fold_all(entries, tallies);
+        }
+        let kept = entries.iter().filter(|entry| !withdrawn.contains(&entry.id));
+        Self::fold_all(&kept.cloned().collect::<Vec<_>>(), tallies)
+    }
+
+    fn fold_all(entries: &[Entry], mut tallies: Tallies) -> Self {
         let replaced: HashSet<EntryId> =
             entries.iter().flat_map(|entry| entry.replaces.iter().copied()).collect();
         let mut state = Self::default();

@@ -228,6 +228,11 @@ impl Repo {
         }
     }
 
+    /// How many bytes an object has, without reading them; `None` where it is not here.
+    pub fn object_size(&self, oid: Oid) -> Option<u64> {
+        self.inner.try_find_header(oid.0).ok().flatten().map(|header| header.size())
+    }
+
     /// The content of a blob.
     pub fn read_blob(&self, oid: Oid) -> Result<Vec<u8>, GitError> {
         self.read_kind(oid, gix::objs::Kind::Blob, "blob")

@@ -153,6 +153,38 @@ impl Repo {
         }))
     }
 
+    /// Deletes refs there that are what they are expected to be: each name with what it is.
+    pub fn withdraw(&self, remote: &str, refs: &[(String, Oid)]) -> Result<Vec<Pushed>, GitError> {
+        if refs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mirror = format!("remote.{remote}.mirror=false");
+        let words = ["-c", &mirror, "push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no"];
+        let leases = refs.iter().map(|(name, tip)| format!("--force-with-lease={name}:{tip}"));
+        let call = with_progress(self.git(words)).arguments(leases).argument("--").argument(remote);
+        let (out, ended) = call.arguments(refs.iter().map(|(name, _)| format!(":{name}"))).run_heard()?;
+        let pushed = outcomes(&String::from_utf8_lossy(&out));
+        match ended {
+            Err(error) if pushed.iter().all(|one| one.refusal.is_none()) => Err(error),
+            _ => Ok(pushed),
+        }
+    }
+
+    /// The objects that `tips` reach and `known` do not, with a path that each is at; commits and top folders have none.
+    pub fn objects_of(&self, tips: &[Oid], known: &[Oid]) -> Result<Vec<(Oid, String)>, GitError> {
+        if tips.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut input: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
+        input.extend(known.iter().map(|tip| format!("^{tip}\n")));
+        let out = self.git(["rev-list", "--objects", "--stdin"]).input(input.into_bytes()).run()?;
+        let row = |line: &str| {
+            let (oid, path) = line.split_once(' ').unwrap_or((line, ""));
+            Some((Oid::from_hex(oid)?, path.to_owned()))
+        };
+        Ok(String::from_utf8_lossy(&out).lines().filter_map(row).collect())
+    }
+
     /// What a remote that has `known` lacks of the history of `tips`.
     pub fn lacking(&self, tips: &[Oid], known: &[Oid]) -> Result<Lacking, GitError> {
         if tips.is_empty() {

@@ -16,6 +16,7 @@ use super::message;
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity};
 use crate::domain::id::{EntryId, Nonce, ObjectName, Writer};
+use crate::domain::withdrawal::Part;
 use crate::git::{Expected, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEntry};
 
 /// A file that an entry is to have.
@@ -291,6 +292,7 @@ fn try_append(
 pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oid) -> Result<(), LogError> {
     let mut entries = Vec::new();
     super::read::log(repo, writer, tip, None, |part| part, |part| entries.extend(part))?;
+    let taken = super::purge::taken_parts(&entries);
     let mut objects = Vec::new();
     let mut edits = Vec::new();
     let chain = |name: &str| repo.read_ref(name);
@@ -306,7 +308,7 @@ pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oi
         let Some(tree) = it.entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str())) else {
             continue;
         };
-        if repo.has_object(tree) && held.insert(tree) {
+        if !taken.contains(&(it.entry.id, Part::Files)) && repo.has_object(tree) && held.insert(tree) {
             let text =
                 format!("data of {} {}\n\nEntry: {}\n", it.entry.kind(), it.entry.id.short(), it.entry.id);
             let stamp = Stamp::of(&it.entry, 0);
@@ -332,8 +334,8 @@ pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oi
         at = parents.first().copied().filter(is_chain);
     }
     let mut lacking: Vec<Oid> = Vec::new();
-    for commit in
-        entries.iter().flat_map(|it| it.entry.commits()).filter_map(|name| Oid::from_hex(name.as_str()))
+    let with_code = entries.iter().filter(|it| !taken.contains(&(it.entry.id, Part::Code)));
+    for commit in with_code.flat_map(|it| it.entry.commits()).filter_map(|name| Oid::from_hex(name.as_str()))
     {
         if repo.has_object(commit) && held.insert(commit) {
             lacking.push(commit);
@@ -422,14 +424,14 @@ fn add_tree(repo: &Repo, objects: &mut Vec<NewObject>, placed: Vec<(Vec<u8>, Oid
 }
 
 /// Who and when, for the commits of one entry.
-struct Stamp<'a> {
+pub(super) struct Stamp<'a> {
     by: &'a Identity,
     seconds: i64,
     offset_minutes: i32,
 }
 
 impl<'a> Stamp<'a> {
-    fn of(entry: &'a Entry, offset_minutes: i32) -> Self {
+    pub(super) fn of(entry: &'a Entry, offset_minutes: i32) -> Self {
         Self { by: &entry.by, seconds: entry.time.as_second(), offset_minutes }
     }
 
@@ -443,15 +445,28 @@ impl<'a> Stamp<'a> {
         previous: Option<Oid>,
         message: String,
     ) -> Result<Oid, LogError> {
+        let before = match previous {
+            Some(previous) => repo.read_commit(previous)?.committer.seconds,
+            None => i64::MIN,
+        };
+        Ok(self.commit_after(repo, objects, tree, parents, before, message))
+    }
+
+    /// Adds a commit whose committer date is not before `before`, in seconds since 1970.
+    pub(super) fn commit_after(
+        &self,
+        repo: &Repo,
+        objects: &mut Vec<NewObject>,
+        tree: Oid,
+        parents: Vec<Oid>,
+        before: i64,
+        message: String,
+    ) -> Oid {
         let signature = |seconds| Signature {
             name: self.by.name.clone().into_bytes(),
             email: self.by.email.clone().into_bytes(),
             seconds,
             offset_minutes: self.offset_minutes,
-        };
-        let before = match previous {
-            Some(previous) => repo.read_commit(previous)?.committer.seconds,
-            None => i64::MIN,
         };
         let commit = NewCommit {
             tree,
@@ -461,7 +476,7 @@ impl<'a> Stamp<'a> {
             message: message.into_bytes(),
         };
         let bytes = repo.encode_commit(&commit);
-        Ok(add(repo, objects, ObjectKind::Commit, bytes))
+        add(repo, objects, ObjectKind::Commit, bytes)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::domain::smoke::Smoke;
 use crate::domain::statistics::Interval;
 use crate::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use crate::domain::verdict::Outcome;
+use crate::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn};
 
 /// An entry that has no identity yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +97,7 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Override(it) => serde_json::value::to_raw_value(&encode_override(it)),
         Body::Smoke(smoke) => serde_json::value::to_raw_value(&encode_smoke(smoke)),
         Body::Reproduction(it) => serde_json::value::to_raw_value(&encode_reproduction(it)),
+        Body::Withdrawal(it) => serde_json::value::to_raw_value(&encode_withdrawal(it)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -179,6 +181,7 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "override" => decode_override(read(raw)?).map(Body::Override),
         "smoke" => decode_smoke(read(raw)?).map(Body::Smoke),
         "reproduction" => decode_reproduction(read(raw)?).map(|it| Body::Reproduction(Box::new(it))),
+        "withdrawal" => decode_withdrawal(read(raw)?).map(Body::Withdrawal),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -481,6 +484,48 @@ fn decode_reproduction(it: wire::Reproduction) -> Result<Reproduction, String> {
             .collect(),
         hardware: it.hardware,
         wall_seconds: it.wall_seconds.0,
+    })
+}
+
+fn encode_withdrawal(it: &Withdrawal) -> wire::Withdrawal {
+    wire::Withdrawal {
+        entries: it
+            .entries
+            .iter()
+            .map(|one| wire::Withdrawn {
+                entry: one.entry.to_hex(),
+                kind: one.kind.clone(),
+                experiment: one.experiment.as_ref().map(ToString::to_string),
+                registration: one.registration.as_ref().map(EntryId::to_hex),
+            })
+            .collect(),
+        results: it.results.word().to_owned(),
+        gone: it.gone.iter().map(|part| part.word().to_owned()).collect(),
+        because: it.because.clone(),
+        refs: it
+            .refs
+            .iter()
+            .map(|one| wire::Dropped { name: one.name.clone(), was: one.was.to_string() })
+            .collect(),
+    }
+}
+
+fn decode_withdrawal(it: wire::Withdrawal) -> Result<Withdrawal, String> {
+    let entries = it.entries.into_iter().map(|one| {
+        Ok(Withdrawn {
+            entry: parse(&one.entry)?,
+            kind: one.kind,
+            experiment: one.experiment.as_deref().map(parse).transpose()?,
+            registration: one.registration.as_deref().map(parse).transpose()?,
+        })
+    });
+    let refs = it.refs.into_iter().map(|one| Ok(Dropped { was: parse(&one.was)?, name: one.name }));
+    Ok(Withdrawal {
+        entries: entries.collect::<Result<_, String>>()?,
+        results: word(Results::from_word, &it.results)?,
+        gone: it.gone.iter().map(|text| word(Part::from_word, text)).collect::<Result<_, _>>()?,
+        because: it.because,
+        refs: refs.collect::<Result<_, String>>()?,
     })
 }
 

@@ -41,6 +41,14 @@ pub enum LogError {
     /// A copy of this clone, or somebody by hand, moved this clone's own log.
     #[error("another process keeps moving `{0}`")]
     Contended(String),
+    /// What is to be purged is also held by something that stays.
+    #[error("`{name}` would still hold `{what}`")]
+    StillHeld {
+        /// The ref.
+        name: String,
+        /// What it holds: a file or an object.
+        what: String,
+    },
 }
 
 impl LogError {
@@ -55,6 +63,10 @@ impl LogError {
             Self::Vanishing => {
                 Some("is a `git gc --prune=now` or `git prune` running? try again when it is done".to_owned())
             }
+            Self::StillHeld { .. } => Some(
+                "name the entries that have it as well; `git exp purge --dry-run` lists what is shared"
+                    .to_owned(),
+            ),
             Self::File { .. } | Self::Bare | Self::Contended(_) => None,
         }
     }
@@ -63,7 +75,7 @@ impl LogError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Git(error) => error.is_usage(),
-            Self::NotFound(_) | Self::Ambiguous { .. } | Self::Bare => true,
+            Self::NotFound(_) | Self::Ambiguous { .. } | Self::Bare | Self::StillHeld { .. } => true,
             Self::File { .. } | Self::Vanishing | Self::Contended(_) => false,
         }
     }

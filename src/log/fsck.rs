@@ -8,6 +8,7 @@ use super::index::Index;
 use super::{Log, layout, message, notes, read};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
+use crate::domain::withdrawal::Part;
 use crate::git::{Oid, Repo};
 
 /// What a check of the log found.
@@ -52,7 +53,9 @@ pub fn check(log: &Log) -> Result<Report, LogError> {
         }
     }
     for entry in seen.values() {
-        for replaced in &entry.replaces {
+        // What a withdrawal took is not here because of it.
+        let is_withdrawal = matches!(entry.body, Body::Withdrawal(_));
+        for replaced in entry.replaces.iter().filter(|_| !is_withdrawal) {
             if !seen.contains_key(replaced) {
                 report.add(entry.id.to_hex(), format!("it replaces {replaced}, which is not here"), false);
             }
@@ -142,8 +145,11 @@ fn check_log(
         return Ok(());
     }
     let is_own = repo.read_ref(&name)?.is_some();
-    let has_files = located.iter().any(|it| it.entry.files.is_some());
-    let has_code = located.iter().any(|it| matches!(it.entry.body, Body::Run(_)));
+    let taken = super::purge::taken_parts(&located);
+    let keeps = |id: EntryId, part: Part| !taken.contains(&(id, part));
+    let has_files = located.iter().any(|it| it.entry.files.is_some() && keeps(it.entry.id, Part::Files));
+    let has_code =
+        located.iter().any(|it| matches!(it.entry.body, Body::Run(_)) && keeps(it.entry.id, Part::Code));
     if is_own && has_files && trees.is_none() {
         report.add(
             layout::data_ref(writer),
@@ -179,8 +185,12 @@ fn check_log(
             }
             _ => {}
         }
-        check_files(repo, &it.entry, trees.as_ref(), report);
-        if let Body::Run(run) = &it.entry.body {
+        if keeps(it.entry.id, Part::Files) {
+            check_files(repo, &it.entry, trees.as_ref(), report);
+        }
+        if let Body::Run(run) = &it.entry.body
+            && keeps(it.entry.id, Part::Code)
+        {
             let commit = Oid::from_hex(run.code.commit.as_str());
             let is_kept = commit.is_some_and(|commit| {
                 code.as_ref().is_none_or(|code| code.contains(&commit)) && repo.has_object(commit)

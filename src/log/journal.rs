@@ -158,6 +158,43 @@ fn heal_file(repo: &Repo, path: &Path) -> Result<usize, LogError> {
     Ok(healed)
 }
 
+/// Takes away the files that hold an object which `must_go`; what else they hold is synced before.
+pub(super) fn forget(repo: &Repo, folder: &Path, must_go: &dyn Fn(Oid) -> bool) -> Result<(), LogError> {
+    for (_, path) in files(folder) {
+        let objects = read(&path).unwrap_or_default();
+        if !objects.iter().any(|object| must_go(object.oid)) {
+            continue;
+        }
+        for object in objects.iter().filter(|object| !must_go(object.oid)) {
+            settle(repo, object)?;
+        }
+        fs::remove_file(&path).map_err(file_error("remove", path))?;
+    }
+    Ok(())
+}
+
+/// Writes an object again where it is missing, and syncs it.
+fn settle(repo: &Repo, object: &NewObject) -> Result<(), LogError> {
+    if !repo.has_object(object.oid) {
+        repo.write_object(object.kind, &object.bytes)?;
+    }
+    // What was packed since is Git's to sync.
+    if let Ok(loose) = File::open(repo.loose_path(object.oid)) {
+        loose.sync_all().map_err(file_error("sync", repo.loose_path(object.oid)))?;
+    }
+    Ok(())
+}
+
+/// Takes away what is kept of notes, which are made again from the log.
+pub(super) fn forget_notes(folder: &Path) -> Result<(), LogError> {
+    for (_, path) in files(folder) {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("notes-")) {
+            fs::remove_file(&path).map_err(file_error("remove", path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Looks after the newest entries, and takes away the files of those that have settled.
 ///
 /// Called with the lock held. A file goes once its objects were synced and nothing that began before its entry can still
@@ -178,13 +215,7 @@ pub(super) fn tend(repo: &Repo, folder: &Path) -> Result<(), LogError> {
             break;
         }
         for object in read(path).unwrap_or_default() {
-            if !repo.has_object(object.oid) {
-                repo.write_object(object.kind, &object.bytes)?;
-            }
-            // What was packed since is Git's to sync.
-            if let Ok(loose) = File::open(repo.loose_path(object.oid)) {
-                loose.sync_all().map_err(file_error("sync", repo.loose_path(object.oid)))?;
-            }
+            settle(repo, &object)?;
         }
         fs::remove_file(path).map_err(file_error("remove", path))?;
     }

@@ -138,6 +138,16 @@ impl Folders {
         self.root.join("taken.json")
     }
 
+    /// What a purge is doing, until it ended.
+    pub fn purge(&self) -> PathBuf {
+        self.root.join("purge.json")
+    }
+
+    /// The refs that were withdrawn here, which the next push takes away elsewhere.
+    pub fn withdrawn(&self) -> PathBuf {
+        self.root.join("withdrawn.json")
+    }
+
     /// Objects of recent entries, until they are known to be safe.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

@@ -65,6 +65,7 @@ pub fn of(entry: &Entry) -> String {
         | Body::Idea(_)
         | Body::Rating(_)
         | Body::Override(_)
+        | Body::Withdrawal(_)
         | Body::Unreadable { .. } => {
             trailer("Entry", &entry.id.to_hex());
         }
@@ -123,6 +124,11 @@ fn subject(entry: &Entry) -> String {
             format!("smoke {} {result}: {}", it.experiment, it.command.join(" "))
         }
         Body::Reproduction(it) => format!("reproduction {}: {}", it.target, it.outcome),
+        Body::Withdrawal(it) => {
+            let about: Vec<String> =
+                it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
+            format!("withdraw {}, {}: {}", about.join(", "), it.gone_in_words(), it.because)
+        }
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }
 }

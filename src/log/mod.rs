@@ -10,6 +10,7 @@ mod journal;
 pub mod layout;
 pub mod message;
 pub mod notes;
+pub mod purge;
 pub mod read;
 pub mod running;
 pub mod taking;
@@ -123,6 +124,8 @@ impl Log {
         let has_log = self.repo.read_ref(&layout::log_ref(writer))?.is_some();
         let renamed = if has_log { None } else { self.configured_writer()? };
         let writer = renamed.as_ref().unwrap_or(writer);
+        let epoch = if has_log { None } else { self.latest_epoch(writer)? };
+        let writer = epoch.as_ref().unwrap_or(writer);
         let mut tries = 0;
         let appended = loop {
             match append::append(&self.repo, &self.folders, &lock, writer, request.clone()) {
@@ -139,6 +142,13 @@ impl Log {
         }
         let _ = journal::tend(&self.repo, &self.folders.journal());
         Ok(appended)
+    }
+
+    /// The epoch that this clone's `writer` went on as, where a purge died before the configuration said so.
+    fn latest_epoch(&self, writer: &Writer) -> Result<Option<Writer>, LogError> {
+        let logs = self.repo.list_refs(layout::LOGS)?;
+        let own = logs.iter().filter_map(|(name, _)| name[layout::LOGS.len()..].parse::<Writer>().ok());
+        Ok(own.filter(|it| writer.is_followed_by(it)).reduce(|a, b| if a.is_followed_by(&b) { b } else { a }))
     }
 
     /// Every log that is known here: the writer, and the commit it ends at.

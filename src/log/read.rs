@@ -10,7 +10,7 @@ use crate::domain::id::{EntryId, Nonce, Writer};
 use crate::git::{Oid, Repo};
 
 /// The largest entry that is read: nothing that is honest comes near it.
-const LARGEST_ENTRY: usize = 16 << 20;
+const LARGEST_ENTRY: u64 = 16 << 20;
 
 /// An entry and the objects that hold it.
 #[derive(Clone, Debug)]
@@ -114,10 +114,10 @@ fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Loca
 
 /// The entry in `blob`; one that is damaged stands as unreadable among the others.
 fn entry(repo: &Repo, writer: &Writer, blob: Oid) -> Result<Entry, LogError> {
+    if repo.object_size(blob).is_some_and(|size| size > LARGEST_ENTRY) {
+        return Ok(unreadable(blob, writer, "it is larger than any entry may be"));
+    }
     match repo.read_blob(blob) {
-        Ok(bytes) if bytes.len() > LARGEST_ENTRY => {
-            Ok(unreadable(blob, writer, "it is larger than any entry may be"))
-        }
         Ok(bytes) => Ok(decode(&bytes, writer)),
         // One that is missing may be in the journal, so the caller has to know.
         Err(error) if error.is_missing() => Err(error.into()),

@@ -3,7 +3,7 @@
 //! A tracking ref follows whatever the remote says. What this clone goes by is below `refs/exp/seen/`, and that only ever
 //! grows: a log that was rewound, forged, shortened or deleted is told, and what was seen of it stays.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub struct Taken {
     pub problems: Vec<Problem>,
     /// Whether the notes of a remote were taken in, so that those on commits with runs are to be rendered anew.
     pub notes: bool,
+    /// The writers whose logs went here, because a later epoch withdrew them.
+    pub withdrawn: Vec<Writer>,
     /// This clone's writers whose logs another clone appended to, each with the name that it goes on under.
     pub renamed: Vec<(Writer, Writer)>,
 }
@@ -106,6 +108,7 @@ impl Log {
             given: 0,
             moves: BTreeMap::new(),
             taken: Taken::default(),
+            places: HashMap::new(),
         };
         let mut here = HashSet::new();
         for (name, tip) in &tracked {
@@ -167,6 +170,14 @@ impl Log {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
+    /// Forgets what was noted of tracking refs that are `gone`.
+    pub(super) fn forget_tracking(&self, gone: impl Fn(&str) -> bool) -> Result<(), LogError> {
+        let mut noted = self.noted();
+        let before = noted.len();
+        noted.retain(|name, _| !gone(name));
+        if noted.len() == before { Ok(()) } else { self.note(&noted) }
+    }
+
     fn note(&self, noted: &BTreeMap<String, Noted>) -> Result<(), LogError> {
         let path = self.folders.taken();
         let failed = |error| file_error("write", &path)(error);
@@ -195,6 +206,8 @@ struct Taking<'a> {
     /// The refs of what was seen that are to move, by name: in one go, because there may be many.
     moves: BTreeMap<String, RefEdit>,
     taken: Taken,
+    /// Where each writer stands in what came.
+    places: HashMap<Writer, usize>,
 }
 
 impl Taking<'_> {
@@ -317,10 +330,12 @@ impl Taking<'_> {
     }
 
     fn add(&mut self, writer: &Writer, count: u64) {
-        match self.taken.came.iter_mut().find(|(known, _)| known == writer) {
-            Some((_, sum)) => *sum += count,
-            None => self.taken.came.push((writer.clone(), count)),
-        }
+        let came = &mut self.taken.came;
+        let place = *self.places.entry(writer.clone()).or_insert_with(|| {
+            came.push((writer.clone(), 0));
+            came.len() - 1
+        });
+        came[place].1 += count;
     }
 
     /// Moves the ref of what was seen to `tip` where that extends it; says by how much, if it moved.

@@ -478,6 +478,33 @@ pub struct Surrounding {
 }
 
 #[derive(Serialize, Deserialize)]
+pub struct Withdrawal {
+    pub entries: Vec<Withdrawn>,
+    pub results: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+    pub because: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refs: Vec<Dropped>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Withdrawn {
+    pub entry: String,
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Dropped {
+    pub name: String,
+    pub was: String,
+}
+
+#[derive(Serialize, Deserialize)]
 pub struct Note {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,

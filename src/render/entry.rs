@@ -16,6 +16,7 @@ use super::{Canvas, Page, Tone, number, reproduction, time};
 use crate::domain::decision::Evidence;
 use crate::domain::entry::{Body, Entry, FileEntry, Note, NoteSort};
 use crate::domain::id::{EntryId, ObjectName};
+use crate::domain::withdrawal::{Dropped, Withdrawn};
 
 /// An entry that is no run, with what the log knows around it.
 #[derive(Clone, Debug)]
@@ -160,7 +161,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
             page.field("said", it.outcome.word());
         }
-        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Withdrawal(_) => {
             for (name, value) in details(&entry.body) {
                 page.field(&name.replace('_', " "), &harmless(&value));
             }
@@ -173,7 +174,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
     }
 }
 
-/// What an idea, a rating, an override or a smoke test says: name, then value, a line each.
+/// What an idea, a rating, an override, a smoke test or a withdrawal says: name, then value, a line each.
 fn details(body: &Body) -> Vec<(&'static str, String)> {
     fn optional(name: &'static str, value: Option<&str>) -> Option<(&'static str, String)> {
         value.map(|value| (name, value.to_owned()))
@@ -209,6 +210,17 @@ fn details(body: &Body) -> Vec<(&'static str, String)> {
                 ("took", time::elapsed(it.wall_seconds)),
             ];
             details.extend(optional("reason", it.reason.as_deref()));
+            details
+        }
+        Body::Withdrawal(it) => {
+            let about = |one: &Withdrawn| match &one.experiment {
+                Some(experiment) => format!("{} {} of {experiment}", one.kind, one.entry),
+                None => format!("{} {}", one.kind, one.entry),
+            };
+            let mut details: Vec<_> = it.entries.iter().map(|one| ("withdraws", about(one))).collect();
+            details.push(("results", it.results.word().to_owned()));
+            details.push(("bytes", it.gone_in_words()));
+            details.push(("because", it.because.clone()));
             details
         }
         _ => Vec::new(),
@@ -248,6 +260,18 @@ fn details_json(body: &Body) -> BTreeMap<&'static str, serde_json::Value> {
             fields.insert("exit", json!(it.exit));
             fields.insert("wall_seconds", json!(it.wall_seconds));
             fields.insert("reason", json!(it.reason));
+        }
+        Body::Withdrawal(it) => {
+            let about = |one: &Withdrawn| {
+                let experiment = one.experiment.as_ref().map(ToString::to_string);
+                json!({"entry": one.entry.to_hex(), "kind": one.kind, "experiment": experiment})
+            };
+            let dropped = |one: &Dropped| json!({"name": one.name, "was": one.was.as_str()});
+            fields.insert("withdraws", it.entries.iter().map(about).collect());
+            fields.insert("results", json!(it.results.word()));
+            fields.insert("gone", it.gone.iter().map(|part| json!(part.word())).collect());
+            fields.insert("because", json!(it.because));
+            fields.insert("refs", it.refs.iter().map(dropped).collect());
         }
         _ => {}
     }
@@ -482,7 +506,7 @@ impl EntryView<'_> {
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },
             Body::Reproduction(it) => BodyJson { details: reproduction::details(it), ..BodyJson::default() },
-            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Withdrawal(_) => {
                 BodyJson { details: details_json(&entry.body), ..BodyJson::default() }
             }
             Body::Run(_) => BodyJson::default(),

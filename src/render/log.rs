@@ -99,6 +99,11 @@ pub fn subject(entry: &Entry) -> String {
         }
         Body::Reproduction(it) if it.reasons.is_empty() => format!("{}: {}", it.target, it.outcome),
         Body::Reproduction(it) => format!("{}: {}: {}", it.target, it.outcome, it.reasons.join("; ")),
+        Body::Withdrawal(it) => {
+            let about: Vec<String> =
+                it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
+            format!("{} ({}): {}", about.join(", "), it.gone_in_words(), it.because)
+        }
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

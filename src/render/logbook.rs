@@ -524,6 +524,13 @@ struct ReproductionFields {
     metrics: Vec<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct WithdrawalFields {
+    entries: Vec<String>,
+    gone: String,
+    because: String,
+}
+
 /// What an amendment changed: an element of `event.changes`.
 #[derive(Debug, Serialize)]
 pub struct ChangeFields {
@@ -586,6 +593,7 @@ pub struct EventFields {
     rule_override: Option<OverrideFields>,
     smoke: Option<SmokeFields>,
     reproduction: Option<ReproductionFields>,
+    withdrawal: Option<WithdrawalFields>,
 }
 
 impl EventFields {
@@ -702,6 +710,18 @@ impl EventFields {
                     hardware: it.hardware.clone(),
                     reasons: it.reasons.clone(),
                     metrics: it.metrics.iter().map(|it| format!("{}: {}", it.label(), it.why)).collect(),
+                });
+            }
+            Body::Withdrawal(it) => {
+                fields.kind = "withdrawal";
+                fields.withdrawal = Some(WithdrawalFields {
+                    entries: it
+                        .entries
+                        .iter()
+                        .map(|one| format!("{} {}", one.kind, one.entry.short()))
+                        .collect(),
+                    gone: it.gone_in_words(),
+                    because: it.because.clone(),
                 });
             }
             Body::Run(_) | Body::Unreadable { .. } => fields.kind = "other",

@@ -282,3 +282,31 @@ fn views_can_be_deleted_and_come_back_as_they_were() {
     let after = (lab.exp_ok(["--json", "runs"]), lab.git(["notes", "--ref=exp", "show", "HEAD"]));
     assert_eq!(after, before);
 }
+
+#[test]
+fn code_survives_the_branch_that_it_was_on() {
+    let lab = TestLab::with_commit();
+    lab.git(["checkout", "--quiet", "-b", "exp/fleeting"]);
+    let mut codes = Vec::new();
+    for number in 0..4 {
+        lab.write("model.py", format!("depth = {number}\n"));
+        // Every other run is of a dirty tree, so of a snapshot.
+        let of_run = if number % 2 == 0 { lab.commit_all("deepen") } else { String::new() };
+        lab.exp_ok(["run", "--label", &format!("run {number}"), "--", "cat", "model.py"]);
+        let run = &lab.exp_json(["runs", "--filter", &format!("label = 'run {number}'")])[0];
+        let commit = run["commit"].as_str().expect("a commit").to_owned();
+        assert!(of_run.is_empty() || of_run == commit);
+        codes.push((commit, format!("depth = {number}\n")));
+    }
+    lab.git(["checkout", "--quiet", "--force", "main"]);
+    // Rewritten, deleted, and all that Git remembers of it thrown away.
+    lab.git(["branch", "--force", "exp/fleeting", "main"]);
+    lab.git(["branch", "-D", "exp/fleeting"]);
+    lab.git(["reflog", "expire", "--expire=now", "--expire-unreachable=now", "--all"]);
+    std::fs::remove_dir_all(lab.path().join(".git/exp/journal")).expect("entries have a journal");
+    lab.git(["gc", "--quiet", "--prune=now"]);
+    for (commit, text) in codes {
+        assert_eq!(lab.git(["show", &format!("{commit}:model.py")]), text);
+    }
+    assert_sound(&lab);
+}

@@ -670,3 +670,41 @@ fn clones_that_claim_their_numbers_at_the_remote_never_number_alike() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(began.elapsed().as_secs() < 30);
 }
+
+#[test]
+fn the_index_takes_in_many_foreign_entries_as_a_rebuild_would() {
+    let net = Net::new();
+    net.record("lab", "mine");
+    net.clone("second");
+    net.record("second", "theirs");
+    let theirs = net
+        .git("second", &["cat-file", "blob", &format!("refs/exp/log/{}:entry.json", net.writer("second"))]);
+    let nonce =
+        serde_json::from_str::<Value>(&theirs).expect("JSON")["nonce"].as_str().expect("a nonce").to_owned();
+    // Some entries before and some after what is here, some twice.
+    let mut input = String::new();
+    for number in 0..900_u32 {
+        let number = number % 850;
+        let day = 1 + (number * 7) % 28;
+        let entry = theirs
+            .replace(&nonce, &format!("{number:032x}"))
+            .replace("\"time\":\"2026-11-21T", &format!("\"time\":\"2026-11-{day:02}T"))
+            .replace("theirs", &format!("foreign {number}"));
+        input.push_str(&format!(
+            "commit refs/exp/log/00000000aa\ncommitter A <a@example.org> {} +0000\ndata 1\nx\nM 100644 inline entry.json\ndata {}\n{entry}\n",
+            1_700_000_000 + number,
+            entry.len()
+        ));
+    }
+    std::fs::write(net.folder("import"), input).expect("the folder is ours");
+    let mut command = net.lab.command(["git", "fast-import", "--quiet"]);
+    command.stdin(std::fs::File::open(net.folder("import")).expect("just written"));
+    assert!(command.current_dir(net.folder("remote.git")).status().expect("git starts").success());
+    assert_eq!(net.labels("lab"), ["mine"]);
+    net.exp_ok("lab", &["pull"]);
+    let at_once = net.labels("lab");
+    assert_eq!(at_once.len(), 851);
+    let all = net.json("lab", &["runs"]);
+    std::fs::remove_dir_all(net.folder("lab").join(".git/exp/index")).expect("there is an index");
+    assert_eq!(net.json("lab", &["runs"]), all);
+}

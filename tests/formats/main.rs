@@ -22,6 +22,7 @@ use git_exp::domain::smoke::Smoke;
 use git_exp::domain::statistics::Interval;
 use git_exp::domain::topic::{Closing, EvaluationPin, Phase, Topic};
 use git_exp::domain::verdict::Outcome;
+use git_exp::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn};
 use git_exp::log::entry::{Draft, decode, encode};
 use git_exp::log::message;
 
@@ -442,6 +443,27 @@ fn a_smoke_test_is_stored_as_it_was_in_version_1() {
         hardware: "0123456789abcdef".to_owned(),
     };
     hold("smoke-1.json", Body::Smoke(smoke));
+}
+
+#[test]
+fn a_withdrawal_is_stored_as_it_was_in_version_1() {
+    let withdrawn = |kind: &str, experiment: Option<&str>| Withdrawn {
+        entry: EntryId([9; 32]),
+        kind: kind.to_owned(),
+        experiment: experiment.map(|id| id.parse().expect("an ID")),
+        registration: experiment.map(|_| EntryId([3; 32])),
+    };
+    let it = Withdrawal {
+        entries: vec![withdrawn("run", Some("MOE-HC-001")), withdrawn("idea", None)],
+        results: Results::Withdrawn,
+        gone: vec![Part::Files, Part::Code, Part::Entry],
+        because: "a token in its arguments".to_owned(),
+        refs: vec![Dropped {
+            name: "refs/exp/log/00c0ffee00c0".to_owned(),
+            was: "a".repeat(40).parse().expect("a commit"),
+        }],
+    };
+    hold("withdrawal-1.json", Body::Withdrawal(it));
 }
 
 #[test]

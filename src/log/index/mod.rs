@@ -106,28 +106,27 @@ impl Index {
             if reached == Some(*tip) {
                 continue;
             }
-            let mut entries = Vec::new();
-            if !read::log(repo, writer, *tip, reached, |part| part, |part| entries.extend(part))? {
-                return Ok(None);
-            }
-            for located in entries {
-                let time = located.entry.time.as_microsecond() as f64;
-                if time <= manifest.latest {
-                    if known.is_none() {
-                        known = Some(
-                            all_ids(&mut segments, &rows)
-                                .map_err(super::error::file_error("read", folder))?,
-                        );
+            let mut failed = None;
+            let is_of_log = read::log(repo, writer, *tip, reached, rows_of, |part| {
+                // What is later than all before it cannot be one of them, so they need not be read.
+                if known.is_none() && !part.is_later_than(manifest.latest) {
+                    match all_ids(&mut segments, &rows) {
+                        Ok(ids) => known = Some(ids),
+                        Err(error) => failed = Some(error),
                     }
-                    let known = known.as_mut().expect("just filled");
-                    if !known.insert(located.entry.id.0) {
-                        continue;
-                    }
-                } else if let Some(known) = &mut known {
-                    known.insert(located.entry.id.0);
                 }
-                manifest.latest = manifest.latest.max(time);
-                push(&mut rows, &located);
+                let is_new: Vec<bool> = match &mut known {
+                    Some(known) => part.entries.iter().map(|id| known.insert(*id)).collect(),
+                    None => vec![true; part.len()],
+                };
+                manifest.latest = manifest.latest.max(part.latest());
+                rows.append(&part, &is_new);
+            })?;
+            if let Some(error) = failed {
+                return Err(super::error::file_error("read", folder)(error));
+            }
+            if !is_of_log {
+                return Ok(None);
             }
         }
         let mut index = Self { segments, object_length: repo.empty_tree().as_bytes().len() };

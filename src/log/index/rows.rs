@@ -109,6 +109,12 @@ impl Rows {
         times.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
+    /// Whether each of its entries is later than the one before it, and the first than `time`, in microseconds.
+    pub(super) fn is_later_than(&self, time: f64) -> bool {
+        let times = self.numbers.get("time").map_or(&[][..], |column| &column.values);
+        times.first().is_none_or(|first| *first > time) && times.is_sorted_by(|a, b| a < b)
+    }
+
     /// Adds those rows of `other` that `keeps` says.
     pub(super) fn append(&mut self, other: &Self, keeps: &[bool]) {
         let mut next = u32::try_from(self.len()).expect("fewer than four thousand million entries");

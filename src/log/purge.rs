@@ -1,0 +1,795 @@
+//! Purging: entries, or their files or code, taken out of this clone's own chains, so that no ref of ours reaches their bytes.
+//!
+//! A log never moves backwards. What must go takes its log with it: the writer goes on as a new epoch, `<writer>-2`, which
+//! holds every other entry again, under the IDs they had, then a withdrawal that names the refs that went. Whoever took the old
+//! epoch in finds all of it in the new one, but for what was withdrawn, and lets the old one go.
+//!
+//! What is to be done is first written to `.git/exp/purge.json`. New refs are made before old ones go, so whatever dies in
+//! between leaves every entry in a log; the next purge ends what was begun, or begins anew.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+use super::append::{self, Lock, Request};
+use super::entry::{Draft, encode};
+use super::error::{LogError, file_error};
+use super::journal::{self, Durability, NewObject};
+use super::read::{self, Located};
+use super::{Log, WRITER_KEY, layout, message};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, Writer};
+use crate::domain::withdrawal::{Dropped, Part, Withdrawal};
+use crate::git::{Expected, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, TreeEntry};
+
+/// What a purge would do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The entries that are withdrawn, oldest first.
+    pub entries: Vec<Entry>,
+    /// What of them goes.
+    pub gone: Vec<Part>,
+    /// This clone's writers whose logs hold them, which go on under a new epoch each.
+    pub epochs: Vec<(Writer, Writer)>,
+    /// The refs that go, with what they are.
+    pub drops: Vec<(String, Oid)>,
+    /// The files that go.
+    pub files: BTreeSet<String>,
+    /// The snapshots and other commits of code that go.
+    pub code: Vec<Oid>,
+    /// What stays because other entries have it too: what it is, and these entries.
+    pub shared: BTreeMap<String, BTreeSet<EntryId>>,
+    /// Other refs of this repository that hold some of it.
+    pub holders: Vec<Holder>,
+    /// Refs of others that hold some of it, which only their clones can let go.
+    pub elsewhere: Vec<String>,
+    doomed: HashSet<Oid>,
+}
+
+/// A ref, not of the chains, that holds some of what is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its full name.
+    pub name: String,
+    /// What it is.
+    pub tip: Oid,
+    /// Whether a purge may delete it when asked to: seals, archived experiments, and branches of experiments that nobody is on.
+    pub can_go: bool,
+}
+
+/// What a purge did.
+#[derive(Clone, Debug)]
+pub struct Purged {
+    /// The withdrawal.
+    pub withdrawal: EntryId,
+    /// The names that this clone's writers had and have now.
+    pub epochs: Vec<(Writer, Writer)>,
+}
+
+/// A log that its writer withdrew, with the epoch that says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// The writer whose log went.
+    pub old: Writer,
+    /// The epoch that took its place.
+    pub by: Writer,
+    /// Whether that log is this clone's own, as after it was copied.
+    pub is_own: bool,
+}
+
+/// What was followed of others' withdrawals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// The logs that went here.
+    pub gone: Vec<Superseded>,
+    /// Logs that are kept, and why.
+    pub problems: Vec<(String, String)>,
+}
+
+/// What is being done, so that it can be ended after a crash.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    withdrawal: String,
+    /// The names of writers before and after.
+    epochs: Vec<(String, String)>,
+    /// The refs that are made, and what they are to be.
+    made: Vec<(String, String)>,
+    /// The refs that go, and what they were.
+    dropped: Vec<(String, String)>,
+    /// The commits that those refs may be at on a remote.
+    commits: BTreeMap<String, Vec<String>>,
+    /// The objects that no file of this clone may keep.
+    doomed: Vec<String>,
+}
+
+/// What the withdrawals among `entries` took of which entries: that is not to be held again.
+pub(super) fn taken_parts(entries: &[Located]) -> HashSet<(EntryId, Part)> {
+    let mut taken = HashSet::new();
+    for it in entries {
+        if let Body::Withdrawal(withdrawal) = &it.entry.body {
+            for one in &withdrawal.entries {
+                taken.extend(withdrawal.gone.iter().map(|part| (one.entry, *part)));
+            }
+        }
+    }
+    taken
+}
+
+/// The refs that were withdrawn here, and the commits that a remote may have them at.
+pub type Withdrawn = BTreeMap<String, Vec<String>>;
+
+impl Log {
+    /// What withdrawing `gone` of these entries comes to. `all_code` says that code goes too which is no snapshot of ours.
+    pub fn plan_purge(&self, ids: &[EntryId], gone: &[Part], all_code: bool) -> Result<Plan, LogError> {
+        let repo = &self.repo;
+        let mut plan = Plan { gone: gone.to_vec(), ..Plan::default() };
+        let mut logs = Vec::new();
+        for (name, tip) in repo.list_refs(layout::LOGS)? {
+            let Ok(writer) = name[layout::LOGS.len()..].parse::<Writer>() else { continue };
+            let mut entries = Vec::new();
+            read::log(repo, &writer, tip, None, |part| part, |part| entries.extend(part))?;
+            logs.push((writer, entries));
+        }
+        let known = self.known_writers()?;
+        let is_named = |it: &Located| ids.contains(&it.entry.id);
+        let mut new_names: Vec<Writer> = Vec::new();
+        for (writer, entries) in &logs {
+            if entries.iter().any(is_named) {
+                let new = writer.next_epoch(known.iter().chain(&new_names));
+                new_names.push(new.clone());
+                plan.epochs.push((writer.clone(), new));
+                for name_of in [layout::log_ref, layout::data_ref, layout::code_ref] {
+                    if let Some(tip) = repo.read_ref(&name_of(writer))? {
+                        plan.drops.push((name_of(writer), tip));
+                    }
+                }
+            }
+        }
+        let mut trees = HashSet::new();
+        for it in logs.iter().flat_map(|(_, entries)| entries).filter(|it| is_named(it)) {
+            if plan.entries.iter().all(|known| known.id != it.entry.id) {
+                plan.entries.push(it.entry.clone());
+            }
+            trees.insert(repo.read_commit(it.commit)?.tree);
+            if gone.contains(&Part::Entry) {
+                plan.doomed.extend([it.blob, it.commit, repo.read_commit(it.commit)?.tree]);
+            }
+        }
+        let others = |part: Part| {
+            let stays = move |it: &&Located| !is_named(it) || !gone.contains(&part);
+            logs.iter().flat_map(|(_, entries)| entries).filter(stays)
+        };
+        if gone.contains(&Part::Files) {
+            self.plan_files(&mut plan, others(Part::Files))?;
+        }
+        if gone.contains(&Part::Code) {
+            self.plan_code(&mut plan, others(Part::Code), all_code)?;
+        }
+        // The same everywhere, and nobody's secret.
+        plan.doomed.remove(&repo.empty_tree());
+        plan.doomed.remove(&repo.hash_object(ObjectKind::Blob, b""));
+        self.find_holders(&mut plan, &trees)?;
+        Ok(plan)
+    }
+
+    fn known_writers(&self) -> Result<Vec<Writer>, LogError> {
+        let mut known = Vec::new();
+        for prefix in [layout::LOGS, layout::SEEN, layout::REMOTE] {
+            let refs = self.repo.list_refs(prefix)?;
+            known.extend(refs.iter().filter_map(|(name, _)| name.rsplit('/').next()?.parse().ok()));
+        }
+        Ok(known)
+    }
+
+    fn plan_files<'a>(
+        &self,
+        plan: &mut Plan,
+        others: impl Iterator<Item = &'a Located>,
+    ) -> Result<(), LogError> {
+        let tree_of = |entry: &Entry| Oid::from_hex(entry.files.as_ref()?.tree.as_str());
+        let mut wanted: BTreeMap<Oid, String> = BTreeMap::new();
+        let mut seen = HashSet::new();
+        for tree in plan.entries.iter().filter_map(tree_of) {
+            self.objects_below(tree, "", &mut seen, &mut |oid, path| {
+                wanted.insert(oid, path.to_owned());
+            })?;
+        }
+        let mut kept = HashSet::new();
+        for it in others {
+            let Some(tree) = tree_of(&it.entry) else { continue };
+            let mut found: Vec<(Oid, String)> = Vec::new();
+            self.objects_below(tree, "", &mut kept, &mut |oid, path| found.push((oid, path.to_owned())))?;
+            if wanted.contains_key(&tree) && found.is_empty() {
+                found.push((tree, String::new()));
+            }
+            for (oid, path) in found {
+                if wanted.remove(&oid).is_some() && !path.ends_with('/') && !path.is_empty() {
+                    plan.shared.entry(path).or_default().insert(it.entry.id);
+                }
+            }
+        }
+        plan.files =
+            wanted.values().filter(|path| !path.is_empty() && !path.ends_with('/')).cloned().collect();
+        plan.doomed.extend(wanted.into_keys());
+        Ok(())
+    }
+
+    /// Tells `take` of a tree and all below it, each object once; folders end with a slash.
+    fn objects_below(
+        &self,
+        tree: Oid,
+        path: &str,
+        seen: &mut HashSet<Oid>,
+        take: &mut impl FnMut(Oid, &str),
+    ) -> Result<(), LogError> {
+        if !self.repo.has_object(tree) || !seen.insert(tree) {
+            return Ok(());
+        }
+        take(tree, path);
+        for row in self.repo.read_tree(tree)? {
+            let name = format!("{path}{}", String::from_utf8_lossy(&row.name));
+            if row.mode == FOLDER {
+                self.objects_below(row.oid, &format!("{name}/"), seen, take)?;
+            } else if seen.insert(row.oid) {
+                take(row.oid, &name);
+            }
+        }
+        Ok(())
+    }
+
+    fn plan_code<'a>(
+        &self,
+        plan: &mut Plan,
+        others: impl Iterator<Item = &'a Located>,
+        all_code: bool,
+    ) -> Result<(), LogError> {
+        let base_of = |entry: &Entry| match &entry.body {
+            Body::Run(run) => run.code.base.as_ref().and_then(|base| Oid::from_hex(base.as_str())),
+            _ => None,
+        };
+        let mut bases = HashSet::new();
+        let mut commits = BTreeSet::new();
+        for entry in &plan.entries {
+            let base = base_of(entry);
+            if base.is_some() || all_code {
+                commits.extend(entry.commits().into_iter().filter_map(|name| Oid::from_hex(name.as_str())));
+                bases.extend(base);
+            }
+        }
+        let mut kept: BTreeMap<Oid, EntryId> = BTreeMap::new();
+        for it in others {
+            for commit in it.entry.commits().into_iter().filter_map(|name| Oid::from_hex(name.as_str())) {
+                if commits.remove(&commit) {
+                    plan.shared.entry(format!("code {commit}")).or_default().insert(it.entry.id);
+                }
+                if base_of(&it.entry).is_some() {
+                    kept.insert(commit, it.entry.id);
+                    bases.extend(base_of(&it.entry));
+                }
+            }
+        }
+        commits.retain(|commit| self.repo.has_object(*commit));
+        kept.retain(|commit, _| self.repo.has_object(*commit));
+        let mut known: Vec<Oid> = bases.into_iter().filter(|base| self.repo.has_object(*base)).collect();
+        if all_code {
+            for commit in &commits {
+                known.extend(self.repo.read_commit(*commit)?.parents);
+            }
+        }
+        let tips: Vec<Oid> = commits.iter().copied().collect();
+        let mut objects: BTreeMap<Oid, String> = self.repo.objects_of(&tips, &known)?.into_iter().collect();
+        let of_kept: Vec<Oid> = kept.keys().copied().collect();
+        let shares = self.repo.objects_of(&of_kept, &known)?.iter().any(|(oid, _)| objects.contains_key(oid));
+        for (commit, entry) in kept.iter().filter(|_| shares) {
+            for (oid, path) in self.repo.objects_of(&[*commit], &known)? {
+                if objects.remove(&oid).is_some() && !path.is_empty() {
+                    plan.shared.entry(format!("code {path}")).or_default().insert(*entry);
+                }
+            }
+        }
+        plan.doomed.extend(objects.into_keys());
+        plan.code = tips;
+        Ok(())
+    }
+
+    /// Finds what else in this repository holds some of what is to go.
+    fn find_holders(&self, plan: &mut Plan, trees: &HashSet<Oid>) -> Result<(), LogError> {
+        if plan.doomed.is_empty() {
+            return Ok(());
+        }
+        let is_dropped = |name: &str| {
+            plan.drops.iter().any(|(dropped, _)| dropped == name)
+                || (name.starts_with(layout::REMOTE)
+                    && plan.epochs.iter().any(|(old, _)| name.ends_with(&format!("/{old}"))))
+        };
+        let refs = self.repo.list_refs("refs/")?;
+        let refs: Vec<(String, Oid)> =
+            refs.into_iter().filter(|(name, _)| name != layout::NOTES && !is_dropped(name)).collect();
+        let tips: Vec<Oid> = refs.iter().map(|(_, tip)| *tip).collect();
+        let doomed = &plan.doomed;
+        let holds = |tips: &[Oid]| -> Result<bool, LogError> {
+            Ok(self.repo.objects_of(tips, &[])?.iter().any(|(oid, _)| doomed.contains(oid)))
+        };
+        let mut holders = Vec::new();
+        let mut elsewhere = Vec::new();
+        if !tips.is_empty() && holds(&tips)? {
+            let worktrees = self.repo.worktrees()?;
+            for (name, tip) in refs.iter().cloned() {
+                if !holds(&[tip])? {
+                    continue;
+                }
+                let is_seal_of_remote = name.starts_with(layout::REMOTE) && name.contains("/sealed/");
+                let is_others =
+                    [layout::SEEN, layout::SEEN_DATA, layout::SEEN_CODE, layout::REMOTE, "refs/remotes/"];
+                if is_others.iter().any(|prefix| name.starts_with(prefix)) {
+                    if !is_seal_of_remote {
+                        elsewhere.push(name);
+                    }
+                    continue;
+                }
+                let is_branch = name.starts_with("refs/heads/exp/")
+                    && worktrees.iter().all(|it| it.branch.as_deref() != Some(&name));
+                let can_go =
+                    is_branch || name.starts_with(layout::SEALS) || name.starts_with(layout::ARCHIVE);
+                holders.push(Holder { name, tip, can_go });
+            }
+        }
+        if plan.gone.contains(&Part::Entry) {
+            for (name, tip) in refs.iter().filter(|(name, _)| name.starts_with(layout::SEEN)) {
+                let holds =
+                    self.repo.walk_first_parent(*tip).any(|it| it.is_ok_and(|it| trees.contains(&it.1.tree)));
+                if holds && !elsewhere.contains(name) {
+                    elsewhere.push(name.clone());
+                }
+            }
+        }
+        plan.holders = holders;
+        plan.elsewhere = elsewhere;
+        Ok(())
+    }
+
+    /// Does what `plan` says; `also` are the holders that go, too. `request` has the withdrawal.
+    pub fn purge(&self, plan: &Plan, also: &[Holder], mut request: Request) -> Result<Purged, LogError> {
+        let lock = Lock::take(&self.folders)?;
+        let repo = &self.repo;
+        let Body::Withdrawal(withdrawal) = &mut request.body else {
+            unreachable!("only withdrawals are purged by");
+        };
+        let dropped = |name: &str, oid: Oid| Dropped { name: name.to_owned(), was: append::name(oid) };
+        withdrawal.refs = plan.drops.iter().map(|(name, tip)| dropped(name, *tip)).collect();
+        withdrawal.refs.extend(also.iter().map(|it| dropped(&it.name, it.tip)));
+        let configured = self.configured_writer()?;
+        let signer = plan.epochs.iter().find(|(old, _)| Some(old) == configured.as_ref());
+        let Some((_, signer)) = signer.or_else(|| plan.epochs.first()) else {
+            return Err(LogError::NotFound("the entries to purge".to_owned()));
+        };
+        let draft = Draft {
+            writer: signer.clone(),
+            nonce: request.nonce,
+            time: request.time,
+            by: request.by,
+            replaces: request.replaces,
+            answers: request.answers,
+            body: request.body,
+        };
+        let (bytes, entry) = encode(draft, None);
+
+        let mut objects = Vec::new();
+        let mut progress = Progress { withdrawal: entry.id.to_hex(), ..Progress::default() };
+        let mut made: Vec<(String, Oid)> = Vec::new();
+        for (old, new) in &plan.epochs {
+            made.extend(self.rebuild(
+                plan,
+                old,
+                new,
+                (&bytes, &entry, request.offset_minutes),
+                &mut objects,
+            )?);
+            progress.epochs.push((old.to_string(), new.to_string()));
+        }
+        let mut drops = plan.drops.clone();
+        drops.extend(also.iter().map(|it| (it.name.clone(), it.tip)));
+        for (name, tip) in &drops {
+            // An old push may have left a remote anywhere on the way.
+            let commits: Result<Vec<String>, _> = match name.starts_with("refs/exp/") {
+                true => repo.walk_first_parent(*tip).map(|it| it.map(|it| it.0.to_hex())).collect(),
+                false => Ok(vec![tip.to_hex()]),
+            };
+            progress.commits.insert(name.clone(), commits?);
+        }
+        if let Some(tip) = repo.read_ref(layout::NOTES)? {
+            let commits: Result<Vec<String>, _> =
+                repo.walk_first_parent(tip).map(|it| it.map(|it| it.0.to_hex())).collect();
+            progress.commits.insert(layout::NOTES.to_owned(), commits?);
+        }
+        for (name, tip) in repo.list_refs(layout::REMOTE)? {
+            let is_of = |(old, _): &(Writer, Writer)| name.ends_with(&format!("/{old}"));
+            let is_seal = |it: &Holder| {
+                it.name
+                    .strip_prefix(layout::SEALS)
+                    .is_some_and(|tag| name.ends_with(&format!("/sealed/{tag}")))
+            };
+            if plan.epochs.iter().any(is_of) || also.iter().any(is_seal) {
+                drops.push((name, tip));
+            }
+        }
+        let in_hex = |refs: &[(String, Oid)]| -> Vec<(String, String)> {
+            refs.iter().map(|(name, oid)| (name.clone(), oid.to_hex())).collect()
+        };
+        progress.made = in_hex(&made);
+        progress.dropped = in_hex(&drops);
+        progress.doomed = plan.doomed.iter().map(|oid| oid.to_hex()).collect();
+
+        journal::write(&self.folders.journal(), &progress.withdrawal, &objects, Durability::Synced)?;
+        for object in &objects {
+            repo.write_object(object.kind, &object.bytes)?;
+        }
+        self.refuse_what_still_holds(plan, &made)?;
+        self.write_progress(&progress)?;
+        self.carry_on(&lock, &progress)?;
+        drop(lock);
+        self.forget_views()?;
+        self.remove(&self.folders.purge())?;
+        Ok(Purged { withdrawal: entry.id, epochs: plan.epochs.clone() })
+    }
+
+    /// Makes the three chains of `old` again for `new`, without what goes; gives their refs, the log last.
+    fn rebuild(
+        &self,
+        plan: &Plan,
+        old: &Writer,
+        new: &Writer,
+        (bytes, withdrawal, offset_minutes): (&[u8], &Entry, i32),
+        objects: &mut Vec<NewObject>,
+    ) -> Result<Vec<(String, Oid)>, LogError> {
+        let repo = &self.repo;
+        let mut made = Vec::new();
+        let Some(tip) = repo.read_ref(&layout::log_ref(old))? else { return Ok(made) };
+        let mut entries = Vec::new();
+        read::log(repo, old, tip, None, |part| part, |part| entries.extend(part))?;
+        let is_named = |it: &Located| plan.entries.iter().any(|named| named.id == it.entry.id);
+        let loses = |it: &Located, part: Part| is_named(it) && plan.gone.contains(&part);
+        let add = |objects: &mut Vec<NewObject>, kind: ObjectKind, bytes: Vec<u8>| {
+            let oid = repo.hash_object(kind, &bytes);
+            objects.push(NewObject { kind, oid, bytes });
+            oid
+        };
+        let commit = |objects: &mut Vec<NewObject>, like: Oid, change: &dyn Fn(NewCommit) -> NewCommit| {
+            let commit = change(repo.read_commit(like)?);
+            Ok::<Oid, LogError>(add(objects, ObjectKind::Commit, repo.encode_commit(&commit)))
+        };
+
+        let mut code: Vec<Oid> = Vec::new();
+        let mut known = HashSet::new();
+        let mut data: Option<Oid> = None;
+        let mut trees = HashSet::new();
+        for it in &entries {
+            let takes_code = |oid: &Oid| loses(it, Part::Code) && plan.doomed.contains(oid);
+            let wanted = it.entry.commits().into_iter().filter_map(|name| Oid::from_hex(name.as_str()));
+            code.extend(wanted.filter(|oid| !takes_code(oid) && repo.has_object(*oid) && known.insert(*oid)));
+            let tree = it.entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str()));
+            let Some(tree) = tree.filter(|tree| repo.has_object(*tree)) else { continue };
+            if !loses(it, Part::Files) && trees.insert(tree) {
+                let text = format!(
+                    "data of {} {}\n\nEntry: {}\n",
+                    it.entry.kind(),
+                    it.entry.id.short(),
+                    it.entry.id
+                );
+                data = Some(commit(objects, it.commit, &|like| NewCommit {
+                    tree,
+                    parents: data.into_iter().collect(),
+                    message: text.clone().into_bytes(),
+                    ..like
+                })?);
+            }
+        }
+        let empty = add(objects, ObjectKind::Tree, Vec::new());
+        if !code.is_empty() {
+            let oid = commit(objects, tip, &|like| NewCommit {
+                tree: empty,
+                parents: code.clone(),
+                message: b"keep the code of runs again\n".to_vec(),
+                ..like
+            })?;
+            made.push((layout::code_ref(new), oid));
+        }
+        made.extend(data.map(|oid| (layout::data_ref(new), oid)));
+
+        let first = entries.first().map_or(tip, |it| it.commit);
+        let mut last = commit(objects, first, &|like| NewCommit {
+            tree: empty,
+            parents: Vec::new(),
+            message: message::root(new).into_bytes(),
+            ..like
+        })?;
+        for it in entries.iter().filter(|it| !loses(it, Part::Entry)) {
+            last = commit(objects, it.commit, &|like| NewCommit { parents: vec![last], ..like })?;
+        }
+        let blob = add(objects, ObjectKind::Blob, bytes.to_vec());
+        let row = TreeEntry { mode: 0o100_644, name: b"entry.json".to_vec(), oid: blob };
+        let tree = add(objects, ObjectKind::Tree, repo.encode_tree(vec![row])?);
+        let stamp = append::Stamp::of(withdrawal, offset_minutes);
+        let before = repo.read_commit(tip)?.committer.seconds;
+        let text = message::of(withdrawal);
+        let oid = stamp.commit_after(repo, objects, tree, vec![last], before, text);
+        made.push((layout::log_ref(new), oid));
+        Ok(made)
+    }
+
+    /// Refuses to begin where a new chain would still reach what is to go.
+    fn refuse_what_still_holds(&self, plan: &Plan, made: &[(String, Oid)]) -> Result<(), LogError> {
+        for (name, tip) in made {
+            let objects = self.repo.objects_of(&[*tip], &[])?;
+            if let Some((oid, path)) = objects.iter().find(|(oid, _)| plan.doomed.contains(oid)) {
+                let what = if path.is_empty() { oid.to_hex() } else { path.clone() };
+                return Err(LogError::StillHeld { name: name.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
+    fn write_progress(&self, progress: &Progress) -> Result<(), LogError> {
+        self.write_durably(&self.folders.purge(), progress)
+    }
+
+    fn write_durably(&self, path: &std::path::Path, value: &impl Serialize) -> Result<(), LogError> {
+        let failed = |error| file_error("write", path)(error);
+        let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
+        serde_json::to_writer(&mut file, value).map_err(|error| failed(error.into()))?;
+        file.persist(path).map_err(|error| failed(error.error))?;
+        Ok(self.repo.sync_path(path)?)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        serde_json::from_slice(&fs::read(self.folders.purge()).ok()?).ok()
+    }
+
+    /// Ends a purge that was begun and died; `None` where there was none, or where it has to begin anew.
+    pub fn finish_purge(&self) -> Result<Option<Purged>, LogError> {
+        let lock = Lock::take(&self.folders)?;
+        let Some(progress) = self.progress() else { return Ok(None) };
+        self.heal()?;
+        let is_moved = |(name, was): &(String, String)| -> Result<bool, LogError> {
+            let own = name.starts_with(layout::LOGS)
+                || name.starts_with(layout::DATA)
+                || name.starts_with(layout::CODE);
+            Ok(own && self.repo.read_ref(name)?.is_some_and(|tip| tip.to_hex() != *was))
+        };
+        let mut has_moved = false;
+        for dropped in &progress.dropped {
+            has_moved |= is_moved(dropped)?;
+        }
+        if has_moved {
+            // An entry was appended to the old epoch since. It stands there alone, so what was made goes again.
+            let mut edits = Vec::new();
+            for (name, tip) in &progress.made {
+                if let Some(tip) = self.repo.read_ref(name)?.filter(|now| now.to_hex() == *tip) {
+                    edits.push(RefEdit { name: name.clone(), expected: Expected::Is(tip), new: None });
+                }
+            }
+            self.repo.update_refs(&edits, "git exp purge")?;
+            self.remove(&self.folders.purge())?;
+            return Ok(None);
+        }
+        self.carry_on(&lock, &progress)?;
+        drop(lock);
+        self.forget_views()?;
+        self.remove(&self.folders.purge())?;
+        let names =
+            progress.epochs.iter().filter_map(|(old, new)| Some((old.parse().ok()?, new.parse().ok()?)));
+        let withdrawal = progress.withdrawal.parse().map_err(|_| LogError::NotFound(progress.withdrawal))?;
+        Ok(Some(Purged { withdrawal, epochs: names.collect() }))
+    }
+
+    /// Whether a purge was begun and has not ended.
+    pub fn has_begun_purge(&self) -> bool {
+        self.folders.purge().exists()
+    }
+
+    /// Moves the refs, and takes what goes out of this clone's own files; every step can be done twice.
+    fn carry_on(&self, _lock: &Lock, progress: &Progress) -> Result<(), LogError> {
+        let repo = &self.repo;
+        let mut edits = Vec::new();
+        for (name, tip) in &progress.made {
+            let new = Oid::from_hex(tip);
+            if repo.read_ref(name)?.is_none() {
+                edits.push(RefEdit { name: name.clone(), expected: Expected::Absent, new });
+            }
+        }
+        // In this order: an entry is in the new log before it leaves the old one.
+        repo.update_refs(&edits, "git exp purge")?;
+        let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
+        repo.sync_refs(&names)?;
+        let mut withdrawn = self.withdrawn();
+        for (name, commits) in &progress.commits {
+            let known = withdrawn.entry(name.clone()).or_default();
+            known.extend(commits.iter().filter(|it| !known.contains(it)).cloned().collect::<Vec<_>>());
+        }
+        self.write_durably(&self.folders.withdrawn(), &withdrawn)?;
+        self.drop_refs(progress.dropped.iter().filter_map(|(name, was)| Some((name, Oid::from_hex(was)?))))?;
+        let configured = self.configured_writer()?;
+        for (old, new) in &progress.epochs {
+            if configured.as_ref().is_some_and(|it| it.as_str() == old) {
+                repo.set_config_local(WRITER_KEY, new)?;
+            }
+            if let Ok(old) = old.parse::<Writer>() {
+                self.remove(&self.folders.kept_code(&old))?;
+                self.remove(&self.folders.ends(&old))?;
+            }
+        }
+        let doomed: HashSet<&str> = progress.doomed.iter().map(String::as_str).collect();
+        journal::forget(repo, &self.folders.journal(), &|oid| doomed.contains(oid.to_hex().as_str()))
+    }
+
+    /// Deletes refs that are what they were, with their reflogs, and forgets what was noted of them.
+    fn drop_refs<'a>(&self, refs: impl Iterator<Item = (&'a String, Oid)>) -> Result<(), LogError> {
+        let mut edits = Vec::new();
+        let mut names = HashSet::new();
+        for (name, was) in refs {
+            names.insert(name.as_str());
+            if self.repo.read_ref(name)? == Some(was) {
+                edits.push(RefEdit { name: name.clone(), expected: Expected::Is(was), new: None });
+            }
+            self.remove(&self.repo.common_dir().join("logs").join(name))?;
+        }
+        self.repo.update_refs(&edits, "git exp purge")?;
+        self.forget_tracking(|name| names.contains(name))
+    }
+
+    fn remove(&self, path: &std::path::Path) -> Result<(), LogError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(file_error("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes index and notes anew, so that nothing of what went is left in them or in the history of the notes.
+    fn forget_views(&self) -> Result<(), LogError> {
+        let _ = fs::remove_dir_all(self.folders.index());
+        {
+            let _lock = Lock::take(&self.folders)?;
+            self.remove(&self.repo.common_dir().join("logs").join(layout::NOTES))?;
+            let gone = RefEdit { name: layout::NOTES.to_owned(), expected: Expected::Any, new: None };
+            if self.repo.read_ref(layout::NOTES)?.is_some() {
+                self.repo.update_refs(&[gone], "git exp purge")?;
+            }
+            journal::forget_notes(&self.folders.journal())?;
+        }
+        self.repair_notes(&mut self.index()?)?;
+        Ok(())
+    }
+
+    /// The refs that this clone withdrew, with the commits that a remote may still have them at.
+    pub fn withdrawn(&self) -> Withdrawn {
+        let bytes = fs::read(self.folders.withdrawn()).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// The logs here that a later epoch of their writer withdrew.
+    pub fn superseded(&self) -> Result<Vec<Superseded>, LogError> {
+        Ok(self.find_superseded()?.into_iter().map(|(it, _)| it).collect())
+    }
+
+    /// The same, each with the withdrawals that the later epoch holds.
+    fn find_superseded(&self) -> Result<Vec<(Superseded, Vec<Withdrawal>)>, LogError> {
+        let mut logs = Vec::new();
+        for (prefix, is_own) in [(layout::LOGS, true), (layout::SEEN, false)] {
+            for (name, tip) in self.repo.list_refs(prefix)? {
+                if let Ok(writer) = name[prefix.len()..].parse::<Writer>() {
+                    logs.push((writer, tip, is_own));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for (by, tip, _) in logs.iter().filter(|(by, ..)| by.is_later_epoch()) {
+            let olds: Vec<_> = logs.iter().filter(|(old, ..)| old.is_followed_by(by)).collect();
+            if olds.is_empty() {
+                continue;
+            }
+            let mut withdrawals = Vec::new();
+            read::log(
+                &self.repo,
+                by,
+                *tip,
+                None,
+                |part| part,
+                |part: Vec<Located>| {
+                    withdrawals.extend(part.into_iter().filter_map(|it| match it.entry.body {
+                        Body::Withdrawal(withdrawal) => Some(withdrawal),
+                        _ => None,
+                    }));
+                },
+            )?;
+            for (old, _, is_own) in olds {
+                if withdrawals.iter().any(|it| it.drops_log_of(old)) {
+                    let it = Superseded { old: old.clone(), by: by.clone(), is_own: *is_own };
+                    found.push((it, withdrawals.clone()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Lets go of logs that their writers withdrew, where the later epoch holds all else that they held.
+    pub fn follow_withdrawals(&self) -> Result<Followed, LogError> {
+        let mut followed = Followed::default();
+        for (it, withdrawals) in self.find_superseded()? {
+            if it.is_own {
+                let problem = format!(
+                    "a copy of this clone withdrew entries of it and goes on as `{}`; `git exp purge` follows, and until then it is not pushed",
+                    it.by
+                );
+                followed.problems.push((layout::log_ref(&it.old), problem));
+                continue;
+            }
+            let lost = self.lost_in(&it, &withdrawals)?;
+            if lost > 0 {
+                let problem =
+                    format!("`{}` withdraws it, but lacks {lost} of its entries, which are kept", it.by);
+                followed.problems.push((layout::seen_ref(&it.old), problem));
+                continue;
+            }
+            let _lock = Lock::take(&self.folders)?;
+            let mut drops = Vec::new();
+            for (name, tip) in self.repo.list_refs("refs/exp/")? {
+                let is_seen = [layout::SEEN, layout::SEEN_DATA, layout::SEEN_CODE, layout::REMOTE]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix));
+                if is_seen && name.ends_with(&format!("/{}", it.old)) {
+                    drops.push((name, tip));
+                }
+            }
+            for dropped in withdrawals.iter().flat_map(|it| &it.refs) {
+                let tip = Oid::from_hex(dropped.was.as_str());
+                if let (Some(tip), Some(tag)) = (tip, dropped.name.strip_prefix(layout::SEALS)) {
+                    drops.push((dropped.name.clone(), tip));
+                    let tracked = self.repo.list_refs(layout::REMOTE)?;
+                    drops.extend(
+                        tracked.into_iter().filter(|(name, _)| name.ends_with(&format!("/sealed/{tag}"))),
+                    );
+                }
+            }
+            self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
+            let is_of = format!("/{}", it.old);
+            self.forget_tracking(|name| name.ends_with(&is_of))?;
+            followed.gone.push(it);
+        }
+        if !followed.gone.is_empty() {
+            self.forget_views()?;
+        }
+        Ok(followed)
+    }
+
+    /// How many entries of a withdrawn log are neither in the later epoch nor withdrawn.
+    fn lost_in(&self, it: &Superseded, withdrawals: &[Withdrawal]) -> Result<usize, LogError> {
+        let ids = |name: &str, writer: &Writer| -> Result<HashSet<EntryId>, LogError> {
+            let mut ids = HashSet::new();
+            if let Some(tip) = self.repo.read_ref(name)? {
+                let take = |part: Vec<Located>| ids.extend(part.iter().map(|it| it.entry.id));
+                read::log(&self.repo, writer, tip, None, |part| part, take)?;
+            }
+            Ok(ids)
+        };
+        let mut kept = ids(&layout::seen_ref(&it.by), &it.by)?;
+        kept.extend(ids(&layout::log_ref(&it.by), &it.by)?);
+        kept.extend(withdrawals.iter().flat_map(|it| &it.entries).map(|it| it.entry));
+        Ok(ids(&layout::seen_ref(&it.old), &it.old)?.difference(&kept).count())
+    }
+
+    /// Every withdrawal in the log, oldest first.
+    pub fn withdrawals(&self, index: &mut super::index::Index) -> Result<Vec<(Entry, Withdrawal)>, LogError> {
+        let rows = self.rows_of(index, |kind| kind == "withdrawal")?;
+        let entries = self.entries(index, &rows)?;
+        Ok(entries
+            .into_iter()
+            .filter_map(|entry| match &entry.body {
+                Body::Withdrawal(it) => Some((entry.clone(), it.clone())),
+                _ => None,
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,431 @@
+//! Purging: what was taken back is in no object that a ref of ours reaches, here or elsewhere, and nothing else is lost.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::lab::TestLab;
+
+/// What must not be found any more.
+const SECRET: &str = "wormwood-and-gall-4711";
+
+/// A repository with a bare remote, and clones of it beside.
+struct Net {
+    lab: TestLab,
+}
+
+impl Net {
+    fn new() -> Self {
+        let lab = TestLab::with_commit();
+        lab.git(["clone", "--quiet", "--bare", ".", "../remote.git"]);
+        let url = format!("file://{}", lab.path().with_file_name("remote.git").display());
+        lab.git(["remote", "add", "origin", &url]);
+        lab.git(["fetch", "--quiet", "origin"]);
+        Self { lab }
+    }
+
+    fn folder(&self, clone: &str) -> PathBuf {
+        self.lab.path().with_file_name(clone)
+    }
+
+    fn clone(&self, name: &str) {
+        let url = format!("file://{}", self.folder("remote.git").display());
+        self.git("lab", &["clone", "--quiet", &url, &format!("../{name}")]);
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let mut command = self.lab.command(["cp", "-r", from, to]);
+        command.current_dir(self.folder(from).parent().expect("it is in a folder"));
+        assert!(command.output().expect("cp starts").status.success());
+    }
+
+    fn output(&self, clone: &str, mut command: Command) -> Output {
+        command.current_dir(self.folder(clone)).output().expect("it can be started")
+    }
+
+    #[track_caller]
+    fn git(&self, clone: &str, words: &[&str]) -> String {
+        let mut command = self.lab.command(["git"]);
+        command.args(words);
+        let output = self.output(clone, command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {words:?} in {clone}:\n{said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn exp(&self, clone: &str, words: &[&str]) -> (i32, String) {
+        let output = self.output(clone, self.lab.exp_command(words));
+        let text = [output.stdout.as_slice(), &output.stderr].concat();
+        (output.status.code().expect("it exits"), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    #[track_caller]
+    fn exp_ok(&self, clone: &str, words: &[&str]) -> String {
+        let (status, text) = self.exp(clone, words);
+        assert_eq!(status, 0, "git exp {words:?} in {clone}:\n{text}");
+        text
+    }
+
+    #[track_caller]
+    fn json(&self, clone: &str, words: &[&str]) -> Vec<Value> {
+        let words: Vec<&str> = ["--json"].into_iter().chain(words.iter().copied()).collect();
+        let output = self.output(clone, self.lab.exp_command(words));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let objects = serde_json::Deserializer::from_str(&text).into_iter();
+        objects.map(|it| it.unwrap_or_else(|error| panic!("{error}: {text}"))).collect()
+    }
+
+    /// Records a run of this shell script, with a label; gives its entry's ID.
+    #[track_caller]
+    fn record(&self, clone: &str, label: &str, script: &str) -> String {
+        self.exp_ok(clone, &["run", "--label", label, "--", "sh", "-c", script]);
+        let run = self.json(clone, &["runs"]).into_iter().find(|run| run["label"] == label);
+        run.expect("it was just recorded")["run"].as_str().expect("an ID").to_owned()
+    }
+
+    /// The labels and IDs of all runs that a clone knows, sorted.
+    #[track_caller]
+    fn runs(&self, clone: &str) -> Vec<(String, String)> {
+        let text = |run: &Value, key: &str| run[key].as_str().unwrap_or_default().to_owned();
+        let mut runs: Vec<_> =
+            self.json(clone, &["runs"]).iter().map(|run| (text(run, "label"), text(run, "run"))).collect();
+        runs.sort();
+        runs
+    }
+
+    #[track_caller]
+    fn labels(&self, clone: &str) -> Vec<String> {
+        self.runs(clone).into_iter().map(|it| it.0).collect()
+    }
+
+    fn writer(&self, clone: &str) -> String {
+        self.git(clone, &["config", "exp.writer"])
+    }
+
+    /// Records three runs of which the second prints the secret, and publishes them; gives the second's ID.
+    fn with_secret_in_output(&self) -> String {
+        self.record("lab", "one", "echo one");
+        let id = self.record("lab", "two", &format!("printf 'wormwood'; printf '%s\\n' '{}'", &SECRET[8..]));
+        self.record("lab", "three", "echo three");
+        self.exp_ok("lab", &["push", "--data", "--yes"]);
+        id
+    }
+
+    /// Where the secret is in objects that refs of ours reach: their names and paths.
+    #[track_caller]
+    fn found(&self, clone: &str) -> Vec<String> {
+        let refs = self
+            .git(clone, &["for-each-ref", "--format=%(objectname)", "refs/exp", "refs/notes", "refs/tags"]);
+        let mut words = vec!["rev-list", "--objects"];
+        words.extend(refs.lines());
+        if words.len() == 2 {
+            return Vec::new();
+        }
+        let listed = self.git(clone, &words);
+        let mut found = Vec::new();
+        for line in listed.lines() {
+            let oid = line.split(' ').next().expect("a line has an object");
+            let kind = self.git(clone, &["cat-file", "-t", oid]);
+            let mut command = self.lab.command(["git", "cat-file", &kind, oid]);
+            command.current_dir(self.folder(clone));
+            let bytes = command.output().expect("git starts").stdout;
+            if bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()) {
+                found.push(line.to_owned());
+            }
+        }
+        found
+    }
+
+    /// Whether a file below `.git/exp` or `.git/logs` holds the secret.
+    fn in_files(&self, clone: &str) -> String {
+        let mut command = self.lab.command(["grep", "-rl", SECRET, ".git/exp", ".git/logs"]);
+        command.current_dir(self.folder(clone));
+        String::from_utf8_lossy(&command.output().expect("grep starts").stdout).into_owned()
+    }
+
+    #[track_caller]
+    fn assert_sound(&self, clone: &str) {
+        let report = self.json(clone, &["fsck"]);
+        assert_eq!(report[0]["ok"], true, "{clone}: {report:#?}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_output_is_gone_here_on_the_remote_and_in_clones_that_pull() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    for clone in ["second", "third"] {
+        net.clone(clone);
+        net.exp_ok(clone, &["pull", "--data"]);
+        assert_ne!(net.found(clone), [""; 0], "{clone} has it at first");
+    }
+    net.record("third", "own", "echo own");
+    let before = net.runs("lab");
+    let old = net.writer("lab");
+    // The third clone is away while this happens.
+    let said = net.exp_ok("lab", &["purge", &id[..8], "--because", "a token", "--yes"]);
+    assert!(said.contains("files that go: stdout"), "{said}");
+    assert!(said.contains(&format!("the log `{old}` goes on as `{old}-2`")), "{said}");
+    assert_eq!(net.writer("lab"), format!("{old}-2"));
+    assert_eq!(net.found("lab"), [""; 0]);
+    assert_eq!(net.in_files("lab"), "");
+    let kept: Vec<_> = before.into_iter().filter(|run| run.1 != id).collect();
+    assert_eq!(net.runs("lab"), kept, "every other entry keeps its ID");
+    net.assert_sound("lab");
+
+    let pushed = net.exp_ok("lab", &["push"]);
+    assert!(pushed.contains(&format!("refs/exp/log/{old}: withdrawn")), "{pushed}");
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    let refs = net.git("remote.git", &["for-each-ref", "--format=%(refname)", "refs/exp"]);
+    let expected = ["code", "data", "log"].map(|kind| format!("refs/exp/{kind}/{old}-2"));
+    assert_eq!(refs.lines().collect::<Vec<_>>(), expected);
+
+    for clone in ["second", "third"] {
+        let said = net.exp_ok(clone, &["pull", "--data"]);
+        assert!(said.contains(&format!("{old}: withdrawn by its writer, and let go")), "{said}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+        assert_eq!(net.in_files(clone), "", "{clone}");
+        net.assert_sound(clone);
+        net.exp_ok(clone, &["push", "--data", "--yes"]);
+        let again = net.exp_ok(clone, &["pull", "--data"]);
+        assert!(again.contains("nothing new"), "{again}");
+    }
+    assert_eq!(net.labels("second"), ["one", "three"]);
+    assert_eq!(net.labels("third"), ["one", "own", "three"]);
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    net.exp_ok("lab", &["pull", "--data"]);
+    assert_eq!(net.labels("lab"), ["one", "own", "three"]);
+    // What was recorded before can still be read, files and all, and the log goes on.
+    let (_, one) = net.runs("second").into_iter().next().expect("a run");
+    assert_eq!(net.exp_ok("second", &["show", &one, "--stdout"]), "one\n");
+    net.record("lab", "four", "echo four");
+    net.exp_ok("lab", &["push"]);
+    net.exp_ok("second", &["pull"]);
+    assert_eq!(net.labels("second"), ["four", "one", "own", "three"]);
+}
+
+#[test]
+fn a_withdrawal_is_shown_wherever_the_entry_was() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.exp_ok("lab", &["purge", &id[..8], "--because", "a token", "--yes", "--push"]);
+    let runs = net.exp_ok("lab", &["runs"]);
+    assert!(runs.contains("1 run is left out, withdrawn"), "{runs}");
+    let shown = net.exp_ok("lab", &["show", &id[..8]]);
+    assert!(shown.contains("was withdrawn") && shown.contains("a token"), "{shown}");
+    let log = net.exp_ok("lab", &["log", "--kind", "withdrawal"]);
+    assert!(log.contains(&format!("run {} (all of it is gone): a token", &id[..8])), "{log}");
+    net.clone("late");
+    net.exp_ok("late", &["pull"]);
+    assert_eq!(net.exp_ok("late", &["log", "--kind", "withdrawal"]).lines().count(), 1);
+    // Twice is once.
+    let again = net.exp_ok("lab", &["purge", &id[..8], "--because", "a token", "--yes"]);
+    assert!(again.contains("was withdrawn already"), "{again}");
+    assert!(net.writer("lab").ends_with("-2"));
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_gone_with_the_entry() {
+    let net = Net::new();
+    net.record("lab", "one", "echo one");
+    let id = net.record("lab", "two", &format!("true {SECRET}"));
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull"]);
+    assert!(net.found("lab").iter().any(|line| line.ends_with("entry.json")));
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    net.exp_ok("second", &["pull"]);
+    for clone in ["lab", "second", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.in_files("lab") + &net.in_files("second"), "");
+    assert_eq!(net.labels("second"), ["one"]);
+}
+
+#[test]
+fn a_secret_in_a_snapshot_is_gone_once_every_entry_that_has_it_is_named() {
+    let net = Net::new();
+    net.lab.write("notes.txt", SECRET);
+    let first = net.record("lab", "one", "echo one");
+    let second = net.record("lab", "two", "echo two");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    let said = net.exp_ok("lab", &["purge", &first, "--code", "--dry-run"]);
+    assert!(
+        said.contains("stays, because others have it too: code") && said.contains(&second[..8]),
+        "{said}"
+    );
+    let both = ["purge", &first, &second, "--code", "--because", "a token", "--yes", "--push"];
+    net.exp_ok("lab", &both);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.in_files("lab"), "");
+    // The results still count, and say what is gone.
+    assert_eq!(net.labels("lab"), ["one", "two"]);
+    let shown = net.exp_ok("lab", &["show", &first]);
+    assert!(shown.contains("gone: code"), "{shown}");
+}
+
+#[test]
+fn files_can_go_and_results_stay() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.exp_ok("lab", &["purge", &id, "--files", "--because", "a token", "--yes", "--push"]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.labels("lab"), ["one", "three", "two"]);
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_result_can_be_withdrawn_with_every_byte_kept() {
+    let net = Net::new();
+    let id = net.record("lab", "one", "echo one");
+    net.exp_ok("lab", &["purge", &id, "--keep-bytes", "--because", "another job ran", "--yes"]);
+    assert_eq!(net.labels("lab"), [""; 0]);
+    assert_eq!(net.exp_ok("lab", &["show", &id, "--stdout"]), "one\n");
+    let shown = net.exp_ok("lab", &["show", &id]);
+    assert!(shown.contains("nothing is gone): another job ran"), "{shown}");
+    assert!(!net.writer("lab").contains('-'));
+    net.assert_sound("lab");
+}
+
+#[test]
+fn nothing_goes_unasked_or_without_a_reason_and_a_dry_run_changes_nothing() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let refs = net.git("lab", &["for-each-ref"]);
+    let (status, said) = net.exp("lab", &["purge", &id, "--because", "a token"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("--yes"), "{said}");
+    assert_eq!(net.exp("lab", &["purge", &id, "--yes"]).0, 2);
+    assert_eq!(net.exp("lab", &["purge", &id, "--dry-run"]).0, 0);
+    assert_eq!(net.git("lab", &["for-each-ref"]), refs);
+}
+
+#[test]
+fn another_clones_entry_is_refused_with_its_owner() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.clone("second");
+    net.exp_ok("second", &["pull"]);
+    let (status, said) = net.exp("second", &["purge", &id, "--because", "a token", "--yes"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains(&net.writer("lab")) && said.contains("ask Ada Lovelace"), "{said}");
+}
+
+#[test]
+fn a_copy_of_the_clone_neither_brings_it_back_nor_loses_what_it_had() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.copy("lab", "copy");
+    let old = net.writer("lab");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    net.record("copy", "four", "echo four");
+    // Not knowing of it, it is held back; knowing of it, as well, until it follows.
+    let (status, said) = net.exp("copy", &["push", "--data", "--yes"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("`git exp pull` first"), "{said}");
+    let (status, said) = net.exp("copy", &["pull", "--data"]);
+    assert_eq!(status, 1, "{said}");
+    assert_eq!(net.exp("copy", &["push", "--data", "--yes"]).0, 1);
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    net.exp_ok("copy", &["purge", "--yes"]);
+    assert_eq!(net.writer("copy"), format!("{old}-3"));
+    net.exp_ok("copy", &["push", "--data", "--yes"]);
+    for clone in ["copy", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    net.exp_ok("lab", &["pull", "--data"]);
+    for clone in ["copy", "lab"] {
+        assert_eq!(net.labels(clone), ["four", "one", "three"], "{clone}");
+        net.assert_sound(clone);
+    }
+}
+
+#[test]
+fn what_else_holds_it_is_named_and_goes_only_when_asked_to() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    let words = ["purge", &id, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &words);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("refs/tags/sealed/A-001") && said.contains("--drop-refs"), "{said}");
+    net.exp_ok("lab", &[&words[..], &["--drop-refs", "--push"]].concat());
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.git(clone, &["tag"]), "", "{clone}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+}
+
+#[test]
+fn a_branch_that_holds_it_is_never_touched() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["branch", "mine", &data]);
+    let words = ["purge", &id, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &[&words[..], &["--drop-refs"]].concat());
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("rewrite or delete `refs/heads/mine` first"), "{said}");
+    net.exp_ok("lab", &[&words[..], &["--leave-refs"]].concat());
+    assert_eq!(net.git("lab", &["rev-list", "--count", "mine"]), "3");
+}
+
+#[test]
+fn a_purge_that_is_killed_is_ended_by_the_next_and_nothing_else_is_lost() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    for number in 0..10 {
+        let name = format!("copy-{number}");
+        net.copy("lab", &name);
+        let words = ["purge", &id, "--because", "a token", "--yes"];
+        let mut command = net.lab.exp_command(words);
+        command.current_dir(net.folder(&name)).stderr(std::process::Stdio::null());
+        let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(20 + 20 * number));
+        let _ = child.kill();
+        let _ = child.wait();
+        // Whatever was left: a run is recorded in between in every other copy.
+        let mut expected = vec!["one", "three"];
+        if number % 2 == 1 {
+            net.exp_ok(&name, &["run", "--label", "zest", "--", "true"]);
+            expected.push("zest");
+        }
+        net.exp_ok(&name, &words);
+        assert_eq!(net.labels(&name), expected, "{name}");
+        assert_eq!(net.found(&name), [""; 0], "{name}");
+        assert_eq!(net.in_files(&name), "", "{name}");
+        net.assert_sound(&name);
+    }
+}
+
+#[test]
+fn what_was_let_go_is_not_taken_in_again() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.clone("second");
+    net.exp_ok("second", &["init"]);
+    net.exp_ok("second", &["pull", "--data"]);
+    let old = net.writer("lab");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    // A clone that was never told brings the old log back by hand.
+    let tip = net.git("second", &["rev-parse", &format!("refs/exp/seen/{old}")]);
+    net.git("second", &["push", "--quiet", "origin", &format!("{tip}:refs/exp/log/{old}")]);
+    net.git("second", &["fetch", "--quiet", "origin"]);
+    assert_eq!(net.labels("second"), ["one", "three"]);
+    net.clone("third");
+    net.exp_ok("third", &["pull"]);
+    for clone in ["lab", "third"] {
+        net.exp(clone, &["pull"]);
+        assert_eq!(net.labels(clone), ["one", "three"], "{clone}");
+    }
+    let pushed = net.exp_ok("lab", &["push"]);
+    assert!(pushed.contains(&format!("refs/exp/log/{old}: withdrawn")), "{pushed}");
+}
