@@ -618,3 +618,20 @@ fn subfolder(run: &Run) -> Option<PathBuf> {
     let path = PathBuf::from(OsString::from_vec(run.directory.0.clone()));
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)).then_some(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bytes::OsBytes;
+    use crate::domain::difference::tests::a_run;
+
+    #[test]
+    fn a_folder_that_leads_out_of_the_worktree_is_none() {
+        let below = |path: &str| subfolder(&Run { directory: OsBytes::from(path), ..a_run() });
+        assert_eq!(below(""), Some(PathBuf::new()));
+        assert_eq!(below("tools/bench"), Some(PathBuf::from("tools/bench")));
+        assert_eq!(below("../elsewhere"), None);
+        assert_eq!(below("tools/../../elsewhere"), None);
+        assert_eq!(below("/etc"), None);
+    }
+}

@@ -215,3 +215,87 @@ pub fn lines(lines: &[ReproducedLine<'_>], canvas: &Canvas) -> String {
     }
     page.text
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::domain::id::EntryId;
+    use crate::domain::reproduction::Rule;
+    use crate::render::run::tests::canvas;
+
+    fn reproduction() -> Reproduction {
+        let metric = |name: &str, side, rule, outcome, why: &str| Judgement {
+            name: name.to_owned(),
+            case: None,
+            side,
+            rule,
+            outcome,
+            recorded: Some(1.5),
+            here: Some(2.5),
+            bounds: None,
+            margin: None,
+            why: why.to_owned(),
+        };
+        let candidate = Some(PairSide::Candidate);
+        Reproduction {
+            experiment: "A-001".parse().expect("the ID is right"),
+            registration: None,
+            target: Target::Run(EntryId([0xc0; 32])),
+            commit: "a1b2c3d4a1b2c3d4a1b2c3d4a1b2c3d4a1b2c3d4".parse().expect("the name is right"),
+            baseline: None,
+            outcome: Outcome::Diverged,
+            reasons: vec!["loss: 2.5 instead of 1.5".to_owned()],
+            trials: 3,
+            metrics: vec![
+                metric("loss", candidate, Rule::Equal, Some(Outcome::Diverged), "2.5 instead of 1.5"),
+                metric("time", None, Rule::Ratio, Some(Outcome::NotComparable), "too few"),
+                metric("time", Some(PairSide::Baseline), Rule::Shown, None, "it \u{1b}varies"),
+            ],
+            differences: vec![Surrounding {
+                axis: "environment".to_owned(),
+                name: "kernel".to_owned(),
+                recorded: Some("Linux 6.1".to_owned()),
+                here: None,
+            }],
+            hardware: "5f3a9c21".to_owned(),
+            wall_seconds: 61.0,
+        }
+    }
+
+    #[test]
+    fn every_metric_says_what_it_came_to_and_by_which_rule() {
+        assert_snapshot!(page(&reproduction(), &canvas()), @"
+        c0c0c0c0: diverged
+          loss: 2.5 instead of 1.5
+          metric                recorded  here  by     says
+          loss                       1.5   2.5  equal  diverged        2.5 instead of 1.5
+          time                       1.5   2.5  ratio  not comparable  too few
+          time of the baseline       1.5   2.5  shown  –               it ␛varies
+        ");
+    }
+
+    #[test]
+    fn what_differs_stands_side_by_side() {
+        let it = reproduction();
+        assert_snapshot!(surroundings(&it.differences, &canvas()), @"
+        differs from the record:
+          environment  kernel  Linux 6.1 → –
+        ");
+        assert_eq!(surroundings(&[], &canvas()), "nothing around it differs from the record\n");
+    }
+
+    #[test]
+    fn beside_an_experiment_it_is_a_line_with_its_reasons() {
+        let it = reproduction();
+        let time = "2026-11-21T11:10:05Z".parse().expect("the time is right");
+        let line = ReproducedLine { id: "c0ffee00".to_owned(), time, by: "Ada", it: &it };
+        assert_snapshot!(lines(&[line], &canvas()).trim_start(), @"
+        repeated
+          c0ffee00  2026-11-21 13:10  c0c0c0c0: diverged  Ada
+            loss: 2.5 instead of 1.5
+        ");
+        assert_eq!(lines(&[], &canvas()), "");
+    }
+}

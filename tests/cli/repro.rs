@@ -242,6 +242,8 @@ fn a_run_and_an_experiment_of_the_log_are_repeated_and_cost_nothing() {
     let page = lab.exp_ok(["show", "A-001"]);
     assert!(page.contains("repeated\n") && page.matches(": reproduced").count() == 2, "{page}");
     assert_eq!(after["reproductions"][1]["outcome"], "reproduced", "{after}");
+    let logbook = lab.exp_ok(["logbook", "mixing"]);
+    assert_eq!(logbook.matches(" repeated: reproduced").count(), 2, "{logbook}");
     let log = lab.exp_ok(["log", "--kind", "reproduction"]);
     assert_eq!(log.lines().count(), 2, "{log}");
 }
