@@ -84,7 +84,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     }
     let mut pending: Vec<Pending> = published.into_iter().chain(logs).collect();
-    let withdrawing = Withdrawing::look(context, &remote)?;
+    let withdrawing = Withdrawing::look(context, &remote, &there)?;
     let mut held_back = Vec::new();
     pending.retain(|it| match withdrawing.refusal(&it.name) {
         Some(why) => {
