@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::Answer;
 use super::comparing::{self, CrossCheck, compared_with};
+use super::runs::tell_withdrawn;
+use super::surroundings::key;
 use crate::context::Context;
 use crate::domain::comparison::{Check, Comparison};
 use crate::error::Error;
@@ -76,10 +78,17 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let state = context.log.state(&mut index)?;
     let (baseline, candidates) = comparing::sides(context, &mut index, &state, &arguments.sides)?;
     let check = if arguments.verbose { CrossCheck::Bootstrap } else { CrossCheck::Skip };
-    compared_with(check, context, &mut index, &state, &baseline, &candidates, |context, comparisons| {
-        show(context, &arguments, comparisons)?;
-        Ok(arguments.check.map_or(Answer::Yes, |question| answer(question, comparisons)))
-    })
+    let answer =
+        compared_with(check, context, &mut index, &state, &baseline, &candidates, |context, comparisons| {
+            show(context, &arguments, comparisons)?;
+            Ok(arguments.check.map_or(Answer::Yes, |question| answer(question, comparisons)))
+        })?;
+    let named = arguments.sides.iter().flat_map(|word| state.find(word));
+    let named: Vec<_> = named.map(|it| (it.id.clone(), key(it).1)).collect();
+    if !named.is_empty() && !context.output.json {
+        tell_withdrawn(context, &mut index, &named)?;
+    }
+    Ok(answer)
 }
 
 fn answer(question: Question, comparisons: &[Comparison<'_>]) -> Answer {

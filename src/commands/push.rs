@@ -190,7 +190,7 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
     let mut open = logs(context, arguments, &there)?;
     open.extend(notes);
     let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
-    let withdrawing = Withdrawing::look(context, remote)?;
+    let withdrawing = Withdrawing::look(context, remote, &there)?;
     for pending in [&mut open, &mut published] {
         pending.retain(|it| match withdrawing.refusal(&it.name) {
             Some(why) => {

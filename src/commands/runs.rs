@@ -117,7 +117,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     rows(context, &mut index, &found.rows, &arguments.columns, topics.as_ref())?;
     tell(context, &found, &arguments, &sort);
-    tell_withdrawn(context, &mut index, experiment.as_ref())?;
+    tell_withdrawn(context, &mut index, experiment.as_slice())?;
     Ok(Answer::Yes)
 }
 
@@ -256,17 +256,17 @@ pub fn newest_run(
     Ok(context.log.entries(index, &found.rows)?.pop())
 }
 
-/// Says how many runs are left out because they were withdrawn.
-fn tell_withdrawn(
+/// Says how many runs are left out because they were withdrawn, of these experiments, or of all where none is named.
+pub(super) fn tell_withdrawn(
     context: &mut Context,
     index: &mut Index,
-    experiment: Option<&(ExperimentId, Option<EntryId>)>,
+    experiments: &[(ExperimentId, Option<EntryId>)],
 ) -> Result<(), Error> {
+    let is_one = |it: &Withdrawn, (id, registration): &(ExperimentId, Option<EntryId>)| {
+        it.experiment.as_ref() == Some(id) && it.registration == *registration
+    };
     let is_of = |it: &Withdrawn| {
-        it.kind == "run"
-            && experiment.is_none_or(|(id, registration)| {
-                it.experiment.as_ref() == Some(id) && it.registration == *registration
-            })
+        it.kind == "run" && (experiments.is_empty() || experiments.iter().any(|one| is_one(it, one)))
     };
     let withdrawals = context.log.withdrawals(index)?;
     let whole = withdrawals.iter().filter(|(_, it)| it.results == Results::Withdrawn);

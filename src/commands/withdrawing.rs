@@ -25,16 +25,16 @@ pub struct Withdrawing {
 }
 
 impl Withdrawing {
-    /// Looks at the remote for what was withdrawn here.
-    pub fn look(context: &Context, remote: &str) -> Result<Self, Error> {
+    /// Looks for what was withdrawn here among the refs of the remote; `logs` are those of logs, or all of them.
+    pub fn look(context: &Context, remote: &str, logs: &HashMap<String, Oid>) -> Result<Self, Error> {
         let superseded = context.log.superseded()?;
         let withdrawn = context.log.withdrawn();
-        let patterns: Vec<&str> = match withdrawn.is_empty() {
-            true => vec!["refs/exp/log/*-*"],
-            false => vec!["refs/exp/*"].into_iter().chain(withdrawn.keys().map(String::as_str)).collect(),
-        };
-        let refs: HashMap<String, Oid> =
-            context.repo.refs_of_remote(remote, &patterns)?.into_iter().collect();
+        let mut refs = logs.clone();
+        if !withdrawn.is_empty() {
+            let patterns: Vec<&str> =
+                ["refs/exp/*"].into_iter().chain(withdrawn.keys().map(String::as_str)).collect();
+            refs.extend(context.repo.refs_of_remote(remote, &patterns)?);
+        }
         let (mut there, mut strange) = (Vec::new(), Vec::new());
         for (name, commits) in &withdrawn {
             match refs.get(name) {

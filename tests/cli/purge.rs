@@ -294,6 +294,36 @@ fn a_result_can_be_withdrawn_with_every_byte_kept() {
 }
 
 #[test]
+fn a_comparison_leaves_withdrawn_runs_out_and_says_so() {
+    let net = Net::new();
+    let register = |name: &str| {
+        let words = ["new", name, "--hypothesis", "h", "--change", "c", "--baseline", "main"];
+        let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "2", "--budget", "runs=9"];
+        net.exp_ok("lab", &[&words[..], &more].concat());
+        format!("20261121-{name}")
+    };
+    let (one, two) = (register("one"), register("two"));
+    let run = |id: &str, loss: &str| {
+        let script = format!("echo METRIC loss={loss}");
+        net.exp_ok("lab", &["run", "-e", id, "-n", "2", "--", "sh", "-c", &script]);
+    };
+    run(&one, "2");
+    run(&two, "1");
+    let of_two = |key: &str| {
+        let runs = net.json("lab", &["runs", "-e", &two]);
+        runs.iter().map(|run| run[key].as_str().expect("a text").to_owned()).collect::<Vec<_>>()
+    };
+    let wrong = of_two("run")[0].clone();
+    net.exp_ok("lab", &["purge", &wrong, "--keep-bytes", "--because", "another job ran", "--yes"]);
+    assert_eq!(of_two("run").len(), 1);
+    let compared = net.json("lab", &["compare", &one, &two]);
+    let loss = compared[0]["metrics"].as_array().expect("metrics").iter().find(|it| it["name"] == "loss");
+    assert_eq!(loss.expect("it was reported")["candidate"]["n"], 1, "{compared:#?}");
+    let (_, said) = net.exp("lab", &["compare", &one, &two]);
+    assert!(said.contains("1 run is left out, withdrawn"), "{said}");
+}
+
+#[test]
 fn nothing_goes_unasked_or_without_a_reason_and_a_dry_run_changes_nothing() {
     let net = Net::new();
     let id = net.with_secret_in_output();
