@@ -51,6 +51,7 @@ pub struct Arguments {
 }
 
 /// A ref that the remote lacks, or has elsewhere.
+#[derive(Clone)]
 struct Pending {
     name: String,
     tip: Oid,
@@ -82,16 +83,48 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             return Ok(Answer::No);
         }
     }
+    let mut outcomes = Vec::new();
+    if !arguments.dry_run {
+        send(context, &remote, &logs, &mut outcomes)?;
+        // Data under the name of a log that was refused would shut out the clone that the name is to stay with.
+        let is_refused =
+            |it: &&Pending| outcomes.iter().any(|log| log.refusal.is_some() && is_of(it, &log.name));
+        let (shut_out, open): (Vec<&Pending>, Vec<&Pending>) = published.iter().partition(is_refused);
+        let open: Vec<Pending> = open.into_iter().cloned().collect();
+        let refused = shut_out
+            .into_iter()
+            .map(|it| Pushed { name: it.name.clone(), refusal: Some("its log was refused".to_owned()) });
+        let refused: Vec<Pushed> = refused.collect();
+        send(context, &remote, &open, &mut outcomes)?;
+        outcomes.extend(refused);
+    }
     let pending: Vec<Pending> = published.into_iter().chain(logs).collect();
-    let outcomes = if arguments.dry_run || pending.is_empty() {
-        Vec::new()
-    } else {
-        let names: Vec<String> = pending.iter().map(|it| it.name.clone()).collect();
-        let outcomes = context.repo.push(&remote, &names)?;
-        track(context, &remote, &pending, &outcomes)?;
-        outcomes
-    };
     show(context, &remote, &arguments, &pending, &outcomes, lacking.as_ref())
+}
+
+/// Pushes what is pending, and moves tracking refs to what the remote has now.
+fn send(
+    context: &Context,
+    remote: &str,
+    pending: &[Pending],
+    outcomes: &mut Vec<Pushed>,
+) -> Result<(), Error> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = pending.iter().map(|it| it.name.clone()).collect();
+    let pushed = context.repo.push(remote, &names)?;
+    track(context, remote, pending, &pushed)?;
+    outcomes.extend(pushed);
+    Ok(())
+}
+
+/// Whether the ref holds the files or the code that belong to this log.
+fn is_of(pending: &Pending, log: &str) -> bool {
+    let writer = log.strip_prefix(layout::LOGS);
+    [layout::DATA, layout::CODE]
+        .iter()
+        .any(|prefix| writer.is_some() && pending.name.strip_prefix(prefix) == writer)
 }
 
 /// The logs of this clone that the remote has not, or not whole.
