@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Problem, nearest, offset_of};
 use super::{
     BudgetRules, Busy, CaptureLayer, Dataset, ExportRules, IdeaRules, LARGEST_ARTIFACT, Layer, Need,
-    NotifyRules, RunLayer, WorktreeFiles,
+    NotifyRules, RunLayer, SealRules, WorktreeFiles,
 };
 use crate::domain::brief::Budget;
 use crate::domain::capture::Naming;
@@ -43,6 +43,7 @@ struct File {
     export: ExportSection,
     notify: NotifySection,
     budget: BudgetSection,
+    seal: SealSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -193,6 +194,12 @@ fn large<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Budget>, D
     parse_budget(&text)
         .map(Some)
         .map_err(|error| D::Error::custom(format!("`{text}` cannot be read: {error}")))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct SealSection {
+    max_size: Option<Size>,
 }
 
 #[derive(Default, Deserialize)]
@@ -611,6 +618,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
             timeout: file.notify.timeout.map(|time| time.0),
             above: file.notify.above.unwrap_or_default(),
         },
+        seal: SealRules { max_size: file.seal.max_size.map(|size| size.0) },
     })
 }
 
