@@ -423,19 +423,23 @@ fn push(
     done: &mut Vec<Pending>,
 ) -> Result<Vec<Pushed>, Error> {
     let mut pieces = pieces(context, &plan.published, &plan.known)?;
-    match pieces.as_mut_slice() {
-        [only] => only.extend(plan.open.iter().map(Pending::offer)),
-        _ if plan.open.is_empty() => {}
-        _ => pieces.push(plan.open.iter().map(Pending::offer).collect()),
-    }
+    // Files under the name of a log that is refused would shut out the clone that the name is to stay with.
+    pieces.insert(0, plan.open.iter().map(Pending::offer).collect());
     let mut refused: Vec<Pushed> = Vec::new();
-    let count = pieces.len();
+    let count = pieces.iter().filter(|piece| !piece.is_empty()).count();
     for (number, mut piece) in (1..).zip(pieces) {
-        piece.retain(|offer| !refused.iter().any(|it| it.name == offer.name));
+        let stays = |offer: &Offer| refused.iter().any(|it| it.name == offer.name || is_of(offer, &it.name));
+        let (shut_out, open): (Vec<Offer>, Vec<Offer>) = piece.drain(..).partition(stays);
+        piece = open;
+        for offer in shut_out {
+            if refused.iter().all(|it| it.name != offer.name) {
+                refused.push(Pushed { name: offer.name, refusal: Some("its log was refused".to_owned()) });
+            }
+        }
         if piece.is_empty() {
             continue;
         }
-        if count > 2 {
+        if count > 3 {
             context.output.say(&format!("piece {number} of {count}"));
         }
         let outcomes = context.repo.push(remote, &piece)?;
@@ -452,6 +456,14 @@ fn push(
         refused.extend(outcomes.into_iter().filter(|it| it.refusal.is_some()));
     }
     Ok(refused)
+}
+
+/// Whether the ref holds the files or the code that belong to this log.
+fn is_of(offer: &Offer, log: &str) -> bool {
+    let writer = log.strip_prefix(layout::LOGS);
+    [layout::DATA, layout::CODE]
+        .iter()
+        .any(|prefix| writer.is_some() && offer.name.strip_prefix(prefix) == writer)
 }
 
 /// Cuts what is published into pushes below the limit, along its chains; what is small goes at once.

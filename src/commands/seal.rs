@@ -1,6 +1,7 @@
 //! `git exp seal`
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -17,10 +18,12 @@ use super::verify::recomputed;
 use super::{Answer, redaction};
 use crate::config;
 use crate::context::{CONFIGURATION, Context};
+use crate::domain::attestation::{ATTESTATION, sha256, statement};
 use crate::domain::breach::Breach;
 use crate::domain::cell::Trial;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::EntryId;
+use crate::domain::quantity::parse_size;
 use crate::domain::seal::{
     COMPARISON, FOLDER as BUNDLE, FileByHash, Held, MANIFEST, Manifest, SCHEMA, SealedCode, SealedDecision,
     SealedFile, TERMS, TRAILER, check_runs, entry_path, file_path, written_name,
@@ -57,6 +60,7 @@ const ATTRIBUTES: &str = "* -text -filter -ident -working-tree-encoding -export-
 Examples:
   git exp seal A-002 -m 'the loader that we ship'
   git exp seal A-002 --incomplete         seal what there is, and say in the seal what is missing
+  git exp seal A-002 --bundle a-002.git   and write a file for a machine without network
   git push origin sealed/A-002
   git clone --branch sealed/A-002 <url>   brings code and bundle back; then: git exp verify sealed/A-002
 
@@ -74,8 +78,16 @@ pub struct Arguments {
     #[arg(long)]
     incomplete: bool,
 
-    /// Seal longer files by their hash only, in bytes; 5 MiB when neither this nor `exp.sealMaxSize` says otherwise
-    #[arg(long, value_name = "BYTES")]
+    /// Add an in-toto statement with the digests of the bundle's files
+    #[arg(long)]
+    attest: bool,
+
+    /// Write the tag and all that it needs into a file that `git clone` and `git fetch` read
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+
+    /// Seal longer files by their hash only, as `5MiB`, which it is when neither this nor `[seal] max-size` in `exp.toml` says otherwise
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
 }
 
@@ -88,14 +100,18 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if !breaches.is_empty() && !arguments.incomplete {
         return refuse(context, experiment, breaches);
     }
-    let longest = arguments.max_size.or_else(|| {
-        context.repo.config_integer("exp.sealMaxSize").and_then(|bytes| u64::try_from(bytes).ok())
-    });
+    if let Some(file) = arguments.bundle.as_deref().filter(|file| file.exists()) {
+        return Err(Error::request(format!("the file `{}` is there already", file.display()))
+            .hint("name another one for the bundle"));
+    }
+    let agreed = context.settings_for(experiment.topic(), &context.repo)?.seal;
+    let longest = arguments.max_size.or(agreed.max_size);
     let mut bundle = Bundle {
         repo: context.repo.clone(),
         longest: longest.unwrap_or(LONGEST),
         files: BTreeMap::new(),
         held: BTreeMap::new(),
+        sha256: arguments.attest.then(BTreeMap::new),
         by_hash_only: Vec::new(),
         missing: breaches,
     };
@@ -104,7 +120,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         return refuse(context, experiment, bundle.missing);
     }
     let seal = Seal { experiment, sealed, bundle };
-    seal.tag(context, &state, arguments.message.as_deref())?;
+    seal.tag(context, &state, arguments.message.as_deref(), arguments.bundle.as_deref())?;
     Ok(Answer::Yes)
 }
 
@@ -133,6 +149,8 @@ struct Bundle {
     /// Mode and object by path.
     files: BTreeMap<Vec<u8>, (u32, Oid)>,
     held: BTreeMap<String, Held>,
+    /// What is attested of the files, where that is asked for.
+    sha256: Option<BTreeMap<String, String>>,
     by_hash_only: Vec<FileByHash>,
     missing: Vec<Breach>,
 }
@@ -145,7 +163,11 @@ impl Bundle {
     }
 
     fn put(&mut self, path: Vec<u8>, mode: u32, blob: Oid, content: &[u8]) {
-        self.held.insert(written_name(&crate::domain::bytes::OsBytes(path.clone())), Held::of(content));
+        let name = written_name(&crate::domain::bytes::OsBytes(path.clone()));
+        if let Some(digests) = &mut self.sha256 {
+            digests.insert(name.clone(), sha256(content));
+        }
+        self.held.insert(name, Held::of(content));
         self.files.insert(path, (mode, blob));
     }
 
@@ -212,6 +234,16 @@ impl Bundle {
     /// What was not in order, in words.
     fn missing(&self) -> Vec<String> {
         self.missing.iter().map(|breach| format!("{}: {}", breach.rule, breach.what)).collect()
+    }
+
+    /// Every file, as a manifest names it.
+    fn files(&self) -> Vec<SealedFile> {
+        let named = |(path, it): (&String, &Held)| SealedFile {
+            path: path.clone(),
+            bytes: it.bytes,
+            blake3: it.blake3.clone(),
+        };
+        self.held.iter().map(named).collect()
     }
 
     /// The tree of all files.
@@ -367,7 +399,7 @@ fn fill(
             parents.push(commit);
         }
     }
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         schema: SCHEMA.to_owned(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         experiment: name,
@@ -382,12 +414,12 @@ fn fill(
         baseline: listed.baseline,
         missing: bundle.missing(),
         by_hash_only: std::mem::take(&mut bundle.by_hash_only),
-        files: bundle
-            .held
-            .iter()
-            .map(|(path, it)| SealedFile { path: path.clone(), bytes: it.bytes, blake3: it.blake3.clone() })
-            .collect(),
+        files: bundle.files(),
     };
+    if let Some(digests) = bundle.sha256.take() {
+        bundle.add(ATTESTATION.as_bytes(), FILE, &statement(&manifest, &digests))?;
+        manifest.files = bundle.files();
+    }
     Ok(Sealed { manifest, commits: parents })
 }
 
@@ -506,37 +538,55 @@ struct Seal<'a> {
 }
 
 impl Seal<'_> {
-    fn tag(mut self, context: &mut Context, state: &State, message: Option<&str>) -> Result<(), Error> {
+    fn tag(
+        mut self,
+        context: &mut Context,
+        state: &State,
+        message: Option<&str>,
+        file: Option<&Path>,
+    ) -> Result<(), Error> {
         let manifest = self.sealed.manifest;
         self.bundle.add(MANIFEST.as_bytes(), FILE, &manifest.to_bytes())?;
         let bundle = self.bundle.tree()?;
         let code = context.repo.read_commit(self.sealed.commits[0])?.tree;
         let tree = context.repo.edit_tree(Some(code), &[(BUNDLE.into(), Some((FOLDER, bundle)))])?;
         let name = self.experiment.name();
-        let subject = match &manifest.decision {
-            Some(it) => format!("sealed: {name}, {}", it.decision),
-            None => format!("sealed: {name}"),
-        };
         let digest = manifest.digest();
-        let who = signature(context);
-        let commit = NewCommit {
-            tree,
-            parents: self.sealed.commits,
-            author: who.clone(),
-            committer: who,
-            message: format!("{subject}\n\n{TRAILER}{digest}\n").into_bytes(),
-        };
-        let commit = context.repo.write_object(ObjectKind::Commit, &context.repo.encode_commit(&commit))?;
-        let tag = next_name(context, state, self.experiment)?;
-        let text = match message {
-            Some(text) => {
-                let mut text = text.to_owned();
-                redaction::texts(context, [&mut text])?;
-                text
+        let standing = standing(context, self.experiment, tree, &self.sealed.commits)?;
+        let already = standing.is_some();
+        let (tag, commit) = match standing {
+            Some(standing) => standing,
+            None => {
+                let subject = match &manifest.decision {
+                    Some(it) => format!("sealed: {name}, {}", it.decision),
+                    None => format!("sealed: {name}"),
+                };
+                let who = signature(context);
+                let commit = NewCommit {
+                    tree,
+                    parents: self.sealed.commits,
+                    author: who.clone(),
+                    committer: who,
+                    message: format!("{subject}\n\n{TRAILER}{digest}\n").into_bytes(),
+                };
+                let bytes = context.repo.encode_commit(&commit);
+                let commit = context.repo.write_object(ObjectKind::Commit, &bytes)?;
+                let tag = next_name(context, state, self.experiment)?;
+                let text = match message {
+                    Some(text) => {
+                        let mut text = text.to_owned();
+                        redaction::texts(context, [&mut text])?;
+                        text
+                    }
+                    None => subject,
+                };
+                context.repo.make_tag(&tag, commit, &format!("{}\n\n{TRAILER}{digest}\n", text.trim()))?;
+                (tag, commit)
             }
-            None => subject,
         };
-        context.repo.make_tag(&tag, commit, &format!("{}\n\n{TRAILER}{digest}\n", text.trim()))?;
+        if let Some(file) = file {
+            context.repo.write_bundle(file, &format!("refs/tags/{tag}"))?;
+        }
         let made = context.repo.read_ref(&format!("refs/tags/{tag}"))?;
         let made = made.map(|it| context.repo.read_tag(it)).transpose()?.flatten();
         let signed = made.is_some_and(|it| it.is_signed);
@@ -548,6 +598,7 @@ impl Seal<'_> {
             tree: tree.to_hex(),
             manifest: &digest,
             signed,
+            already,
             entries: manifest.all_entries().count(),
             files: manifest.files.len() + 1,
             bytes: manifest.files.iter().map(|it| it.bytes).sum(),
@@ -557,10 +608,19 @@ impl Seal<'_> {
             return context.output.object(&view);
         }
         let is_signed = if signed { "signed" } else { "not signed" };
-        context.output.line(&format!(
-            "{tag}: {} entries and {} files sealed, {is_signed}\nmanifest {digest}",
-            view.entries, view.files
-        ))?;
+        if already {
+            context.output.line(&format!("already sealed as {tag}, {is_signed}\nmanifest {digest}"))?;
+        } else {
+            context.output.line(&format!(
+                "{tag}: {} entries and {} files sealed, {is_signed}\nmanifest {digest}",
+                view.entries, view.files
+            ))?;
+        }
+        if let Some(file) = file {
+            context
+                .output
+                .line(&format!("bundle {}", crate::render::text::harmless(&file.to_string_lossy())))?;
+        }
         for it in &manifest.missing {
             context.output.say(&format!("incomplete: {}", crate::render::text::harmless(it)));
         }
@@ -569,6 +629,34 @@ impl Seal<'_> {
             .hint(&format!("`git push origin {tag}` hands it over; `git exp verify {tag}` proves it"));
         Ok(())
     }
+}
+
+/// The tag that seals this very state already, signed where tags are to be, and the commit that it is put on.
+fn standing(
+    context: &Context,
+    experiment: &ExperimentState,
+    tree: Oid,
+    parents: &[Oid],
+) -> Result<Option<(String, Oid)>, Error> {
+    let must_be_signed = context.repo.config_bool("tag.gpgSign").unwrap_or(false);
+    for (name, oid) in context.repo.list_refs(SEALS)? {
+        let tag = name["refs/tags/".len()..].to_owned();
+        let key = experiment.id.key();
+        let is_of_it = name[SEALS.len()..]
+            .to_ascii_lowercase()
+            .strip_prefix(key.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        // One that is damaged is `verify`'s to tell of.
+        let Some(Ok(Some(read))) = is_of_it.then(|| context.repo.read_tag(oid)) else { continue };
+        let is_same = context
+            .repo
+            .read_commit(read.target)
+            .is_ok_and(|commit| commit.tree == tree && commit.parents == parents);
+        if is_same && read.name == tag && (read.is_signed || !must_be_signed) {
+            return Ok(Some((tag, read.target)));
+        }
+    }
+    Ok(None)
 }
 
 /// The first name that no tag has and no other experiment could be meant by: `sealed/A-001`, then `sealed/A-001-2`.

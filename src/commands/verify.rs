@@ -8,6 +8,7 @@ use super::Answer;
 use super::comparing::compared_again;
 use super::sealed_terms::ReadTerms;
 use crate::context::Context;
+use crate::domain::attestation::{self, ATTESTATION, sha256};
 use crate::domain::bytes::OsBytes;
 use crate::domain::comparison::{Comparison, Terms};
 use crate::domain::entry::{Body, Entry};
@@ -28,10 +29,12 @@ use crate::render::text::harmless;
 const PROGRAM: u32 = 0o100_755;
 /// The longest entry that is read: nothing that is honest comes near it.
 const LONGEST_ENTRY: u64 = 16 << 20;
+/// How many objects of history are looked at: some seconds' worth.
+const LONGEST_HISTORY: usize = 500_000;
 
 /// Verify a seal: that nothing in it was altered, and that the comparison follows from the runs
 ///
-/// Looked at are the tag and its signature, the manifest, every file against its hash, every entry against its ID, the code, the brief
+/// Looked at are the tag and its signature, the manifest, every file against its hash, every entry against its ID, the code and its history, the brief
 /// that each run cites, the evaluation code, and the comparison, which is computed again. A clone of the tag alone is enough.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -123,6 +126,8 @@ struct Bundle {
     manifest: Option<Vec<u8>>,
     comparison: Option<Vec<u8>>,
     terms: Option<Vec<u8>>,
+    attestation: Option<Vec<u8>>,
+    sha256: BTreeMap<String, String>,
 }
 
 impl Verified {
@@ -179,6 +184,12 @@ impl Verified {
         );
         self.note_unless_failed(before, text);
         self.code(context, &manifest, &commit);
+        self.history(context, oid);
+        if let Some(bytes) = &bundle.attestation {
+            let before = self.failures.len();
+            self.failures.extend(attestation::check(bytes, &manifest, &bundle.held, &bundle.sha256));
+            self.note_unless_failed(before, "the attestation is of these files and this code".to_owned());
+        }
         match (&bundle.comparison, &bundle.terms) {
             (Some(stated), Some(terms)) => match recomputed(context, &manifest, &bundle.entries, terms) {
                 Ok(text) if text.as_bytes() == stated => {
@@ -304,10 +315,12 @@ impl Verified {
                 }
             }
             bundle.held.insert(name.clone(), held);
+            bundle.sha256.insert(name.clone(), sha256(&content));
             match name.as_str() {
                 MANIFEST => bundle.manifest = Some(content),
                 COMPARISON => bundle.comparison = Some(content),
                 TERMS => bundle.terms = Some(content),
+                ATTESTATION => bundle.attestation = Some(content),
                 _ => {}
             }
         }
@@ -354,6 +367,39 @@ impl Verified {
             before,
             format!("the code of both sides is there, {objects} objects of it whole"),
         );
+    }
+
+    /// Whether every object that the tag reaches is what its name is made of, older history included.
+    fn history(&mut self, context: &Context, tag: Oid) {
+        let (objects, missing) = match context.repo.reachable_objects(tag) {
+            Ok(found) => found,
+            Err(error) => return self.fail("history", tag.to_hex(), error.to_string()),
+        };
+        let before = self.failures.len();
+        if !missing.is_empty() && context.repo.is_partial().unwrap_or(false) {
+            let count = missing.len();
+            self.notes.push(format!(
+                "{count} objects of older history were not fetched: this clone is a partial one"
+            ));
+        } else {
+            for name in missing {
+                self.fail("history", name, "the object is missing");
+            }
+        }
+        if objects.len() > LONGEST_HISTORY {
+            self.notes.push(format!(
+                "the history has {} objects, too many to look at each: `git fsck` does",
+                objects.len()
+            ));
+            return;
+        }
+        for oid in &objects {
+            let is_told = self.failures.iter().any(|it| it.subject == oid.to_hex());
+            if !is_told && !context.repo.is_intact(*oid) {
+                self.fail("history", oid.to_hex(), "the object was altered");
+            }
+        }
+        self.note_unless_failed(before, format!("all {} objects of the history are whole", objects.len()));
     }
 
     /// Whether every object below a tree is what its name is made of; says how many were looked at.

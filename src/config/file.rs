@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Problem, nearest, offset_of};
 use super::{
     BudgetRules, Busy, CaptureLayer, Dataset, ExportRules, IdeaRules, LARGEST_ARTIFACT, Layer, Need,
-    NotifyRules, RunLayer, WorktreeFiles,
+    NotifyRules, RunLayer, SealRules, WorktreeFiles,
 };
 use crate::domain::brief::Budget;
 use crate::domain::capture::Naming;
@@ -44,6 +44,7 @@ struct File {
     notify: NotifySection,
     budget: BudgetSection,
     repro: ReproSection,
+    seal: SealSection,
 }
 
 #[derive(Default, Deserialize)]
@@ -200,6 +201,12 @@ fn large<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Budget>, D
     parse_budget(&text)
         .map(Some)
         .map_err(|error| D::Error::custom(format!("`{text}` cannot be read: {error}")))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct SealSection {
+    max_size: Option<Size>,
 }
 
 #[derive(Default, Deserialize)]
@@ -619,6 +626,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
             above: file.notify.above.unwrap_or_default(),
         },
         setup: file.repro.setup.map(|command| command.0).unwrap_or_default(),
+        seal: SealRules { max_size: file.seal.max_size.map(|size| size.0) },
     })
 }
 

@@ -61,6 +61,8 @@ pub struct Layer {
     pub notify: NotifyRules,
     /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
     pub setup: Vec<String>,
+    /// What goes into seals.
+    pub seal: SealRules,
 }
 
 /// What one layer says about capture.
@@ -149,6 +151,13 @@ pub struct IdeaRules {
     pub min: Option<u32>,
 }
 
+/// What goes into seals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SealRules {
+    /// The longest file of an entry that is sealed with its content, in bytes.
+    pub max_size: Option<u64>,
+}
+
 /// What holds after all layers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -184,6 +193,8 @@ pub struct Settings {
     pub notify: NotifyRules,
     /// The command that makes a fresh worktree ready to repeat a run; empty where nothing is needed.
     pub setup: Vec<String>,
+    /// What goes into seals.
+    pub seal: SealRules,
 }
 
 /// What is captured of a run.
@@ -275,6 +286,7 @@ impl Settings {
             export: ExportRules::default(),
             notify: NotifyRules::default(),
             setup: Vec::new(),
+            seal: SealRules::default(),
         };
         for (name, _) in crate::domain::metric::BUILT_IN {
             settings.metrics.extend(built_in(name).map(|definition| ((*name).to_owned(), definition)));
@@ -296,6 +308,7 @@ impl Settings {
             ideas: agreed.ideas,
             export: agreed.export,
             notify: agreed.notify,
+            seal: agreed.seal,
             ..running
         }
     }
@@ -323,6 +336,7 @@ impl Settings {
         self.budget.accelerators = layer.budget.accelerators.or(self.budget.accelerators);
         add(&mut self.budget.stop_if, layer.budget.stop_if);
         self.ideas.min = layer.ideas.min.or(self.ideas.min);
+        self.seal.max_size = layer.seal.max_size.or(self.seal.max_size);
         if layer.export.file.is_some() {
             self.export = layer.export;
         }
@@ -668,7 +682,7 @@ mod tests {
         ");
         assert_snapshot!(refusal("zebra = 1\n"), @"
         cannot read `exp.toml`
-        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`
+        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`, `seal`
         ");
     }
 
@@ -752,6 +766,14 @@ mod tests {
             five.iter()
                 .all(|role| parse(&format!("[policy]\nmay-accept = [\"{role}\"]\n"), "exp.toml").is_ok())
         );
+    }
+
+    #[test]
+    fn the_longest_sealed_file_is_a_size() {
+        let layer = parse("[seal]\nmax-size = \"5MiB\"\n", "exp.toml").expect("the file is right");
+        assert_eq!(Settings::of([layer]).seal.max_size, Some(5 << 20));
+        assert_snapshot!(refusal("[seal]\nmax-size = \"much\"\n"), @"");
+        assert_snapshot!(refusal("[seal]\nsize = 1\n"), @"");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Values and pure functions: what the words of this tool mean. No I/O, no clock, no randomness.
 
+pub mod attestation;
 pub mod breach;
 pub mod brief;
 pub mod bytes;

@@ -117,7 +117,8 @@ impl Held {
 /// Something about a seal that is not as it was sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// What was looked at: `tag`, `signature`, `manifest`, `file`, `entry`, `code`, `brief`, `evaluation` or `comparison`.
+    /// What was looked at: `tag`, `signature`, `manifest`, `file`, `attestation`, `entry`, `code`, `history`, `brief`,
+    /// `evaluation` or `comparison`.
     pub check: &'static str,
     /// Which of them.
     pub subject: String,

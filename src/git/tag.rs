@@ -1,5 +1,7 @@
 //! Annotated tags: made and judged by the `git` program, so that keys and signing are its business.
 
+use std::path::Path;
+
 use super::Repo;
 use super::error::GitError;
 use super::object::{ObjectKind, Oid};
@@ -45,6 +47,28 @@ impl Repo {
             is_signed: message.lines().any(|line| SIGNATURES.contains(&line)),
             message: message.to_owned(),
         }))
+    }
+
+    /// Writes a file that `git clone` and `git fetch` read, with the ref of this name and its whole history.
+    pub fn write_bundle(&self, file: &Path, name: &str) -> Result<(), GitError> {
+        // Git runs at the top of the worktree, the user may be elsewhere.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        self.git(["bundle", "create", "--quiet"]).argument(file).argument(name).run().map(drop)
+    }
+
+    /// The objects that `tip` reaches, and the names of those of them that are missing.
+    pub fn reachable_objects(&self, tip: Oid) -> Result<(Vec<Oid>, Vec<String>), GitError> {
+        let words = ["rev-list", "--objects", "--no-object-names", "--missing=print", &tip.to_hex()];
+        let out = self.git(words).run()?;
+        let (mut there, mut missing) = (Vec::new(), Vec::new());
+        for line in String::from_utf8_lossy(&out).lines() {
+            match (line.strip_prefix('?'), Oid::from_hex(line)) {
+                (Some(name), _) => missing.push(name.to_owned()),
+                (None, Some(oid)) => there.push(oid),
+                (None, None) => {}
+            }
+        }
+        Ok((there, missing))
     }
 
     /// Whether Git vouches for the signature of a tag, and what it says about it.

@@ -99,6 +99,8 @@ impl Log {
             return Ok(Taken::default());
         }
         let lock = Lock::take(&self.folders)?;
+        // Another process may have fetched and taken in more while this one waited: what it listed before would seem shortened.
+        let tracked = self.repo.list_refs(layout::REMOTE)?;
         let mut noted = self.noted();
         let mut taking = Taking {
             log: self,

@@ -297,6 +297,8 @@ pub struct SealJson<'a> {
     pub manifest: &'a str,
     /// Whether the tag is signed.
     pub signed: bool,
+    /// Whether the same state was sealed before, so that no tag was made.
+    pub already: bool,
     /// How many entries were sealed.
     pub entries: usize,
     /// How many files the bundle has.

@@ -199,19 +199,86 @@ fn the_commands_can_be_run_again_from_a_clone_without_git_exp() {
 }
 
 #[test]
-fn the_same_state_gives_the_same_tree_under_the_next_name() {
+fn the_same_state_gives_the_same_tree_and_is_sealed_once() {
     let lab = done();
     let first = &lab.exp_json(["seal", "A-001"])[0];
+    assert_eq!(first["already"], false);
     lab.set_clock("2026-11-22T08:30:00Z");
-    let second = &lab.exp_json(["seal", "A-001", "-m", "once more"])[0];
-    assert_eq!((&first["tag"], &second["tag"]), (&"sealed/A-001".into(), &"sealed/A-001-2".into()));
-    assert_eq!(first["tree"], second["tree"]);
-    assert_eq!(first["manifest"], second["manifest"]);
-    assert_ne!(first["commit"], second["commit"]);
+    let again = lab.exp_output(["seal", "A-001", "-m", "once more"]);
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert_eq!(again.status.code(), Some(0));
+    assert!(said.starts_with("already sealed as sealed/A-001, not signed\n"), "{said}");
+    assert_eq!(lab.git(["tag", "--list"]), "sealed/A-001\n", "there is no second tag");
+    let again = &lab.exp_json(["seal", "A-001"])[0];
+    assert_eq!((&again["already"], &again["commit"]), (&true.into(), &first["commit"]));
+
+    lab.git(["tag", "--delete", "sealed/A-001"]);
+    let anew = &lab.exp_json(["seal", "A-001", "-m", "once more"])[0];
+    assert_eq!((&anew["tag"], &anew["already"]), (&"sealed/A-001".into(), &false.into()));
+    assert_eq!(first["tree"], anew["tree"]);
+    assert_eq!(first["manifest"], anew["manifest"]);
+    assert_ne!(first["commit"], anew["commit"]);
     lab.exp_ok(["note", "A-001", "it was quiet"]);
-    let third = &lab.exp_json(["seal", "A-001"])[0];
-    assert_ne!(first["manifest"], third["manifest"], "there is one more entry");
+    let next = &lab.exp_json(["seal", "A-001"])[0];
+    assert_eq!(next["tag"], "sealed/A-001-2");
+    assert_ne!(first["manifest"], next["manifest"], "there is one more entry");
     assert_eq!(lab.exp_output(["verify", "sealed/A-001-2"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_attestation_says_to_others_what_the_files_are() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001", "--attest"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let path = clone.path().join(".exp/attestation.json");
+    let text = fs::read_to_string(&path).expect("a statement");
+    let statement: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    for subject in statement["subject"].as_array().expect("a list") {
+        let name = subject["name"].as_str().expect("a name");
+        let known = clone.command("sha256sum", &[name], "clone");
+        let known = String::from_utf8_lossy(&known.stdout).into_owned();
+        assert_eq!(known.split(' ').next(), subject["digest"]["sha256"].as_str(), "{name}");
+    }
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(0), Vec::new()));
+    assert!(view["checked"].to_string().contains("the attestation is of these files"), "{view}");
+
+    // Manifest and tag are written anew, and say nothing of it.
+    let digest = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+    let subject = statement["subject"][0]["digest"]["sha256"].as_str().expect("a digest");
+    let forged = text.replacen(subject, &"0".repeat(64), 1);
+    fs::write(&path, &forged).expect("the clone is ours");
+    let manifest = clone.path().join(".exp/manifest.json");
+    let written =
+        fs::read_to_string(&manifest).expect("a manifest").replacen(&digest(&text), &digest(&forged), 1);
+    fs::write(&manifest, &written).expect("the clone is ours");
+    clone.reseal_with("sealed/A-001", &format!("sealed: A-001\n\nManifest: {}\n", digest(&written)));
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(1), vec!["attestation .exp/.gitattributes".to_owned()]));
+}
+
+#[test]
+fn a_file_carries_a_seal_to_a_machine_without_network() {
+    let lab = done();
+    let said = lab.exp_ok(["seal", "A-001", "--bundle", "../a.bundle"]);
+    assert!(said.contains("bundle ../a.bundle"), "{said}");
+    let file = lab.path().parent().expect("a folder").join("a.bundle");
+    let taken = lab.exp_output(["seal", "A-001", "--bundle", "../a.bundle"]);
+    assert_eq!(taken.status.code(), Some(2), "it is not written over");
+
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let file = file.to_str().expect("a path");
+    fs::remove_dir_all(clone.path()).expect("the clone is ours");
+    let made = clone.command("git", &["clone", "--quiet", "--branch", "sealed/A-001", file, "clone"], "");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0));
+
+    fs::remove_dir_all(clone.path()).expect("the clone is ours");
+    clone.command("git", &["init", "--quiet", "clone"], "");
+    clone.git(&["fetch", "--quiet", file, "tag", "sealed/A-001"]);
+    assert_eq!(clone.verify("sealed/A-001").0, Some(0));
 }
 
 #[test]
@@ -237,7 +304,9 @@ fn what_is_not_done_is_sealed_only_as_incomplete_and_says_so() {
 #[test]
 fn files_that_are_too_long_are_sealed_by_their_hash() {
     let lab = done();
-    lab.git(["config", "exp.sealMaxSize", "1"]);
+    lab.git(["switch", "--quiet", "research/mixing"]);
+    lab.write("exp.toml", lab.read("exp.toml") + "[seal]\nmax-size = 1\n");
+    lab.commit_all("small seals");
     lab.exp_ok(["seal", "A-001"]);
     let clone = Clone::of(&lab, "sealed/A-001");
     let files = bundle(&clone.path());
@@ -245,7 +314,7 @@ fn files_that_are_too_long_are_sealed_by_their_hash() {
     let (status, view) = clone.verify("sealed/A-001");
     assert_eq!((status, failures(&view)), (Some(0), Vec::new()), "the comparison needs none of them");
     assert!(view["notes"].to_string().contains("known by their hash only"), "{view}");
-    lab.exp_ok(["seal", "A-001", "--max-size", "1000000"]);
+    lab.exp_ok(["seal", "A-001", "--max-size", "1MB"]);
     let other = Clone::of(&lab, "sealed/A-001-2");
     assert!(bundle(&other.path()).iter().filter(|it| it.starts_with(".exp/files")).count() > kept);
 }
@@ -373,46 +442,154 @@ fn a_signature_shows_who_sealed_and_a_moved_tag_loses_it() {
 }
 
 #[test]
-fn a_flipped_bit_on_disk_in_tag_commit_code_or_bundle_is_found() {
+fn a_gpg_signature_is_good_unknown_or_lost() {
     let lab = done();
+    // Sockets have short names.
+    let ring = tempfile::Builder::new().prefix("ring").tempdir().expect("a temporary folder");
+    let ring = ring.path().to_str().expect("a path").to_owned();
+    let gpg = |words: &[&str]| {
+        let mut command = lab.command(["gpg"]);
+        command.args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""]);
+        command.args(words).env("GNUPGHOME", &ring).output()
+    };
+    let made = gpg(&["--quick-gen-key", "Ada Lovelace <ada@example.org>", "ed25519", "sign", "never"]);
+    if !made.as_ref().is_ok_and(|it| it.status.success()) {
+        eprintln!("SKIPPED: no gpg that makes keys: {made:?}");
+        return;
+    }
+    let public = gpg(&["--armor", "--export", "ada@example.org"]).expect("gpg starts").stdout;
+    lab.git(["config", "tag.gpgSign", "true"]);
+    lab.git(["config", "user.signingKey", "ada@example.org"]);
+    let mut seal = lab.exp_command(["--json", "seal", "A-001"]);
+    let sealed = seal.env("GNUPGHOME", &ring).output().expect("git-exp starts");
+    let view: Value = serde_json::from_slice(&sealed.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&sealed.stderr)));
+    assert_eq!(view["signed"], true);
+
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, &view["signature"]), (Some(1), &"bad".into()), "nobody here knows the key: {view}");
+    let key = clone.path().join("../key.asc");
+    fs::write(&key, public).expect("the folder is ours");
+    let learnt = clone.command("gpg", &["--batch", "--quiet", "--import", "key.asc"], "");
+    assert!(learnt.status.success(), "{}", String::from_utf8_lossy(&learnt.stderr));
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, &view["signature"]), (Some(0), &"good".into()), "{view}");
+
+    // The signed text, with another word in it: a tag that Git can read, with a signature of something else.
+    let tag = clone.git(&["cat-file", "tag", "sealed/A-001"]) + "\n";
+    fs::write(clone.path().join("../forged"), tag.replacen("sealed: A-001", "sealed: A-001!", 1))
+        .expect("ours");
+    let forged = clone.git(&["hash-object", "-t", "tag", "-w", "../forged"]);
+    clone.git(&["update-ref", "refs/tags/sealed/A-001", &forged]);
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, failures(&view)), (Some(1), vec!["signature sealed/A-001".to_owned()]));
+    for home in [ring.as_str(), &format!("{}/.gnupg", clone.path().join("../home").display())] {
+        let _ = lab.command(["gpgconf", "--kill", "all"]).env("GNUPGHOME", home).output();
+    }
+}
+
+/// Numbers without a pattern, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        // Steele, Lea and Flood (2014): SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((word ^ (word >> 31)) % end as u64).expect("it is below a size")
+    }
+}
+
+impl Clone {
+    fn pack(&self) -> PathBuf {
+        let items = fs::read_dir(self.path().join(".git/objects/pack")).expect("a folder");
+        let mut paths = items.map(|it| it.expect("an item").path());
+        paths.find(|it| it.extension().is_some_and(|it| it == "pack")).expect("a clone has a pack")
+    }
+
+    /// Puts every object into a file of its own.
+    fn unpack(&self) {
+        fs::rename(self.pack(), self.path().join(".git/aside.pack")).expect("the clone is ours");
+        fs::remove_dir_all(self.path().join(".git/objects/pack")).expect("the clone is ours");
+        let unpacked = self.command("sh", &["-c", "git unpack-objects -q < .git/aside.pack"], "clone");
+        assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
+    }
+
+    /// Everything that the tag reaches, as Git reads it, or what it says where it cannot.
+    fn content(&self) -> Vec<u8> {
+        let read = "git rev-list --objects --no-object-names sealed/A-001 | git cat-file --batch 2>&1";
+        self.command("sh", &["-c", read], "clone").stdout
+    }
+
+    /// Flips one bit of a file; `true` where `verify` found it, `false` where Git reads the very same bytes as before.
+    fn finds_flip(&self, path: &Path, bit: usize, content: &[u8]) -> bool {
+        let before = fs::read(path).expect("it is there");
+        let mut bytes = before.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        // Objects are written once: the file can be replaced, and not written to.
+        fs::remove_file(path).expect("the clone is ours");
+        fs::write(path, bytes).expect("the clone is ours");
+        let (status, view) = self.verify("sealed/A-001");
+        let is_found = status == Some(1) && !failures(&view).is_empty();
+        // Some bits of a compressed stream say nothing, as those that fill its last byte.
+        assert!(is_found || self.content() == content, "bit {bit} of {} is flipped: {view}", path.display());
+        fs::remove_file(path).expect("the clone is ours");
+        fs::write(path, before).expect("the clone is ours");
+        is_found
+    }
+}
+
+#[test]
+fn each_of_200_flipped_bits_on_disk_is_found_in_loose_objects_and_in_a_pack() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001", "--attest"]);
+    let flips = |is_packed: bool, wanted: usize| {
+        let clone = Clone::of(&lab, "sealed/A-001");
+        let mut files = vec![clone.pack()];
+        if !is_packed {
+            clone.unpack();
+            let objects = clone.git(&["rev-list", "--objects", "--no-object-names", "sealed/A-001"]);
+            let path = |it: &str| clone.path().join(".git/objects").join(&it[..2]).join(&it[2..]);
+            files = objects.lines().map(path).collect();
+            assert!(files.len() > 40, "{objects}");
+        }
+        let content = clone.content();
+        assert_eq!(clone.verify("sealed/A-001").0, Some(0));
+        let mut dice = Dice(7);
+        let (mut found, mut idle) = (0, 0);
+        while found < wanted {
+            let file = &files[dice.below(files.len())];
+            let length = fs::metadata(file).expect("it is there").len();
+            // A pack begins with its version and ends with a digest of its own, which is no object's.
+            let margins = if is_packed { (12, 20) } else { (0, 0) };
+            let bits = (usize::try_from(length).expect("a size") - margins.0 - margins.1) * 8;
+            match clone.finds_flip(file, margins.0 * 8 + dice.below(bits), &content) {
+                true => found += 1,
+                false => idle += 1,
+            }
+        }
+        assert!(idle <= wanted / 10, "{idle} flips changed nothing");
+        assert_eq!(clone.verify("sealed/A-001").0, Some(0), "all is as it was");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| flips(true, 70));
+        flips(false, 140);
+    });
+}
+
+#[test]
+fn history_that_was_altered_or_is_missing_is_found() {
+    let lab = done();
+    let first = lab.git(["rev-parse", "main~1"]).trim().to_owned();
     lab.exp_ok(["seal", "A-001"]);
     let clone = Clone::of(&lab, "sealed/A-001");
-    // Every object in a file of its own.
-    let packs = clone.path().join(".git/objects/pack");
-    let aside = clone.path().join(".git/aside.pack");
-    let pack = fs::read_dir(&packs)
-        .expect("a folder")
-        .map(|it| it.expect("an item").path())
-        .find(|it| it.extension().is_some_and(|it| it == "pack"))
-        .expect("a clone has a pack");
-    fs::rename(pack, &aside).expect("the clone is ours");
-    fs::remove_dir_all(&packs).expect("the clone is ours");
-    let unpacked = clone.command("sh", &["-c", "git unpack-objects -q < .git/aside.pack"], "clone");
-    assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
-    let mut objects = clone.git(&["rev-parse", "sealed/A-001", "sealed/A-001^{commit}", "HEAD^1", "HEAD^2"]);
-    for tree in ["HEAD^{tree}", "HEAD^1^{tree}", "HEAD^2^{tree}"] {
-        objects = format!("{objects}\n{}\n{}", clone.git(&["rev-parse", tree]), {
-            clone.git(&["ls-tree", "-r", "-t", "--format=%(objectname)", tree])
-        });
-    }
-    let mut objects: Vec<&str> = objects.lines().collect();
-    objects.sort_unstable();
-    objects.dedup();
-    assert!(objects.len() > 40, "{objects:?}");
-    assert_eq!(clone.verify("sealed/A-001").0, Some(0));
-    for object in objects {
-        let path = clone.path().join(".git/objects").join(&object[..2]).join(&object[2..]);
-        let before = fs::read(&path).expect("it was unpacked");
-        let mut bytes = before.clone();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 0x10;
-        // Objects are written once: the file can be replaced, and not written to.
-        fs::remove_file(&path).expect("the clone is ours");
-        fs::write(&path, bytes).expect("the clone is ours");
-        let (status, view) = clone.verify("sealed/A-001");
-        assert_eq!(status, Some(1), "{object} is altered: {view}");
-        assert!(!failures(&view).is_empty());
-        fs::write(&path, before).expect("the clone is ours");
-    }
-    assert_eq!(clone.verify("sealed/A-001").0, Some(0), "all is as it was");
+    clone.unpack();
+    let path = clone.path().join(".git/objects").join(&first[..2]).join(&first[2..]);
+    fs::remove_file(&path).expect("the clone is ours");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!(status, Some(1));
+    assert!(failures(&view).iter().all(|it| it.starts_with("history ")), "{view}");
 }

@@ -104,6 +104,26 @@ fn a_clone_that_was_copied_goes_on_under_a_new_name_and_loses_nothing() {
 }
 
 #[test]
+fn files_of_a_log_that_was_refused_stay_here_so_that_a_copy_can_push_its_own() {
+    let net = Net::new();
+    net.record("lab", "common");
+    net.exp_ok("lab", &["push"]);
+    net.copy("lab", "copy");
+    net.record("lab", "original");
+    net.record("copy", "copied");
+    net.exp_ok("copy", &["push"]);
+    let (status, out, said) = net.exp("lab", &["push", "--data", "--yes"]);
+    assert_eq!(status, 1, "{out}{said}");
+    assert!(out.contains("its log was refused"), "{out}");
+    assert_eq!(net.git("remote.git", &["for-each-ref", "refs/exp/data", "refs/exp/code"]), "");
+    net.exp_ok("copy", &["push", "--data", "--yes"]);
+    net.exp_ok("lab", &["pull"]);
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.exp_ok("copy", &["pull", "--data"]);
+    assert_eq!(net.labels("copy"), ["common", "copied", "original"]);
+}
+
+#[test]
 fn a_clone_that_was_brought_back_from_a_backup_goes_on_under_a_new_name() {
     let net = Net::new();
     net.record("lab", "old");
