@@ -21,7 +21,7 @@ use crate::domain::experiment::Stage;
 use crate::domain::idea_ranking::{past_for, ranked};
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::run::Status;
-use crate::domain::state::{ExperimentState, IdeaState, TopicState};
+use crate::domain::state::{ExperimentState, IdeaState, ReproductionOf, TopicState};
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::Index;
@@ -487,6 +487,16 @@ fn verification(
     for smoke in smokes {
         let result = if smoke.smoke.passed { "passed" } else { "failed" };
         lines.push(format!("smoke test {result}: {}", command_line(&smoke.smoke.command)));
+    }
+    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let is_of_it =
+        |it: &&ReproductionOf| it.it.experiment == experiment.id && it.it.registration == registration;
+    for found in research.state.reproductions.iter().filter(is_of_it) {
+        let mut line = format!("{} repeated by {}: {}", found.it.target, found.by.name, found.it.outcome);
+        if !found.it.reasons.is_empty() {
+            line.push_str(&format!(" ({})", found.it.reasons.join("; ")));
+        }
+        lines.push(line);
     }
     lines
 }

@@ -481,13 +481,14 @@ fn code(
     })
 }
 
-/// The setup command that the code which ran first names in its `exp.toml`; none where that cannot be read.
-fn setup(context: &Context, trials: &[Trial<'_>]) -> Vec<String> {
-    let commit = trials.first().and_then(|it| Oid::from_hex(it.run.code.commit.as_str()));
-    let text = commit.and_then(|commit| context.text_at(commit, CONFIGURATION).ok().flatten());
-    text.and_then(|text| config::parse(&text, CONFIGURATION).ok())
-        .map(|layer| layer.setup)
-        .unwrap_or_default()
+/// The setup command that each code which ran names in its `exp.toml`; none where that cannot be read.
+fn setup<'a>(context: &Context, trials: &[Trial<'a>]) -> BTreeMap<&'a str, Vec<String>> {
+    let commits: BTreeSet<&str> = trials.iter().map(|it| it.run.code.commit.as_str()).collect();
+    let command = |commit: &str| {
+        let text = context.text_at(Oid::from_hex(commit)?, CONFIGURATION).ok()??;
+        Some(config::parse(&text, CONFIGURATION).ok()?.setup)
+    };
+    commits.into_iter().filter_map(|commit| Some((commit, command(commit)?))).collect()
 }
 
 /// A commit that has to be here.

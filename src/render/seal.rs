@@ -182,18 +182,19 @@ echo "worktrees are made in $work" >&2
 code() { # side, commit, setup command …
     side=$1 commit=$2
     shift 2
-    test -d "$work/$side/code" || git -C "$top" worktree add --quiet --detach "$work/$side/code" "$commit"
+    if test -d "$work/$side/code"; then
+        git -C "$work/$side/code" checkout --quiet --force --detach "$commit"
+    else
+        git -C "$top" worktree add --quiet --detach "$work/$side/code" "$commit"
+    fi
     if test $# -gt 0; then
         (cd "$work/$side/code" && "$@") >&2 || { echo "the setup of the $side ended with $?" >&2; exit 4; }
     fi
 }
-run() { # experiment, side, commit, folder, trial, seed, parameters as JSON, command …
-    experiment=$1 side=$2 commit=$3 folder=$4 trial=$5 seed=$6 params=$7
-    shift 7
+run() { # experiment, side, folder, trial, seed, parameters as JSON, command …
+    experiment=$1 side=$2 folder=$3 trial=$4 seed=$5 params=$6
+    shift 6
     printf '== %s, seed %s:' "$side" "${seed:-none}" && printf ' %s' "$@" && echo
-    if test "$(git -C "$work/$side/code" rev-parse HEAD)" != "$commit"; then
-        git -C "$work/$side/code" checkout --quiet --force --detach "$commit"
-    fi
     here=$work/$side/trial
     rm -rf "$here"
     mkdir -p "$here/out" "$here/state"
@@ -228,8 +229,8 @@ recorded() { # status, then name and value …
 pub struct ScriptSide<'a> {
     /// What it is called.
     pub name: &'a str,
-    /// The setup command of its code; empty where nothing is needed.
-    pub setup: Vec<String>,
+    /// The setup command of each code that it ran; none where nothing is needed.
+    pub setup: BTreeMap<&'a str, Vec<String>>,
     /// Its trials.
     pub trials: &'a [Trial<'a>],
 }
@@ -246,18 +247,21 @@ pub fn repro(sides: &[ScriptSide<'_>]) -> Vec<u8> {
         script.push(b'\n');
     };
     for ScriptSide { name, setup, trials } in sides {
-        let Some(first) = trials.first() else { continue };
-        let commit = first.run.code.commit.to_string();
-        let words = [(*name).to_owned(), commit].into_iter().chain(setup.iter().cloned());
-        line("code", &mut words.map(String::into_bytes));
+        let mut at = None;
         for Trial { run, .. } in *trials {
+            let commit = run.code.commit.as_str();
+            if at != Some(commit) {
+                let setup = setup.get(commit).into_iter().flatten().cloned();
+                let words = [(*name).to_owned(), commit.to_owned()].into_iter().chain(setup);
+                line("code", &mut words.map(String::into_bytes));
+                at = Some(commit);
+            }
             let params = serde_json::to_vec(&run.params).expect("texts are JSON");
             let seed = run.seed.map(|seed| seed.to_string()).unwrap_or_default();
             let trial = run.trial.to_string();
             let words = [
                 run.membership.experiment.as_str().as_bytes(),
                 name.as_bytes(),
-                run.code.commit.as_str().as_bytes(),
                 run.directory.0.as_slice(),
                 trial.as_bytes(),
                 seed.as_bytes(),

@@ -244,6 +244,8 @@ fn a_run_and_an_experiment_of_the_log_are_repeated_and_cost_nothing() {
     assert_eq!(after["reproductions"][1]["outcome"], "reproduced", "{after}");
     let logbook = lab.exp_ok(["logbook", "mixing"]);
     assert_eq!(logbook.matches(" repeated: reproduced").count(), 2, "{logbook}");
+    let report = lab.exp_ok(["handoff", "--experiment", "A-001"]);
+    assert_eq!(report.matches(" repeated by Ada Lovelace: reproduced").count(), 2, "{report}");
     let log = lab.exp_ok(["log", "--kind", "reproduction"]);
     assert_eq!(log.lines().count(), 2, "{log}");
 }
