@@ -137,6 +137,10 @@ impl Log {
             return Ok(());
         }
         let _lock = Lock::take(&self.folders)?;
+        if self.configured_writer()?.as_ref() != Some(&writer) {
+            // Renamed since this process read the configuration: the log is another's now.
+            return Ok(());
+        }
         // What was pruned since may be in the journal.
         self.heal()?;
         let edits = append::left_behind(&self.repo, &self.folders, &writer)?;
