@@ -232,7 +232,7 @@ fn logs(
     let known: Vec<Oid> = there.values().copied().collect();
     let mut pending = Vec::new();
     for (name, tip) in context.repo.list_refs(layout::LOGS)? {
-        if name[layout::LOGS.len()..].parse::<Writer>().is_ok() && is_lacking(context, there, &name, tip)? {
+        if name[layout::LOGS.len()..].parse::<Writer>().is_ok() && is_lacking(context, there, &name, tip) {
             pending.push(Pending { name, tip, entries: None });
         }
     }
@@ -249,12 +249,15 @@ fn logs(
 }
 
 /// Whether the remote has something else under this name than `tip` or what extends it.
-fn is_lacking(context: &Context, there: &HashMap<String, Oid>, name: &str, tip: Oid) -> Result<bool, Error> {
-    Ok(match there.get(name) {
+fn is_lacking(context: &Context, there: &HashMap<String, Oid>, name: &str, tip: Oid) -> bool {
+    match there.get(name) {
         Some(known) if *known == tip => false,
-        Some(known) if context.repo.has_object(*known) => !context.repo.is_ancestor(tip, *known)?,
+        // What is no commit cannot extend it.
+        Some(known) if context.repo.has_object(*known) => {
+            !context.repo.is_ancestor(tip, *known).unwrap_or(false)
+        }
         _ => true,
-    })
+    }
 }
 
 /// The chains of others, seen below `seen`, that the remote has not, or less of; as fast-forwards only.
@@ -275,7 +278,7 @@ fn relayed(
             None => true,
             // What is not here is more than was seen of it.
             Some(known) if *known == tip || !context.repo.has_object(*known) => false,
-            Some(known) => context.repo.is_ancestor(*known, tip)?,
+            Some(known) => context.repo.is_ancestor(*known, tip).unwrap_or(false),
         };
         if is_extended {
             pending.push(Pending { name, tip, entries: None });
@@ -305,20 +308,20 @@ fn notes(
     let Some(tip) = ours(context)? else { return Ok(None) };
     let pending = |tip| Some(Pending { name: layout::NOTES.to_owned(), tip, entries: None });
     let Some(theirs) = there.get(layout::NOTES).copied() else { return Ok(pending(tip)) };
-    let extends = |context: &Context, tip| -> Result<bool, Error> {
-        Ok(context.repo.has_object(theirs) && context.repo.is_ancestor(theirs, tip)?)
+    let extends = |context: &Context, tip| {
+        context.repo.has_object(theirs) && context.repo.is_ancestor(theirs, tip).unwrap_or(false)
     };
     if arguments.dry_run || tip == theirs {
         return Ok(if tip == theirs { None } else { pending(tip) });
     }
-    if extends(context, tip)? {
+    if extends(context, tip) {
         return Ok(pending(tip));
     }
     let taken = remotes::bring(context, remote, Wanted::Logs)?;
     remotes::tell_trouble(context, &taken);
     // Where the remote's are not followed, or ours hold the same, there is nothing to push.
     match ours(context)? {
-        Some(tip) if tip != theirs && extends(context, tip)? => Ok(pending(tip)),
+        Some(tip) if tip != theirs && extends(context, tip) => Ok(pending(tip)),
         _ => Ok(None),
     }
 }

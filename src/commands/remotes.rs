@@ -1,10 +1,12 @@
 //! What `push`, `pull` and plain `git fetch` have in common: which remote, and taking in what came.
 
+use std::time::Duration;
+
 use super::withdrawing;
 use crate::context::Context;
 use crate::error::Error;
-use crate::log::layout;
 use crate::log::taking::Taken;
+use crate::log::{Lock, layout};
 use crate::render::text::harmless;
 
 /// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
@@ -12,6 +14,9 @@ const USUAL: &str = "origin";
 
 /// How often a fetch is tried again whose history is cut off.
 const DEEPENINGS: u32 = 3;
+
+/// Git holds the lock of a tracking ref for less than this.
+const LONGEST_LOCK: Duration = Duration::from_mins(1);
 
 /// The remote that the user named, else that of `exp.remote`, of the current branch, or `origin`.
 pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
@@ -68,6 +73,9 @@ pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Take
     let mut refspecs: Vec<String> = kinds.iter().map(|kind| layout::tracking_refspec(remote, kind)).collect();
     refspecs.push(layout::tracking_refspec_of_seals(remote));
     refspecs.push(layout::tracking_refspec_of_notes(remote));
+    let _lock = Lock::of_fetches(context.log.folders())?;
+    // Those of a fetch that was killed would be in the way for ever.
+    context.repo.remove_old_locks(layout::REMOTE, LONGEST_LOCK);
     for _ in 0..DEEPENINGS {
         let is_cut = context.log.is_cut()?;
         context.repo.fetch(remote, &refspecs, is_cut)?;

@@ -21,6 +21,16 @@ impl Repo {
         found.sort();
         found
     }
+
+    /// Removes lock files below the folder of refs `prefix` that have stood for longer than `limit`: whoever made them is gone.
+    pub fn remove_old_locks(&self, prefix: &str, limit: Duration) {
+        let mut found = Vec::new();
+        locks_in(&self.common_dir().join(prefix), true, &mut found);
+        for (path, _) in found.into_iter().filter(|(_, age)| *age > limit) {
+            // What cannot be removed is told by whatever it is in the way of.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The lock files in a folder, and below it where `is_deep`; what cannot be read holds none that is known of.
@@ -56,5 +66,9 @@ mod tests {
         let names: Vec<&Path> = found.iter().map(|(path, _)| path.strip_prefix(&git).unwrap()).collect();
         assert_eq!(names, [Path::new("index.lock"), Path::new("refs/heads/main.lock")]);
         assert!(found.iter().all(|(_, age)| (3_599..3_700).contains(&age.as_secs())), "{found:?}");
+        lab.repo().remove_old_locks("refs/heads/", Duration::from_hours(2));
+        assert_eq!(lab.repo().lock_files(), found);
+        lab.repo().remove_old_locks("refs/heads/", Duration::from_mins(1));
+        assert_eq!(lab.repo().lock_files(), found[..1]);
     }
 }

@@ -80,6 +80,11 @@ impl Lock {
         Self::at(folders, &folders.lock_of_pushes())
     }
 
+    /// Waits for the lock under which this repository fetches; under it, what came can be taken in.
+    pub fn of_fetches(folders: &Folders) -> Result<Self, LogError> {
+        Self::at(folders, &folders.lock_of_fetches())
+    }
+
     fn at(folders: &Folders, path: &Path) -> Result<Self, LogError> {
         let open = || File::options().create(true).append(true).open(path);
         let file = match open() {

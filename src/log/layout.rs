@@ -133,6 +133,11 @@ impl Folders {
         self.root.join("push.lock")
     }
 
+    /// The lock under which this repository fetches: two fetches at once are in each other's way.
+    pub fn lock_of_fetches(&self) -> PathBuf {
+        self.root.join("fetch.lock")
+    }
+
     /// What was found of tracking refs; without it they are all looked at again.
     pub fn taken(&self) -> PathBuf {
         self.root.join("taken.json")

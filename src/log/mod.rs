@@ -80,17 +80,20 @@ impl Log {
     /// Keeps the chains of `writer` from what a remote that is mirrored here does not have: fetching from it would move their
     /// refs back, or take them away.
     fn shield(&self, writer: &Writer) -> Result<(), LogError> {
-        for remote in self.repo.remotes()? {
-            let key = format!("remote.{remote}.fetch");
-            let refspecs = self.repo.config_strings(&key);
-            if !refspecs.iter().any(|refspec| layout::mirrors_logs(refspec)) {
-                continue;
-            }
+        for key in self.mirroring_keys()? {
             for name in [layout::log_ref, layout::data_ref, layout::code_ref].map(|name_of| name_of(writer)) {
                 self.repo.add_config_local(&key, &format!("^{name}"))?;
             }
         }
         Ok(())
+    }
+
+    /// The configuration keys of remotes from which fetching writes over the logs of this clone.
+    fn mirroring_keys(&self) -> Result<Vec<String>, LogError> {
+        let keys = self.repo.remotes()?.into_iter().map(|remote| format!("remote.{remote}.fetch"));
+        let is_mirroring =
+            |key: &String| self.repo.config_strings(key).iter().any(|refspec| layout::mirrors_logs(refspec));
+        Ok(keys.filter(is_mirroring).collect())
     }
 
     /// The name under which this clone appends, as the configuration has it now.

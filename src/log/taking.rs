@@ -138,10 +138,16 @@ impl Log {
     /// them back or took them away.
     fn bring_back_own(&self) -> Result<(), LogError> {
         let Some(writer) = self.writer()? else { return Ok(()) };
-        if append::left_behind(&self.repo, &self.folders, &writer)?.is_empty() {
+        let is_there = append::left_behind(&self.repo, &self.folders, &writer)?.is_empty();
+        // Where somebody moved a ref by hand, `fsck` tells.
+        if is_there || self.mirroring_keys()?.is_empty() {
             return Ok(());
         }
         let _lock = Lock::take(&self.folders)?;
+        if self.configured_writer()?.as_ref() != Some(&writer) {
+            // Renamed since this process read the configuration: the log is another's now.
+            return Ok(());
+        }
         // What was pruned since may be in the journal.
         self.heal()?;
         let edits = append::left_behind(&self.repo, &self.folders, &writer)?;

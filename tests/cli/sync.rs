@@ -358,6 +358,23 @@ fn pushes_at_once_from_one_repository_wait_for_each_other() {
 }
 
 #[test]
+fn a_lock_that_a_killed_fetch_left_is_removed_in_time() {
+    let net = Net::new();
+    net.record("lab", "one");
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    let folder = net.folder("second").join(".git/refs/exp/remote/origin/log");
+    std::fs::create_dir_all(&folder).expect("the folder is ours");
+    let path = folder.join(format!("{}.lock", net.writer("lab")));
+    let lock = std::fs::File::create(path).expect("the folder is ours");
+    assert_eq!(net.exp("second", &["pull"]).0, 3, "it may be another's");
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_mins(5);
+    lock.set_modified(earlier).expect("the file is ours");
+    net.exp_ok("second", &["pull"]);
+    assert_eq!(net.labels("second"), ["one"]);
+}
+
+#[test]
 fn hostile_logs_are_shown_as_unreadable_and_break_nothing() {
     let net = Net::new();
     net.record("lab", "good");
