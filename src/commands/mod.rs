@@ -63,6 +63,7 @@ mod redaction;
 pub(crate) mod remotes;
 mod research;
 mod sealed_terms;
+mod sealed_witnesses;
 mod selection;
 mod stopping;
 mod surroundings;

@@ -14,6 +14,7 @@ pub mod read;
 pub mod running;
 pub mod taking;
 mod wire;
+pub mod witness;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
