@@ -66,6 +66,7 @@ mod redaction;
 pub(crate) mod remotes;
 mod research;
 mod sealed_terms;
+mod sealed_witnesses;
 mod selection;
 mod stopping;
 mod surroundings;

@@ -12,6 +12,7 @@ use super::deciding;
 use super::documents::{explained, signature, templates};
 use super::research::Research;
 use super::sealed_terms::SealedTerms;
+use super::sealed_witnesses::{self, WITNESSES};
 use super::show::environment;
 use super::surroundings::unreadable_index;
 use super::verify::recomputed;
@@ -344,6 +345,9 @@ fn fill(
     let ids = |entries: &[Entry]| entries.iter().map(|entry| entry.id.to_hex()).collect();
     let listed = Manifest { entries: ids(&own), baseline: ids(&baseline), ..Manifest::default() };
     let stored = own.iter().chain(&baseline).map(|entry| (entry.id.to_hex(), entry.clone())).collect();
+    if let Some(witnesses) = sealed_witnesses::find(context, index, &stored)? {
+        bundle.add(WITNESSES.as_bytes(), FILE, &witnesses)?;
+    }
     for it in check_runs(&stored) {
         let what = format!("{}: {}", it.subject, it.what);
         bundle.missing.push(Breach::new(it.check, what, "it cannot be mended; `verify` will name it"));

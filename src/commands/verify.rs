@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
+use serde_json::json;
 
 use super::Answer;
 use super::comparing::compared_again;
 use super::sealed_terms::ReadTerms;
+use super::sealed_witnesses::{self, WITNESSES};
 use crate::context::Context;
 use crate::domain::attestation::{self, ATTESTATION, sha256};
 use crate::domain::bytes::OsBytes;
@@ -21,7 +23,7 @@ use crate::error::Error;
 use crate::git::{Commit, FILE, FOLDER, Oid, Tag, TreeEntry};
 use crate::log::entry::decode;
 use crate::render::comparison::ComparisonJson;
-use crate::render::json;
+use crate::render::json::line;
 use crate::render::seal::{VerifyJson, page};
 use crate::render::text::harmless;
 
@@ -71,6 +73,7 @@ impl Verified {
                 failures: &verified.failures,
                 checked: &verified.checked,
                 notes: &verified.notes,
+                briefs: &verified.briefs,
             })?;
         } else {
             context.output.text(&page(name, &verified.checked, &verified.failures))?;
@@ -115,6 +118,7 @@ pub struct Verified {
     pub read: Option<Read>,
     checked: Vec<String>,
     notes: Vec<String>,
+    briefs: Vec<serde_json::Value>,
 }
 
 /// The bundle as it is held.
@@ -127,6 +131,9 @@ struct Bundle {
     comparison: Option<Vec<u8>>,
     terms: Option<Vec<u8>>,
     attestation: Option<Vec<u8>>,
+    witnesses: Option<Vec<u8>>,
+    /// The blobs of entries by the ID that they are stored under.
+    blobs: BTreeMap<String, Oid>,
     sha256: BTreeMap<String, String>,
 }
 
@@ -183,6 +190,7 @@ impl Verified {
             bundle.entries.len()
         );
         self.note_unless_failed(before, text);
+        self.witnesses(context, &bundle);
         self.code(context, &manifest, &commit);
         self.history(context, oid);
         if let Some(bytes) = &bundle.attestation {
@@ -312,6 +320,7 @@ impl Verified {
                         list.tree = tree;
                     }
                     bundle.entries.insert(id.to_owned(), entry);
+                    bundle.blobs.insert(id.to_owned(), blob);
                 }
             }
             bundle.held.insert(name.clone(), held);
@@ -320,6 +329,7 @@ impl Verified {
                 MANIFEST => bundle.manifest = Some(content),
                 COMPARISON => bundle.comparison = Some(content),
                 TERMS => bundle.terms = Some(content),
+                WITNESSES => bundle.witnesses = Some(content),
                 ATTESTATION => bundle.attestation = Some(content),
                 _ => {}
             }
@@ -369,6 +379,30 @@ impl Verified {
         );
     }
 
+    /// Whether somebody saw each brief before it ran, or only its writer says so.
+    fn witnesses(&mut self, context: &Context, bundle: &Bundle) {
+        let heard =
+            sealed_witnesses::hear(context, bundle.witnesses.as_deref(), &bundle.entries, &bundle.blobs);
+        self.failures.extend(heard.failures);
+        for (brief, who) in heard.briefs {
+            match &who {
+                Some(who) => self.checked.push(format!(
+                    "that the brief {} came before its runs is proven: {who} had seen it",
+                    brief.short()
+                )),
+                None => self.notes.push(format!(
+                    "that the brief {} came before its runs is claimed: its runs cite it, and no other clone had seen it",
+                    brief.short()
+                )),
+            }
+            self.briefs.push(json!({
+                "brief": brief.to_hex(),
+                "order": if who.is_some() { "proven" } else { "claimed" },
+                "witness": who,
+            }));
+        }
+    }
+
     /// Whether every object that the tag reaches is what its name is made of, older history included.
     fn history(&mut self, context: &Context, tag: Oid) {
         let (objects, missing) = match context.repo.reachable_objects(tag) {
@@ -397,6 +431,13 @@ impl Verified {
             let is_told = self.failures.iter().any(|it| it.subject == oid.to_hex());
             if !is_told && !context.repo.is_intact(*oid) {
                 self.fail("history", oid.to_hex(), "the object was altered");
+            }
+        }
+        // What is stored around an object is not part of its name: only Git looks at the checksum of a compressed file.
+        if !context.repo.is_partial() && self.failures.is_empty() {
+            match context.repo.objections(tag) {
+                Ok(said) => said.into_iter().for_each(|it| self.fail("history", tag.to_hex(), it)),
+                Err(error) => self.fail("history", tag.to_hex(), error.to_string()),
             }
         }
         self.note_unless_failed(before, format!("all {} objects of the history are whole", objects.len()));

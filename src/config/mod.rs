@@ -772,8 +772,14 @@ mod tests {
     fn the_longest_sealed_file_is_a_size() {
         let layer = parse("[seal]\nmax-size = \"5MiB\"\n", "exp.toml").expect("the file is right");
         assert_eq!(Settings::of([layer]).seal.max_size, Some(5 << 20));
-        assert_snapshot!(refusal("[seal]\nmax-size = \"much\"\n"), @"");
-        assert_snapshot!(refusal("[seal]\nsize = 1\n"), @"");
+        assert_snapshot!(refusal("[seal]\nmax-size = \"much\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 12: in `seal.max-size`: `much` is not a size; write it as `512KiB`, `10MiB` or `2GB`
+        ");
+        assert_snapshot!(refusal("[seal]\nsize = 1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 1: unknown key `size` in `seal`; known are `max-size`
+        ");
     }
 
     #[test]

@@ -71,6 +71,13 @@ impl Repo {
         Ok((there, missing))
     }
 
+    /// What Git itself says against the objects that `tip` reaches, as that the checksum of a stored file is wrong.
+    pub fn objections(&self, tip: Oid) -> Result<Vec<String>, GitError> {
+        let (_, said) = self.git(["rev-list", "--verify-objects", "--quiet", &tip.to_hex()]).asked()?;
+        let is_one = |line: &&str| line.starts_with("error:") || line.starts_with("fatal:");
+        Ok(said.lines().filter(is_one).map(str::to_owned).collect())
+    }
+
     /// Whether Git vouches for the signature of a tag, and what it says about it.
     pub fn verify_tag(&self, oid: Oid) -> Result<(bool, String), GitError> {
         self.git(["verify-tag", &oid.to_hex()]).asked()

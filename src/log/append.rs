@@ -12,7 +12,7 @@ use super::entry::{Draft, encode};
 use super::error::{LogError, file_error};
 use super::journal::{self, Durability, NewObject};
 use super::layout::{self, Folders};
-use super::message;
+use super::{message, witness};
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity};
 use crate::domain::id::{EntryId, Nonce, ObjectName, Writer};
@@ -196,8 +196,10 @@ pub(super) fn append(
         by: request.by,
         replaces: request.replaces,
         answers: request.answers,
+        seen: witness::news(repo, folders)?,
         body: request.body,
     };
+    let seen = draft.seen.clone();
     let (bytes, entry) = encode(draft, files);
     let content = objects.len();
     for _ in 0..TRIES {
@@ -209,6 +211,7 @@ pub(super) fn append(
             };
         for _ in 0..TRIES {
             if restore(repo, &objects)? == 0 {
+                witness::note(folders, &seen);
                 return Ok(Appended { entry, commit });
             }
         }
@@ -554,7 +557,7 @@ fn note_kept(folders: &Folders, writer: &Writer, commits: &[Oid], tip: Option<Oi
     }
 }
 
-fn replace_file(path: &Path, bytes: &[u8]) {
+pub(super) fn replace_file(path: &Path, bytes: &[u8]) {
     let _ = path.parent().map(fs::create_dir_all);
     let temporary = path.with_extension("new");
     if fs::write(&temporary, bytes).is_ok() {

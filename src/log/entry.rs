@@ -11,7 +11,7 @@ use crate::domain::brief::{Brief, Budget};
 use crate::domain::criterion::Criterion;
 use crate::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
-use crate::domain::id::{EntryId, Nonce, Writer};
+use crate::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use crate::domain::idea::{Idea, Rating};
 use crate::domain::metric::{Better, Kind, Value};
 use crate::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
@@ -40,6 +40,8 @@ pub struct Draft {
     pub replaces: Vec<EntryId>,
     /// The entry it answers.
     pub answers: Option<EntryId>,
+    /// The tips of others' logs that were seen since the last entry.
+    pub seen: BTreeMap<Writer, ObjectName>,
     /// What it says.
     pub body: Body,
 }
@@ -55,6 +57,7 @@ pub fn encode(draft: Draft, files: Option<FileList>) -> (Vec<u8>, Entry) {
         by: wire::Identity { name: draft.by.name.clone(), email: draft.by.email.clone() },
         replaces: draft.replaces.iter().map(EntryId::to_hex).collect(),
         answers: draft.answers.as_ref().map(EntryId::to_hex),
+        seen: draft.seen.iter().map(|(writer, tip)| (writer.to_string(), tip.to_string())).collect(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         files: files.as_ref().map(|list| wire::Files {
             tree: list.tree.to_string(),

@@ -173,6 +173,11 @@ impl Folders {
         self.root.join("ends").join(writer.as_str())
     }
 
+    /// The tips of others' logs that entries of this clone have cited; without it they are cited again.
+    pub fn cited(&self) -> PathBuf {
+        self.root.join("cited.json")
+    }
+
     /// Hashes of large files; it can be deleted at any time.
     pub fn hashes(&self) -> PathBuf {
         self.root.join("hashes.json")

@@ -27,6 +27,8 @@ pub struct Entry<B> {
     pub replaces: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, String>,
     pub tool: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Files>,

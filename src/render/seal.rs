@@ -406,6 +406,8 @@ pub struct VerifyJson<'a> {
     pub checked: &'a [String],
     /// What is to be known besides.
     pub notes: &'a [String],
+    /// Each brief that runs cite: whether it is proven that it came before them.
+    pub briefs: &'a [Json],
 }
 
 /// What `verify` found, for people.

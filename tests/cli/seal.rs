@@ -18,6 +18,11 @@ fn done() -> TestLab {
 
 /// The same, before anything was decided.
 fn undecided() -> TestLab {
+    undecided_and_seen(|_| {})
+}
+
+/// The same, with something that happens after the brief and before the first run of the experiment.
+fn undecided_and_seen(happens: impl FnOnce(&TestLab)) -> TestLab {
     let lab = TestLab::with_commit();
     lab.write("exp.toml", "[metrics.val_loss]\nbetter = \"lower\"\nkind = \"quality\"\nmin-effect = 0.05\n");
     lab.script("train.sh", "echo \"METRIC val_loss=$(($1 + GIT_EXP_SEED))\"");
@@ -27,6 +32,7 @@ fn undecided() -> TestLab {
     let rest = ["--no-guard", "a test", "--budget", "runs=50", "--topic", "mixing", "--baseline", "main"];
     let more = ["--trials", "3", "--no-worktree"];
     lab.exp_ok(["new", "first"].iter().chain(&brief).chain(&rest).chain(&more));
+    happens(&lab);
     lab.exp_ok(["run", "-n", "3", "--", "./train.sh", "2000"]);
     lab.git(["switch", "--quiet", "exp/A-001"]);
     lab.script("train.sh", "echo \"METRIC val_loss=$(($1 - 500 + GIT_EXP_SEED))\"");
@@ -175,6 +181,7 @@ fn a_clone_of_the_tag_alone_proves_the_seal() {
       28 files are as the manifest names them
       9 entries are what their IDs are made of, and 7 runs cite the briefs that they ran under
       the code of both sides is there, 40 objects of it whole
+      all 46 objects of the history are whole
       the comparison follows from the runs
     ");
 }
@@ -223,6 +230,52 @@ fn the_same_state_gives_the_same_tree_and_is_sealed_once() {
     assert_eq!(next["tag"], "sealed/A-001-2");
     assert_ne!(first["manifest"], next["manifest"], "there is one more entry");
     assert_eq!(lab.exp_output(["verify", "sealed/A-001-2"]).status.code(), Some(0));
+}
+
+#[test]
+fn that_a_brief_came_first_is_proven_by_whoever_saw_it_and_else_claimed() {
+    let order = |lab: &TestLab| {
+        lab.exp_ok(["seal", "A-001", "--incomplete"]);
+        let clone = Clone::of(lab, "sealed/A-001");
+        let (status, view) = clone.verify("sealed/A-001");
+        assert_eq!((status, failures(&view)), (Some(0), Vec::new()));
+        (clone, view["briefs"][0]["order"].clone(), view)
+    };
+    let (_, claimed, view) = order(&undecided());
+    assert_eq!(claimed, "claimed", "{view}");
+    assert!(view["notes"].to_string().contains("is claimed"), "{view}");
+
+    let lab = undecided_and_seen(|lab| {
+        lab.git(["clone", "--quiet", "--bare", ".", "../remote.git"]);
+        lab.git(["remote", "add", "origin", "../remote.git"]);
+        lab.exp_ok(["push"]);
+        lab.git(["clone", "--quiet", "../remote.git", "../other"]);
+        let other = lab.path().parent().expect("a folder").join("other");
+        for words in [&["pull"][..], &["note", "A-001", "I read the brief"], &["push"]] {
+            let output = lab.exp_command(words).current_dir(&other).output().expect("git-exp starts");
+            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        lab.exp_ok(["pull"]);
+    });
+    let (clone, proven, view) = order(&lab);
+    assert_eq!(proven, "proven", "{view}");
+    assert!(view["briefs"][0]["witness"].to_string().contains("ada@example.org"), "{view}");
+
+    // The witness is made to cite another tip, and everything but its entry's bytes is written anew.
+    let digest = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+    let (path, manifest) =
+        (clone.path().join(".exp/witnesses.json"), clone.path().join(".exp/manifest.json"));
+    let text = fs::read_to_string(&path).expect("witnesses");
+    let forged = text.replacen("\ntree ", "\nTree ", 1).replacen("\"tree ", "\"Tree ", 1);
+    assert_ne!(text, forged);
+    fs::write(&path, &forged).expect("the clone is ours");
+    let written =
+        fs::read_to_string(&manifest).expect("a manifest").replacen(&digest(&text), &digest(&forged), 1);
+    fs::write(&manifest, &written).expect("the clone is ours");
+    clone.reseal_with("sealed/A-001", &format!("sealed: A-001\n\nManifest: {}\n", digest(&written)));
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!((status, &view["briefs"][0]["order"]), (Some(1), &"claimed".into()), "{view}");
+    assert!(failures(&view).iter().all(|it| it.starts_with("brief ")), "{view}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use git_exp::domain::brief::{Brief, Budget};
 use git_exp::domain::bytes::OsBytes;
 use git_exp::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, Review, Ruling};
 use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
-use git_exp::domain::id::{EntryId, Nonce, Writer};
+use git_exp::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use git_exp::domain::idea::{Idea, Rating};
 use git_exp::domain::metric::{Better, Kind, Value};
 use git_exp::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
@@ -25,6 +25,7 @@ use git_exp::domain::verdict::Outcome;
 use git_exp::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn};
 use git_exp::log::entry::{Draft, decode, encode};
 use git_exp::log::message;
+use git_exp::log::witness::tips_seen;
 
 fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "formats", "data", name].iter().collect()
@@ -38,6 +39,7 @@ fn draft(body: Body) -> (Draft, Option<FileList>) {
         by: Identity { name: "Ada Lovelace".to_owned(), email: "ada@example.org".to_owned() },
         replaces: vec![EntryId([1; 32])],
         answers: Some(EntryId([2; 32])),
+        seen: BTreeMap::new(),
         body,
     };
     let files = FileList {
@@ -231,6 +233,11 @@ fn look() -> Look {
 #[track_caller]
 fn hold(name: &str, body: Body) {
     let (draft, files) = draft(body);
+    hold_draft(name, draft, files);
+}
+
+#[track_caller]
+fn hold_draft(name: &str, draft: Draft, files: Option<FileList>) {
     let (bytes, entry) = encode(draft, files);
     let kept = std::fs::read(path(name)).unwrap_or_default();
     // The tool's version stands in every entry, and is the one thing that may differ.
@@ -482,6 +489,18 @@ fn what_later_versions_add_to_briefs_and_runs_is_stored_as_it_was_when_it_came()
     hold("run-1-evaluation.json", Body::Run(Box::new(changed)));
     hold("run-1-confirms.json", Body::Run(Box::new(Run { confirms: true, ..run() })));
     hold("run-1-accelerators.json", Body::Run(Box::new(Run { accelerators: 2, ..run() })));
+}
+
+#[test]
+fn what_an_entry_cites_of_other_logs_is_stored_as_it_was_when_it_came() {
+    let (mut draft, files) = draft(Body::Note(note()));
+    let tip: ObjectName = "f".repeat(40).parse().expect("a commit");
+    draft.seen = BTreeMap::from([("00c0ffee00c1".parse().expect("a writer"), tip)]);
+    let seen = draft.seen.clone();
+    hold_draft("note-1-seen.json", draft, files);
+    let kept = std::fs::read(path("note-1-seen.json")).expect("the file is kept");
+    assert_eq!(tips_seen(&kept), seen);
+    assert!(tips_seen(&std::fs::read(path("note-1.json")).expect("the file is kept")).is_empty());
 }
 
 #[test]
