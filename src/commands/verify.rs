@@ -434,7 +434,7 @@ impl Verified {
             }
         }
         // What is stored around an object is not part of its name: only Git looks at the checksum of a compressed file.
-        if !context.repo.is_partial() && self.failures.is_empty() {
+        if self.failures.is_empty() && !context.repo.is_partial().unwrap_or(false) {
             match context.repo.objections(tag) {
                 Ok(said) => said.into_iter().for_each(|it| self.fail("history", tag.to_hex(), it)),
                 Err(error) => self.fail("history", tag.to_hex(), error.to_string()),
@@ -496,7 +496,7 @@ pub fn recomputed(
     terms: &[u8],
 ) -> Result<String, String> {
     compared(context, manifest, entries, terms, |comparison, _| {
-        json::line(&ComparisonJson::from(comparison)) + "\n"
+        line(&ComparisonJson::from(comparison)) + "\n"
     })
 }
 

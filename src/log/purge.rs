@@ -371,6 +371,7 @@ impl Log {
             by: request.by,
             replaces: request.replaces,
             answers: request.answers,
+            seen: BTreeMap::new(),
             body: request.body,
         };
         let (bytes, entry) = encode(draft, None);
