@@ -67,8 +67,9 @@ mod tests {
         assert_eq!(names, [Path::new("index.lock"), Path::new("refs/heads/main.lock")]);
         assert!(found.iter().all(|(_, age)| (3_599..3_700).contains(&age.as_secs())), "{found:?}");
         lab.repo().remove_old_locks("refs/heads/", Duration::from_hours(2));
-        assert_eq!(lab.repo().lock_files(), found);
+        assert_eq!(lab.repo().lock_files().len(), 2);
         lab.repo().remove_old_locks("refs/heads/", Duration::from_mins(1));
-        assert_eq!(lab.repo().lock_files(), found[..1]);
+        let left: Vec<PathBuf> = lab.repo().lock_files().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(left, [git.join("index.lock")]);
     }
 }
