@@ -7,6 +7,7 @@ use super::bytes::OsBytes;
 use super::decision::{BaselineMove, Look, Review, Ruling};
 use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
 use super::idea::{Idea, Rating};
+use super::issue::IssueEvent;
 use super::metric::words;
 use super::rule_override::RuleOverride;
 use super::run::Run;
@@ -92,6 +93,8 @@ pub enum Body {
     Override(RuleOverride),
     /// What the smoke command came to for one code.
     Smoke(Smoke),
+    /// Something that was posted about a topic, or is about to be.
+    Issue(IssueEvent),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -171,6 +174,7 @@ impl Entry {
             | Body::Baseline(_)
             | Body::Idea(_)
             | Body::Rating(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -190,6 +194,7 @@ impl Entry {
             | Body::Baseline(_)
             | Body::Idea(_)
             | Body::Rating(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -203,6 +208,7 @@ impl Entry {
             Body::Baseline(it) => Some(&it.topic),
             Body::Idea(idea) => idea.topic.as_ref(),
             Body::Override(it) => it.topic.as_ref(),
+            Body::Issue(it) => Some(&it.topic),
             Body::Run(_)
             | Body::Decision(_)
             | Body::Review(_)
@@ -228,6 +234,7 @@ impl Entry {
             | Body::Decision(_)
             | Body::Baseline(_)
             | Body::Look(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => Vec::new(),
         }
     }
@@ -249,6 +256,7 @@ impl Body {
             Self::Rating(_) => "rating",
             Self::Override(_) => "override",
             Self::Smoke(_) => "smoke",
+            Self::Issue(_) => "issue",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

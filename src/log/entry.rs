@@ -13,6 +13,7 @@ use crate::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, R
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use crate::domain::id::{EntryId, Nonce, Writer};
 use crate::domain::idea::{Idea, Rating};
+use crate::domain::issue::{IssueAct, IssueEvent, Post};
 use crate::domain::metric::{Better, Kind, Value};
 use crate::domain::rule_override::RuleOverride;
 use crate::domain::run::{
@@ -93,6 +94,7 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Rating(rating) => serde_json::value::to_raw_value(&encode_rating(rating)),
         Body::Override(it) => serde_json::value::to_raw_value(&encode_override(it)),
         Body::Smoke(smoke) => serde_json::value::to_raw_value(&encode_smoke(smoke)),
+        Body::Issue(it) => serde_json::value::to_raw_value(&encode_issue(it)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -175,6 +177,7 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "rating" => decode_rating(read(raw)?).map(Body::Rating),
         "override" => decode_override(read(raw)?).map(Body::Override),
         "smoke" => decode_smoke(read(raw)?).map(Body::Smoke),
+        "issue" => decode_issue(read(raw)?).map(Body::Issue),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -382,6 +385,36 @@ fn decode_smoke(smoke: wire::Smoke) -> Result<Smoke, String> {
         wall_seconds: smoke.wall_seconds.0,
         reason: smoke.reason,
         hardware: smoke.hardware,
+    })
+}
+
+fn encode_issue(it: &IssueEvent) -> wire::Issue {
+    wire::Issue {
+        topic: it.topic.to_string(),
+        act: it.act.word().to_owned(),
+        post: it.post.map(|post| post.word().to_owned()),
+        repository: it.repository.clone(),
+        number: it.number,
+        comment: it.comment,
+        url: it.url.clone(),
+        seen: it.seen.iter().map(|(writer, count)| (writer.to_string(), *count)).collect(),
+    }
+}
+
+fn decode_issue(it: wire::Issue) -> Result<IssueEvent, String> {
+    Ok(IssueEvent {
+        topic: parse(&it.topic)?,
+        act: word(IssueAct::from_word, &it.act)?,
+        post: it.post.as_deref().map(|text| word(Post::from_word, text)).transpose()?,
+        repository: it.repository,
+        number: it.number,
+        comment: it.comment,
+        url: it.url,
+        seen: it
+            .seen
+            .into_iter()
+            .map(|(writer, count)| Ok((parse(&writer)?, count)))
+            .collect::<Result<_, String>>()?,
     })
 }
 

@@ -44,6 +44,10 @@ pub fn of(entry: &Entry) -> String {
             trailer("Topic", it.topic.as_str());
             trailer("Entry", &entry.id.to_hex());
         }
+        Body::Issue(it) => {
+            trailer("Topic", it.topic.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
         Body::Smoke(smoke) => {
             trailer("Commit", smoke.commit.as_str());
             trailer("Entry", &entry.id.to_hex());
@@ -112,6 +116,7 @@ fn subject(entry: &Entry) -> String {
             let result = if it.passed { "passed" } else { "failed" };
             format!("smoke {} {result}: {}", it.experiment, it.command.join(" "))
         }
+        Body::Issue(it) => format!("issue {} {}", it.topic, it.said()),
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }
 }

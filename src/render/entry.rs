@@ -160,7 +160,7 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
             page.field("said", it.outcome.word());
         }
-        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Issue(_) => {
             for (name, value) in details(&entry.body) {
                 page.field(&name.replace('_', " "), &harmless(&value));
             }
@@ -210,6 +210,14 @@ fn details(body: &Body) -> Vec<(&'static str, String)> {
             details.extend(optional("reason", it.reason.as_deref()));
             details
         }
+        Body::Issue(it) => {
+            let mut details = vec![("act", it.act.word().to_owned())];
+            details.extend(optional("post", it.post.map(crate::domain::issue::Post::word)));
+            details.push(("repository", it.repository.clone()));
+            details.extend(it.number.map(|number| ("number", number.to_string())));
+            details.extend(optional("url", it.url.as_deref()));
+            details
+        }
         _ => Vec::new(),
     }
 }
@@ -247,6 +255,14 @@ fn details_json(body: &Body) -> BTreeMap<&'static str, serde_json::Value> {
             fields.insert("exit", json!(it.exit));
             fields.insert("wall_seconds", json!(it.wall_seconds));
             fields.insert("reason", json!(it.reason));
+        }
+        Body::Issue(it) => {
+            fields.insert("act", json!(it.act.word()));
+            fields.insert("post", json!(it.post.map(crate::domain::issue::Post::word)));
+            fields.insert("repository", json!(it.repository));
+            fields.insert("number", json!(it.number));
+            fields.insert("comment", json!(it.comment));
+            fields.insert("url", json!(it.url));
         }
         _ => {}
     }
@@ -480,7 +496,7 @@ impl EntryView<'_> {
                 ..BodyJson::default()
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },
-            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) => {
+            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Issue(_) => {
                 BodyJson { details: details_json(&entry.body), ..BodyJson::default() }
             }
             Body::Run(_) => BodyJson::default(),

@@ -97,6 +97,7 @@ pub fn subject(entry: &Entry) -> String {
             let result = if it.passed { "passed" } else { "failed" };
             format!("{result}: {}", it.command.join(" "))
         }
+        Body::Issue(it) => it.said(),
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

@@ -514,6 +514,14 @@ struct SmokeFields {
     reason: Option<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct IssueFields {
+    act: &'static str,
+    number: Option<u64>,
+    url: Option<String>,
+    repository: String,
+}
+
 /// What an amendment changed: an element of `event.changes`.
 #[derive(Debug, Serialize)]
 pub struct ChangeFields {
@@ -575,6 +583,7 @@ pub struct EventFields {
     #[serde(rename = "override")]
     rule_override: Option<OverrideFields>,
     smoke: Option<SmokeFields>,
+    issue: Option<IssueFields>,
 }
 
 impl EventFields {
@@ -680,6 +689,15 @@ impl EventFields {
                     command: command_line(&it.command),
                     commit: it.commit.short().to_owned(),
                     reason: it.reason.clone(),
+                });
+            }
+            Body::Issue(it) => {
+                fields.kind = "issue";
+                fields.issue = Some(IssueFields {
+                    act: it.act.word(),
+                    number: it.number,
+                    url: it.url.clone(),
+                    repository: it.repository.clone(),
                 });
             }
             Body::Run(_) | Body::Unreadable { .. } => fields.kind = "other",
