@@ -23,6 +23,8 @@ pub struct IssueEvent {
     pub act: IssueAct,
     /// What a comment is for.
     pub post: Option<Post>,
+    /// What the comment is about, as the tag of a seal.
+    pub about: Option<String>,
     /// The repository that has the issue, as `github.com/owner/name`.
     pub repository: String,
     /// The issue's number; absent before it is opened.
@@ -255,6 +257,7 @@ mod tests {
                 topic: "moe".parse().expect("the name is right"),
                 act,
                 post: (act == IssueAct::Commented).then_some(Post::Update),
+                about: None,
                 repository: "github.com/octo/moe".to_owned(),
                 number: Some(7),
                 comment: None,

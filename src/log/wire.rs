@@ -421,6 +421,8 @@ pub struct Issue {
     pub act: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     pub repository: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,

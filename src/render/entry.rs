@@ -213,6 +213,7 @@ fn details(body: &Body) -> Vec<(&'static str, String)> {
         Body::Issue(it) => {
             let mut details = vec![("act", it.act.word().to_owned())];
             details.extend(optional("post", it.post.map(crate::domain::issue::Post::word)));
+            details.extend(optional("about", it.about.as_deref()));
             details.push(("repository", it.repository.clone()));
             details.extend(it.number.map(|number| ("number", number.to_string())));
             details.extend(optional("url", it.url.as_deref()));
@@ -259,6 +260,7 @@ fn details_json(body: &Body) -> BTreeMap<&'static str, serde_json::Value> {
         Body::Issue(it) => {
             fields.insert("act", json!(it.act.word()));
             fields.insert("post", json!(it.post.map(crate::domain::issue::Post::word)));
+            fields.insert("about", json!(it.about));
             fields.insert("repository", json!(it.repository));
             fields.insert("number", json!(it.number));
             fields.insert("comment", json!(it.comment));

@@ -314,7 +314,8 @@ fn failure(trial: &Trial<'_>) -> FailureFields {
 }
 
 impl SeriesFields {
-    fn new(series: &Series<'_>, experiment: Option<&ExperimentState>) -> Self {
+    /// The runs of one call, of the experiment where there is one.
+    pub fn new(series: &Series<'_>, experiment: Option<&ExperimentState>) -> Self {
         let run = series.first();
         let trials = &series.trials;
         let mut statuses: BTreeMap<Status, u64> = BTreeMap::new();
