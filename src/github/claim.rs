@@ -15,7 +15,7 @@ use super::transport::Method;
 /// How long it is waited before somebody else's claim is looked at again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is tried against others who try, too.
-const TRIES: u32 = 20;
+const TRIES: u32 = 5;
 
 /// What came of it.
 pub enum Claimed<'a> {
@@ -42,6 +42,13 @@ struct Object {
     sha: String,
 }
 
+/// A claim that is there.
+struct Found {
+    sha: String,
+    message: String,
+    now: i64,
+}
+
 #[derive(Deserialize)]
 struct Commit {
     message: String,
@@ -50,75 +57,60 @@ struct Commit {
 impl GitHub {
     /// Claims `name` for `holder`, and waits for whoever has it; a claim of the same holder is taken over at once.
     pub fn claim(&self, name: &str, holder: &str, lease: Duration) -> Result<Claimed<'_>, GitHubError> {
-        let mut told = false;
-        let mut parent: Option<String> = None;
-        for _ in 0..TRIES {
-            let ends = Instant::now() + lease;
-            let (commit, now) = match self.lease(holder, lease, parent.as_deref()) {
-                Ok(made) => made,
+        let (mut is_told, mut refusals) = (false, 0);
+        while refusals < TRIES {
+            let found = match self.claim_now(name) {
+                Ok(found) => found,
                 Err(error) => return impossible(error),
             };
-            let is_ours = match &parent {
+            if let Some(Found { message, now, .. }) = &found {
+                let (whose, until) = terms(message);
+                if whose != holder && until > *now {
+                    if !is_told {
+                        let left = until - now;
+                        (self.transport.tell())(&format!(
+                            "waiting for another who posts there, at most {left} s"
+                        ));
+                        is_told = true;
+                    }
+                    if self.transport.wait(PAUSE).is_err() {
+                        return Err(GitHubError::Claimed { holder: whose });
+                    }
+                    continue;
+                }
+            }
+            let ends = Instant::now() + lease;
+            let parent = found.as_ref().map(|found| found.sha.as_str());
+            let is_ours = self.lease(holder, lease, parent).and_then(|commit| match parent {
                 Some(_) => self.move_forward(name, &commit),
                 None => self.create(name, &commit),
-            };
+            });
             match is_ours {
-                Ok(true) => {
-                    let name = name.to_owned();
-                    return Ok(Claimed::Held(Claim { github: self, name, ends }));
-                }
-                Ok(false) => {}
+                Ok(true) => return Ok(Claimed::Held(Claim { github: self, name: name.to_owned(), ends })),
+                // Somebody else was first; or no ref is taken there, which shows when there is still none.
+                Ok(false) => refusals += 1,
                 Err(error) => return impossible(error),
             }
-            let Some((sha, message)) = self.claim_now(name)? else {
-                if parent.is_none() && told {
-                    return Ok(Claimed::Impossible("GitHub takes no ref there".to_owned()));
-                }
-                // It was released between the two; were it refused for good, it would be refused again.
-                told = parent.is_none();
-                parent = None;
-                continue;
-            };
-            if sha == commit {
-                let name = name.to_owned();
-                return Ok(Claimed::Held(Claim { github: self, name, ends }));
-            }
-            let (whose, until) = terms(&message);
-            if whose == holder || until <= now {
-                parent = Some(sha);
-                continue;
-            }
-            parent = None;
-            let left = Duration::from_secs(u64::try_from(until - now).unwrap_or_default());
-            (self.transport.tell())(&format!(
-                "waiting for another who posts there, at most {} s",
-                left.as_secs()
-            ));
-            if self.transport.wait(PAUSE).is_err() {
-                return Err(GitHubError::Claimed { holder: whose });
+            if refusals == TRIES && self.claim_now(name)?.is_none() {
+                return Ok(Claimed::Impossible("GitHub takes no ref there".to_owned()));
             }
         }
         Err(GitHubError::Claimed { holder: "several at once".to_owned() })
     }
 
-    /// A commit that says who claims it and until when; with the time by GitHub's clock.
-    fn lease(
-        &self,
-        holder: &str,
-        lease: Duration,
-        parent: Option<&str>,
-    ) -> Result<(String, i64), GitHubError> {
-        let tree = json!({ "tree": [{ "path": "claim", "mode": "100644", "type": "blob", "content": "git exp\n" }] });
+    /// A commit that says who claims it and until when, by GitHub's clock.
+    fn lease(&self, holder: &str, lease: Duration, parent: Option<&str>) -> Result<String, GitHubError> {
+        let tree = json!({
+            "tree": [{ "path": "claim", "mode": "100644", "type": "blob", "content": "git exp\n" }],
+        });
         let answer = self.transport.repeated(Method::Post, &self.path("/git/trees"), Some(&tree))?;
-        let now = answer.time();
+        let until = answer.time().saturating_add(i64::try_from(lease.as_secs()).unwrap_or(i64::MAX));
         let tree: Object = answer.read()?;
-        let until = now.saturating_add(i64::try_from(lease.as_secs()).unwrap_or(i64::MAX));
         let message = format!("git exp posts\n\nHolder: {holder}\nUntil: {until}\n");
         let parents: Vec<&str> = parent.into_iter().collect();
         let commit = json!({ "message": message, "tree": tree.sha, "parents": parents });
-        let commit: Object =
-            self.transport.repeated(Method::Post, &self.path("/git/commits"), Some(&commit))?.read()?;
-        Ok((commit.sha, now))
+        let path = self.path("/git/commits");
+        Ok(self.transport.repeated(Method::Post, &path, Some(&commit))?.read::<Object>()?.sha)
     }
 
     /// Creates the ref; whether that was done.
@@ -149,25 +141,28 @@ impl GitHub {
             // Somebody else has it, or had it.
             Err(GitHubError::Refused { status: 409 | 422, .. }) => Ok(false),
             Err(error) if error.is_uncertain() => {
-                Ok(self.claim_now(name)?.is_some_and(|(sha, _)| sha == commit))
+                Ok(self.claim_now(name)?.is_some_and(|found| found.sha == commit))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What the ref points to now, and what that says.
-    fn claim_now(&self, name: &str) -> Result<Option<(String, String)>, GitHubError> {
-        let found: Reference = match self.get(&self.path(&format!("/git/ref/{}", short(name)))) {
-            Ok(found) => found,
+    /// What the ref points to now, what that says, and the time by GitHub's clock.
+    fn claim_now(&self, name: &str) -> Result<Option<Found>, GitHubError> {
+        let path = self.path(&format!("/git/ref/{}", short(name)));
+        let answer = match self.transport.repeated(Method::Get, &path, None) {
+            Ok(answer) => answer,
             Err(GitHubError::Refused { status: 404, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let sha = found.object.sha;
-        match self.get::<Commit>(&self.path(&format!("/git/commits/{sha}"))) {
-            Ok(commit) => Ok(Some((sha, commit.message))),
-            Err(GitHubError::Refused { status: 404, .. }) => Ok(Some((sha, String::new()))),
-            Err(error) => Err(error),
-        }
+        let now = answer.time();
+        let sha = answer.read::<Reference>()?.object.sha;
+        let message = match self.get::<Commit>(&self.path(&format!("/git/commits/{sha}"))) {
+            Ok(commit) => commit.message,
+            Err(GitHubError::Refused { status: 404, .. }) => String::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Found { sha, message, now }))
     }
 }
 

@@ -155,7 +155,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<State>, api: &str) {
                 fault.what.clone()
             })
         };
-        let mut done = || {
+        let done = || {
             let mut state = shared.lock().expect("no request panics");
             if let Some(place) = state.person.iter().position(|(begin, _)| asked.starts_with(begin)) {
                 let (_, text) = state.person.remove(place);
