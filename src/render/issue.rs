@@ -93,17 +93,19 @@ fn place(text: &str) -> Option<(usize, usize)> {
     None
 }
 
-/// What somebody wrote that was lost because `written` took the place of more than what had been `read`: the text just before `written`
-/// among those that the issue had, oldest first.
+/// What somebody wrote that was lost because `written` took the place of more than what had been `read`: what stands between the two
+/// among the texts that the issue had, oldest first.
 pub fn lost<'a>(
     texts: impl DoubleEndedIterator<Item = &'a str>,
     read: &str,
     written: &str,
 ) -> Option<&'a str> {
-    let mut texts = texts.rev().skip_while(|text| text.trim_end() != written.trim_end());
+    let is = |text: &str, other: &str| text.trim_end() == other.trim_end();
+    let mut texts = texts.rev().skip_while(|text| !is(text, written));
     texts.next()?;
-    let before = texts.next()?;
-    (before.trim_end() != read.trim_end() && before.trim_end() != written.trim_end()).then_some(before)
+    let before = texts.next().filter(|before| !is(before, read) && !is(before, written))?;
+    // Where what was read is not among them, the history is not whole, and says nothing.
+    texts.any(|text| is(text, read)).then_some(before)
 }
 
 /// How long a text is for GitHub.
@@ -213,6 +215,7 @@ mod tests {
         assert_eq!(lost(["read", "ours", "later"].into_iter(), "read", "ours"), None);
         assert_eq!(lost([].into_iter(), "read", "ours"), None);
         assert_eq!(lost(["ours"].into_iter(), "read", "ours"), None);
+        assert_eq!(lost(["older", "ours"].into_iter(), "read", "ours"), None);
     }
 
     #[test]

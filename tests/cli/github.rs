@@ -30,7 +30,14 @@ fn base() -> (TestLab, LocalGitHub) {
 /// A repository with a topic, and a remote that has what the topic links.
 fn lab() -> TestLab {
     let lab = TestLab::with_commit();
-    lab.script("train.sh", "echo \"METRIC step_time=$(( $1 + GIT_EXP_SEED % 3 )) unit=ms better=lower\"");
+    lab.script(
+        "train.sh",
+        "echo \"METRIC step_time=$(( $(cat step) + GIT_EXP_SEED % 3 )) unit=ms better=lower\"",
+    );
+    lab.write(
+        "step", "100
+",
+    );
     lab.commit_all("a trainer");
     let remote = lab.path().with_file_name("remote.git");
     lab.git(["init", "--quiet", "--bare", remote.to_str().expect("it is UTF-8")]);
@@ -58,6 +65,8 @@ fn lab() -> TestLab {
         "3",
         "--stop",
         "3 experiments without improvement",
+        "--budget",
+        "runs=40",
     ]);
     publish(&lab);
     lab
@@ -76,7 +85,38 @@ fn command(lab: &TestLab, api: &str, words: &[&str]) -> Command {
 }
 
 fn seen(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
-    lab.seen(&mut command(lab, &github.api, words)).replace(&github.api, "<github>")
+    steady(github, &lab.seen(&mut command(lab, &github.api, words)))
+}
+
+/// A text with the address of the local GitHub replaced.
+fn steady(github: &LocalGitHub, text: &str) -> String {
+    text.replace(&github.api, "<github>").replace(github.api.trim_start_matches("http://"), "<host>")
+}
+
+/// An experiment that ran beside the baseline, and was rejected.
+fn experiment(lab: &TestLab) {
+    lab.exp_ok([
+        "new",
+        "prefetch",
+        "--topic",
+        "moe",
+        "--hypothesis",
+        "the disk is slow",
+        "--change",
+        "prefetch",
+    ]);
+    lab.write(
+        ".worktrees/MOE-001/step",
+        "80
+",
+    );
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
+}
+
+fn reject(lab: &TestLab) {
+    let why = "exploratory: the disk was busy";
+    lab.exp_ok(["decide", "MOE-001", "reject", "--because", why, "--next", "a faster disk"]);
 }
 
 fn output(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> Output {
@@ -106,25 +146,90 @@ fn posts(github: &LocalGitHub) -> Vec<String> {
 fn an_issue_is_opened_once_and_linked_both_ways() {
     let lab = lab();
     let github = LocalGitHub::start();
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "open", "moe"]), @"");
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "open", "moe"]), @"");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "open", "moe"]), @"
+    exit: 0
+    --- stdout
+    opened: <github>/octo/moe/issues/1
+    ");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "open", "moe"]), @"
+    exit: 0
+    --- stdout
+    the issue of moe is open already: <github>/octo/moe/issues/1
+    ");
     let state = github.state();
     assert_eq!(state.issues.len(), 1);
     assert_eq!(state.issues[0].title, "moe: halve the step time");
     assert_eq!(state.issues[0].labels, ["experiment"]);
     assert!(state.refs.is_empty(), "the claim was released");
-    insta::assert_snapshot!(lab.steady(&state.issues[0].body).replace(&github.api, "<github>"), @"");
+    insta::assert_snapshot!(steady(&github, &lab.steady(&state.issues[0].body)), @r#"
+    <!-- git-exp:begin: what stands from here to `end` is written anew; write above or below -->
+
+    **TL;DR.** Nothing ran well yet. It is open since 2026-11-21 12:00 UTC: 0 experiments (0 accepted, 0 rejected, 0 to be decided), 0 runs in <time>.
+
+    ## Question
+
+    halve the step time
+
+    ## Scope
+
+    - accepted when: `step_time <= -8%`
+    - stop when 3 experiments without improvement: not yet (0 experiments in a row brought no improvement)
+
+    ## Current baseline
+
+    - **default**: `main`
+
+    ## Results
+
+    Nothing was tried yet.
+
+    ## Decisions
+
+    None yet.
+
+    ## What did not work
+
+    Nothing yet.
+
+    ## How to reproduce
+
+    Nothing ran well yet.
+
+    ## Next
+
+    - add an idea: `git exp idea add "…" --topic moe --hypothesis "…" --source "…"`
+
+    ## Links
+
+    - branch: <<github>/octo/moe/tree/research/moe>
+    - logbook: <<github>/octo/moe/blob/<id 1>/.agents/logbooks/moe.md>
+
+    <!-- git-exp:end -->
+
+    <!-- git-exp:topic moe -->
+    <!-- git-exp:<id 2> -->
+    "#);
     drop(state);
     assert!(lab.exp_ok(["topic", "show", "moe"]).contains("/octo/moe/issues/1"));
     assert!(lab.exp_ok(["logbook", "moe"]).contains("/octo/moe/issues/1"));
-    insta::assert_snapshot!(lab.exp(["log", "--kind", "issue"]).replace(&github.api, "<github>"), @"");
+    let log = steady(&github, &lab.exp(["log", "--kind", "issue"]));
+    assert!(log.contains("issue  moe  opened: <github>/octo/moe/issues/1"), "{log}");
+    assert!(log.contains("issue  moe  to be opened in <host>/octo/moe"), "{log}");
 }
 
 #[test]
 fn an_update_says_what_is_new_and_nothing_twice() {
     let (lab, github) = base();
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"");
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"
+    exit: 0
+    --- stdout
+    commented (update): <github>/octo/moe/issues/1#issuecomment-1005
+    ");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"
+    exit: 0
+    --- stdout
+    nothing is new since the last update
+    ");
     let posts = posts(&github);
     assert_eq!(posts.len(), 1);
     assert!(posts[0].contains("the loader waits for the disk"), "{}", posts[0]);
@@ -133,29 +238,50 @@ fn an_update_says_what_is_new_and_nothing_twice() {
 #[test]
 fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed() {
     let (lab, github) = base();
-    lab.exp_ok([
-        "new",
-        "prefetch",
-        "--topic",
-        "moe",
-        "--hypothesis",
-        "the disk is slow",
-        "--change",
-        "prefetch",
-    ]);
-    lab.exp_ok(["run", "-n", "3", "--", "./train.sh", "100"]);
-    lab.exp(["run", "-e", "MOE-001", "-n", "3", "--", "./train.sh", "80"]);
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe", "--dry-run"]), @"");
-    lab.exp_ok(["decide", "MOE-001", "reject", "--because", "exploratory: the disk was busy"]);
+    experiment(&lab);
     lab.exp_ok(["logbook", "moe", "--write"]);
     insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"");
+    reject(&lab);
     publish(&lab);
     let dry = ok(&lab, &github, &["issue", "update", "moe", "--dry-run"]);
     ok(&lab, &github, &["issue", "update", "moe"]);
     let posts = posts(&github);
     assert_eq!(posts.len(), 1);
-    assert!(posts[0].starts_with(dry.trim_end()), "{dry}\n---\n{}", posts[0]);
-    insta::assert_snapshot!(lab.steady(&posts[0]).replace(&github.api, "<github>"), @"");
+    let post = &posts[0];
+    assert!(post.starts_with(dry.trim_end()), "{dry}\n---\n{post}");
+    let commit = lab.git(["rev-parse", "exp/MOE-001"]);
+    for part in [
+        "### MOE-001: prefetch",
+        "- **rejected**: exploratory: the disk was busy",
+        "| metric | baseline | candidate | n | change | 95 % interval | says |",
+        "confidence exploratory",
+        &format!("/octo/moe/commit/{}>", commit.trim()),
+        "### Next",
+    ] {
+        assert!(post.contains(part), "`{part}` is not in\n{post}");
+    }
+    assert!(post.lines().any(|line| line.starts_with("| step_time |") && line.contains("−20")), "{post}");
+}
+
+#[test]
+fn a_seal_is_posted_once_with_tag_commit_and_report() {
+    let (lab, github) = base();
+    experiment(&lab);
+    reject(&lab);
+    publish(&lab);
+    lab.exp(["seal", "MOE-001"]);
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]), @"");
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    assert!(
+        ok(&lab, &github, &["issue", "update", "moe", "--seal", "sealed/MOE-001"]).contains("posted already")
+    );
+    let posts = posts(&github);
+    assert_eq!(posts.len(), 1);
+    let commit = lab.git(["rev-parse", "sealed/MOE-001^{commit}"]);
+    for part in ["/tree/sealed/MOE-001>", "/blob/sealed/MOE-001/.exp/README.md>", commit.trim()] {
+        assert!(posts[0].contains(part), "`{part}` is not in\n{}", posts[0]);
+    }
 }
 
 /// What became of an update while something went wrong, and of another after that.
@@ -195,28 +321,47 @@ fn what_keeps_failing_ends_with_3_and_a_rerun_posts_it_once() {
 
 #[test]
 fn a_refusal_is_said_clearly_and_ends_with_3() {
-    let said = |status: u16, headers: Vec<(&'static str, String)>, body: &str| {
+    let said = |code: u16, headers: Vec<(&'static str, String)>, body: &str| {
         let (lab, github) = base();
-        github.fail(COMMENT, 1, What::Refuse(status, headers, body.to_owned()));
-        let said = seen(&lab, &github, &["issue", "update", "moe"]);
-        assert_eq!(posts(&github).len(), 0);
+        github.fail(COMMENT, 1, What::Refuse(code, headers, body.to_owned()));
+        let output = output(&lab, &github, &["issue", "update", "moe"]);
+        assert_eq!((status(&output), posts(&github).len()), (3, 0));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         ok(&lab, &github, &["issue", "update", "moe"]);
         assert_eq!(posts(&github).len(), 1);
         said
     };
-    insta::assert_snapshot!(said(401, Vec::new(), r#"{"message":"Bad credentials"}"#), @"");
+    insta::assert_snapshot!(said(401, Vec::new(), r#"{"message":"Bad credentials"}"#), @"
+    error: cannot do it on GitHub
+      caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 401, Bad credentials
+    hint: the token is wrong or expired: give another in `GH_TOKEN`, or `gh auth login`
+    ");
     let scopes = vec![("x-oauth-scopes", "gist".to_owned()), ("x-accepted-oauth-scopes", "repo".to_owned())];
-    insta::assert_snapshot!(said(404, scopes, r#"{"message":"Not Found"}"#), @"");
+    insta::assert_snapshot!(said(404, scopes, r#"{"message":"Not Found"}"#), @"
+    error: cannot do it on GitHub
+      caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 404, Not Found
+    hint: is the repository named right? the token needs repo, and it has gist
+    ");
     let needed = vec![("x-accepted-github-permissions", "issues=write".to_owned())];
-    insta::assert_snapshot!(said(403, needed, r#"{"message":"Resource not accessible by integration"}"#), @"");
-    insta::assert_snapshot!(said(410, Vec::new(), r#"{"message":"This issue was deleted"}"#), @"");
+    insta::assert_snapshot!(said(403, needed, r#"{"message":"Resource not accessible by integration"}"#), @"
+    error: cannot do it on GitHub
+      caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 403, Resource not accessible by integration
+    hint: is the repository named right? the token needs issues=write
+    ");
+    insta::assert_snapshot!(said(410, Vec::new(), r#"{"message":"This issue was deleted"}"#), @"
+    error: cannot do it on GitHub
+      caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 410, This issue was deleted
+    hint: the issue was deleted, or issues are turned off in the repository's settings
+    ");
     let invalid =
         r#"{"message":"Validation Failed","errors":[{"resource":"IssueComment","code":"unprocessable"}]}"#;
-    insta::assert_snapshot!(said(422, Vec::new(), invalid), @"");
+    insta::assert_snapshot!(said(422, Vec::new(), invalid), @"
+    error: cannot do it on GitHub
+      caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 422, Validation Failed; IssueComment unprocessable
+    ");
     let reset = (1_795_262_400 + 3600).to_string();
     let hour = vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
     let said_of_hour = said(403, hour, r#"{"message":"API rate limit exceeded"}"#);
-    assert!(said_of_hour.starts_with("exit: 3"), "{said_of_hour}");
     assert!(said_of_hour.contains("GitHub asks to wait 3601 s for its rate limit"), "{said_of_hour}");
     let secondary = said(403, Vec::new(), r#"{"message":"You have exceeded a secondary rate limit."}"#);
     assert!(secondary.contains("GitHub asks to wait 60 s for its rate limit"), "{secondary}");
@@ -658,17 +803,7 @@ fn a_topic_lives_its_whole_life_on_an_emulated_github() {
     lab.git(["checkout", "--quiet", "research/moe"]);
     lab.git(["merge", "--quiet", "main"]);
     clock(2);
-    lab.exp_ok([
-        "new",
-        "prefetch",
-        "--topic",
-        "moe",
-        "--hypothesis",
-        "the disk is slow",
-        "--change",
-        "prefetch",
-    ]);
-    lab.exp_ok(["run", "-e", "MOE-001", "-n", "2", "--", "./train.sh", "80"]);
+    experiment(&lab);
     assert!(run(&["issue", "heartbeat", "moe"]).contains("the last comment is"));
     clock(7);
     run(&["issue", "heartbeat", "moe", "--blocker", "the disk"]);
@@ -681,7 +816,7 @@ fn a_topic_lives_its_whole_life_on_an_emulated_github() {
         let text = serde_json::json!({ "body": format!("comment {number}") }).to_string();
         emulator.ask(VISITOR, "POST", &format!("{PATH}/comments"), &text);
     }
-    lab.exp_ok(["decide", "MOE-001", "reject", "--because", "exploratory: nothing to be seen"]);
+    reject(&lab);
     publish(&lab);
     run(&["issue", "update", "moe"]);
     assert!(run(&["issue", "update", "moe"]).contains("nothing is new"));
