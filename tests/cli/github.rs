@@ -240,7 +240,14 @@ fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed(
     let (lab, github) = base();
     experiment(&lab);
     lab.exp_ok(["logbook", "moe", "--write"]);
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @"");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe"]), @r#"
+    exit: 1
+    --- stderr
+    refused by the policy, nothing was recorded: post about moe
+      the verdict on MOE-001 is `unclear`: `step_time <= -8%` is neither shown to hold nor to fail, `step_time <= -8%`: `step_time` is not declared: say in `exp.toml` under `[metrics.step_time]` whether it is measured or a quality: run what is missing (git exp compare MOE-001), or decide all the same: git exp decide MOE-001 reject --because "…"
+      the code of MOE-001 is linked, and <id 1> was not pushed: git exp push --data
+      the logbook is linked, and research/moe at <id 2> was not pushed: git exp push --topics
+    "#);
     reject(&lab);
     publish(&lab);
     let dry = ok(&lab, &github, &["issue", "update", "moe", "--dry-run"]);
@@ -254,7 +261,7 @@ fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed(
         "### MOE-001: prefetch",
         "- **rejected**: exploratory: the disk was busy",
         "| metric | baseline | candidate | n | change | 95 % interval | says |",
-        "confidence exploratory",
+        "; confidence ",
         &format!("/octo/moe/commit/{}>", commit.trim()),
         "### Next",
     ] {
@@ -270,7 +277,12 @@ fn a_seal_is_posted_once_with_tag_commit_and_report() {
     reject(&lab);
     publish(&lab);
     lab.exp(["seal", "MOE-001"]);
-    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]), @"");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]), @r"
+    exit: 1
+    --- stderr
+    refused by the policy, nothing was recorded: post about moe
+      sealed/MOE-001 was not pushed: git exp push --seals
+    ");
     lab.exp_ok(["push", "--seals", "--yes"]);
     ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
     assert!(
@@ -550,17 +562,11 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
          \u{202e}\u{1b}[31m";
     lab.exp_ok(["topic", "amend", "moe", "--goal", hostile, "--problem", hostile, "--constraint", hostile]);
     lab.exp_ok(["new", "x", "--topic", "moe", "--hypothesis", hostile, "--change", hostile]);
-    lab.exp_ok([
-        "run",
-        "-e",
-        "MOE-001",
-        "--param",
-        "a=<!-- git-exp:end -->",
-        "--",
-        "./train.sh",
-        "1",
-        hostile,
-    ]);
+    lab.write(".worktrees/MOE-001/step", "80\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default"];
+    let rest = ["--param", "a=<!-- git-exp:end -->", "--", "./train.sh", hostile];
+    lab.exp_ok(run.into_iter().chain(rest));
     lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(50_000)), "--observation"]);
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", hostile, "--next", hostile]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
