@@ -15,7 +15,7 @@ const DEADLINE: u64 = 120;
 /// How long one request may take, in seconds, where nothing is said.
 const TIMEOUT: u64 = 20;
 /// How much longer a claim holds than a command may take.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// A way to GitHub, and who we are there.
 pub struct Connection {

@@ -807,7 +807,7 @@ impl Outcome<'_> {
         match (self.text, &self.why, &self.url) {
             (Some(text), _, _) => context.output.line(text.trim_end())?,
             (None, Some(why), Some(url)) => {
-                context.output.line(&format!("{}: {}", harmless(why), harmless(url)))?
+                context.output.line(&format!("{}: {}", harmless(why), harmless(url)))?;
             }
             (None, Some(why), None) => context.output.line(&harmless(why))?,
             (None, None, url) => {

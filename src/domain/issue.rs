@@ -12,7 +12,7 @@ use super::metric::words;
 const HEARTBEATS_A_DAY: u32 = 4;
 /// What an issue is labelled, where nothing is said.
 const LABEL: &str = "experiment";
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Something that was posted about a topic, or is about to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn rules() -> IssueRules {
-        IssueRules { heartbeat: Some(Duration::from_secs(6 * 3600)), ..IssueRules::default() }
+        IssueRules { heartbeat: Some(Duration::from_hours(6)), ..IssueRules::default() }
     }
 
     fn pulse(comment: i64, post: i64, work: i64, heartbeats: &[i64]) -> Pulse {

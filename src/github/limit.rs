@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 /// How long it is waited where GitHub does not say.
-const UNSAID: Duration = Duration::from_secs(60);
+const UNSAID: Duration = Duration::from_mins(1);
 
 /// How long to wait before the same is asked again; `None` where the refusal is not about how often something is asked.
 pub fn pause(status: u16, headers: &HeaderMap, body: &str, now: i64, attempt: u32) -> Option<Duration> {

@@ -190,7 +190,7 @@ mod tests {
     fn what_people_wrote_around_the_part_stays() {
         let first = with_part("Hello.\n", "one");
         assert_eq!(first, format!("Hello.\n\n{BEGIN}\n\none\n\n{END}\n"));
-        let edited = format!("Above.\n{}Below: `x`.\n", first);
+        let edited = format!("Above.\n{first}Below: `x`.\n");
         let second = with_part(&edited, "two");
         assert_eq!(second, edited.replace("one", "two"));
         assert_eq!(others_part(&second), others_part(&edited));
@@ -223,7 +223,7 @@ mod tests {
         let table: String = (0..100).map(|row| format!("| row {row} | 🚀 |\n")).collect();
         let shown = fit(&table, 300, "see the logbook");
         assert!(length(&shown) <= 300);
-        let last = shown.lines().filter(|line| line.starts_with('|')).next_back().expect("rows were kept");
+        let last = shown.lines().rfind(|line| line.starts_with('|')).expect("rows were kept");
         assert!(last.ends_with("🚀 |"), "{shown}");
         assert!(shown.ends_with("… too long for GitHub: see the logbook\n"));
         let code = format!("before\n\n```text\n{}\n```\nafter\n", "x\n".repeat(200));

@@ -202,6 +202,7 @@ mod tests {
                 Stop::Unknown("for people to judge".to_owned()),
             )],
             moves: &[],
+            issue: None,
         };
         assert_snapshot!(page(&view, &canvas()), @"
         topic mixing

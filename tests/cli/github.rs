@@ -607,7 +607,7 @@ fn outside_code(text: &str) -> String {
                 while let Some(start) = rest.find('`') {
                     let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
                     let is_escaped = rest[..start].ends_with('\\');
-                    let close = format!("{}", "`".repeat(ticks));
+                    let close = "`".repeat(ticks);
                     kept.push_str(&rest[..start]);
                     let after = &rest[start + ticks..];
                     rest = match after.find(&close).filter(|_| !is_escaped) {
@@ -722,7 +722,7 @@ fn emulator() -> Option<Emulator> {
     let emulator = Emulator { process, api: format!("http://127.0.0.1:{port}") };
     let began = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(began.elapsed() < Duration::from_secs(60), "the emulator does not come up");
+        assert!(began.elapsed() < Duration::from_mins(1), "the emulator does not come up");
         std::thread::sleep(Duration::from_millis(50));
     }
     Some(emulator)

@@ -204,7 +204,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<State>, api: &str) {
 
 fn request(stream: &mut TcpStream) -> Option<(String, String, String)> {
     let mut bytes = Vec::new();
-    let mut part = [0; 65_536];
+    let mut part = vec![0; 65_536];
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
@@ -349,7 +349,6 @@ impl State {
                 }
                 None => missing,
             },
-            ("GET", ["labels", _]) => missing,
             ("POST", ["labels"]) => (201, json!({ "name": text("name") })),
             ("POST", ["git", "trees"]) => (201, json!({ "sha": self.name() })),
             ("POST", ["git", "commits"]) => {
