@@ -39,7 +39,8 @@ pub fn address(context: &Context, remote: Option<&str>) -> Result<Address, Error
             let remote = remotes::named(context, remote)?;
             let text = context.repo.remote_address(&remote)?;
             // The address itself is not repeated, for it may hold a password.
-            Location::parse(&text).ok_or_else(|| {
+            let found = Location::parse(&text).filter(|it| it.host.is_some());
+            found.ok_or_else(|| {
                 Error::request(format!("the remote `{remote}` is no repository on GitHub"))
                     .hint("say which it is: git config exp.github owner/name")
             })?

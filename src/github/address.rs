@@ -63,6 +63,8 @@ impl Location {
                     (Some(place.rsplit_once('@').map_or(place, |(_, place)| place)), path)
                 }
                 Some(_) => return None,
+                // A path of this machine is none.
+                None if text.starts_with('/') => return None,
                 None => (None, text),
             },
         };
