@@ -158,6 +158,11 @@ impl Output {
     }
 }
 
+/// Says a whole sentence to the person at the keyboard, where there is no context at hand.
+pub fn aloud(sentence: &str) {
+    let _ = writeln!(io::stderr(), "{sentence}");
+}
+
 /// The value of an environment variable that is set and not empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

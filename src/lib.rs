@@ -7,6 +7,7 @@ pub mod context;
 pub mod domain;
 pub mod error;
 pub mod git;
+pub mod github;
 pub mod log;
 pub mod render;
 pub mod runner;

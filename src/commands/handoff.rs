@@ -115,7 +115,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     Ok(Answer::Yes)
 }
 
-fn handoff(
+/// What whoever goes on with a topic needs to know.
+pub fn handoff(
     context: &mut Context,
     index: &mut Index,
     research: &Research,
@@ -383,7 +384,7 @@ fn traps(research: &Research, topic: &TopicState, experiments: &[&ExperimentStat
 }
 
 /// What stands behind a flag at the beginning of a note, as `trap:`.
-fn flagged<'a>(text: &'a str, flag: &str) -> Option<&'a str> {
+pub fn flagged<'a>(text: &'a str, flag: &str) -> Option<&'a str> {
     let start = text.get(..flag.len())?;
     start.eq_ignore_ascii_case(flag).then(|| text[flag.len()..].trim())
 }

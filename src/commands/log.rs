@@ -44,7 +44,7 @@ pub struct Arguments {
     experiment: Option<String>,
 
     /// Only entries of this kind; may be given several times
-    #[arg(short, long, value_name = "KIND", value_parser = ["topic", "brief", "run", "note", "decision", "baseline", "review", "look", "idea", "rating", "override", "smoke", "reproduction", "withdrawal", "unreadable"])]
+    #[arg(short, long, value_name = "KIND", value_parser = ["topic", "brief", "run", "note", "decision", "baseline", "review", "look", "idea", "rating", "override", "smoke", "reproduction", "withdrawal", "issue", "unreadable"])]
     kind: Vec<String>,
 }
 

@@ -9,7 +9,8 @@ use super::documents::{append_on_branch, explained, templates};
 use super::research::Research;
 use super::{Answer, selection};
 use crate::context::Context;
-use crate::domain::chronicle::Event;
+use crate::domain::chronicle::{Event, What};
+use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, TopicName};
 use crate::domain::state::{State, TopicState};
 use crate::error::Error;
@@ -230,7 +231,7 @@ struct Part {
     event: EventFields,
 }
 
-/// How many events a topic's logbook lacks; `None` where there is no logbook.
+/// How many events a topic's logbook lacks, besides that its issue was opened or closed; `None` where there is no logbook.
 pub fn missing(context: &mut Context, index: &mut Index, topic: &TopicName) -> Result<Option<usize>, Error> {
     let branch = format!("refs/heads/{}", layout::topic_branch(topic));
     let Some(tip) = context.repo.read_ref(&branch)? else { return Ok(None) };
@@ -238,7 +239,8 @@ pub fn missing(context: &mut Context, index: &mut Index, topic: &TopicName) -> R
     let (state, entries) = context.log.state_and_entries(index)?;
     let research = Research::read(context, index, state, entries, Some(topic), None)?;
     let Some(topic) = research.state.topics.get(topic) else { return Ok(None) };
-    Ok(Some(events_beyond(&research, topic, Some(&text)).len()))
+    let is_news = |event: &&Event<'_>| !matches!(event.what, What::Entry(Entry { body: Body::Issue(_), .. }));
+    Ok(Some(events_beyond(&research, topic, Some(&text)).iter().filter(is_news).count()))
 }
 
 /// Where a topic's logbook is on its branch.

@@ -112,6 +112,11 @@ impl Research {
         self.trials(self.of_experiments.get(&key(experiment)).map(Vec::as_slice).unwrap_or_default())
     }
 
+    /// The runs of what briefs call a baseline, by what it is called once named baselines are looked up.
+    pub fn baseline_trials(&self, target: &str) -> Vec<Trial<'_>> {
+        self.trials(self.of_baselines.get(target).map(Vec::as_slice).unwrap_or_default())
+    }
+
     /// Whether any run of an experiment had other evaluation code than when the topic began.
     pub fn ran_under_other_evaluation(&self, experiment: &ExperimentState) -> bool {
         self.trials_of(experiment).iter().any(|trial| trial.run.evaluation_changed)

@@ -142,5 +142,6 @@ pub fn view<'a>(state: &State, topic: &'a TopicState) -> TopicView<'a> {
         conflicts: topic.conflicts.iter().map(crate::domain::id::EntryId::short).collect(),
         stops: Vec::new(),
         moves: &topic.moves,
+        issue: crate::domain::issue::link(&topic.issue),
     }
 }

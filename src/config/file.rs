@@ -16,6 +16,7 @@ use super::{
 use crate::domain::brief::Budget;
 use crate::domain::capture::Naming;
 use crate::domain::file_rules::{AppendOnly, FileRules, Newest, Ownership};
+use crate::domain::issue::IssueRules;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
@@ -37,6 +38,7 @@ struct File {
     run: RunSection,
     files: FilesSection,
     gate: GateSection,
+    issue: IssueSection,
     policy: PolicySection,
     roles: BTreeMap<String, Lines>,
     ideas: IdeasSection,
@@ -128,6 +130,14 @@ struct FilesSection {
     main_only: Paths,
     evaluation: Paths,
     owner: BTreeMap<String, Lines>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct IssueSection {
+    heartbeat: Option<Time>,
+    heartbeats_a_day: Option<u32>,
+    labels: Option<Lines>,
 }
 
 #[derive(Default, Deserialize)]
@@ -593,7 +603,8 @@ pub fn parse(text: &str, file_name: &str) -> Result<Layer, ConfigError> {
         .files
         .into_rules()
         .map_err(|(pattern, message)| at(&["files", "owner", pattern.as_str()], message))?;
-    let rules = Rules { roles, policy: file.policy.into_policy(), files, gate: file.gate.into_gate() };
+    let issue = file.issue.into_rules();
+    let rules = Rules { roles, policy: file.policy.into_policy(), files, gate: file.gate.into_gate(), issue };
     check_rules(&rules).map_err(|(path, message)| at(&path, message))?;
 
     let needs = file.needs.into_iter().map(|(name, need)| (name, need.0)).collect();
@@ -743,6 +754,16 @@ impl PolicySection {
             may_override: roles(self.may_override),
             review_before_run: self.review_before_run.0,
             review_before_accept: self.review_before_accept.0,
+        }
+    }
+}
+
+impl IssueSection {
+    fn into_rules(self) -> IssueRules {
+        IssueRules {
+            heartbeat: self.heartbeat.map(|time| time.0),
+            heartbeats_a_day: self.heartbeats_a_day,
+            labels: self.labels.map(|labels| labels.0),
         }
     }
 }

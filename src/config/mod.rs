@@ -682,7 +682,7 @@ mod tests {
         ");
         assert_snapshot!(refusal("zebra = 1\n"), @"
         cannot read `exp.toml`
-        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`, `seal`
+        line 1, column 1: unknown key `zebra`; known are `metrics`, `capture`, `params`, `config`, `datasets`, `repos`, `needs`, `worktree`, `run`, `files`, `gate`, `issue`, `policy`, `roles`, `ideas`, `export`, `notify`, `budget`, `repro`, `seal`
         ");
     }
 

@@ -111,7 +111,11 @@ pub fn chronicle<'a>(
             _ => entry.topic() == Some(name),
         };
         // What a smoke test passed is shown by what ran after it.
-        let is_told = !matches!(&entry.body, Body::Smoke(smoke) if smoke.passed);
+        let is_told = match &entry.body {
+            Body::Smoke(smoke) => !smoke.passed,
+            Body::Issue(it) => it.is_told(),
+            _ => true,
+        };
         if (experiment.is_some() || is_of_topic) && is_told && !written.contains(&entry.id) {
             events.push(Event {
                 entries: vec![entry.id],
@@ -144,6 +148,7 @@ impl Event<'_> {
             Body::Review(_) | Body::Reproduction(_) => 5,
             Body::Decision(_) => 6,
             Body::Baseline(_) => 7,
+            Body::Issue(_) => 8,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::bytes::OsBytes;
 use super::decision::{BaselineMove, Look, Review, Ruling};
 use super::id::{EntryId, ExperimentId, Nonce, ObjectName, TopicName, Writer};
 use super::idea::{Idea, Rating};
+use super::issue::IssueEvent;
 use super::metric::words;
 use super::reproduction::Reproduction;
 use super::rule_override::RuleOverride;
@@ -98,6 +99,8 @@ pub enum Body {
     Reproduction(Box<Reproduction>),
     /// What was taken out of the record.
     Withdrawal(Withdrawal),
+    /// Something that was posted about a topic, or is about to be.
+    Issue(IssueEvent),
     /// Something this version cannot read: a later schema, an unknown kind, or damage.
     Unreadable {
         /// The kind it says it is, if that much could be read.
@@ -179,6 +182,7 @@ impl Entry {
             | Body::Baseline(_)
             | Body::Idea(_)
             | Body::Rating(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -200,6 +204,7 @@ impl Entry {
             | Body::Baseline(_)
             | Body::Idea(_)
             | Body::Rating(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => None,
         }
     }
@@ -213,6 +218,7 @@ impl Entry {
             Body::Baseline(it) => Some(&it.topic),
             Body::Idea(idea) => idea.topic.as_ref(),
             Body::Override(it) => it.topic.as_ref(),
+            Body::Issue(it) => Some(&it.topic),
             Body::Run(_)
             | Body::Decision(_)
             | Body::Review(_)
@@ -242,6 +248,7 @@ impl Entry {
             | Body::Baseline(_)
             | Body::Look(_)
             | Body::Withdrawal(_)
+            | Body::Issue(_)
             | Body::Unreadable { .. } => Vec::new(),
         }
     }
@@ -265,6 +272,7 @@ impl Body {
             Self::Smoke(_) => "smoke",
             Self::Reproduction(_) => "reproduction",
             Self::Withdrawal(_) => "withdrawal",
+            Self::Issue(_) => "issue",
             Self::Unreadable { kind, .. } => kind.as_deref().unwrap_or("unreadable"),
         }
     }

@@ -23,6 +23,7 @@ pub mod filter;
 pub mod id;
 pub mod idea;
 pub mod idea_ranking;
+pub mod issue;
 pub mod metric;
 pub mod noise_floor;
 pub mod number;

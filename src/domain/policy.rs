@@ -9,6 +9,7 @@ use super::decision::Opinion;
 use super::entry::Identity;
 use super::file_rules::FileRules;
 use super::id::ObjectName;
+use super::issue::IssueRules;
 use super::smoke::Gate;
 use super::state::ReviewOf;
 
@@ -44,6 +45,8 @@ pub struct Rules {
     pub files: FileRules,
     /// What must have passed before code runs.
     pub gate: Gate,
+    /// How issues are kept.
+    pub issue: IssueRules,
 }
 
 /// What is to be accepted.

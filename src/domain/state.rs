@@ -9,6 +9,7 @@ use super::entry::{Body, Entry, Identity, Note, Registration};
 use super::experiment::Stage;
 use super::id::{EntryId, ExperimentId, Prefix, TopicName, Writer};
 use super::idea::{Idea, Rating};
+use super::issue::IssueEventOf;
 use super::reproduction::Reproduction;
 use super::rule_override::RuleOverride;
 use super::run::Status;
@@ -123,6 +124,8 @@ pub struct TopicState {
     pub conflicts: Vec<EntryId>,
     /// How its named baselines came to be what they are, oldest first.
     pub moves: Vec<MoveOf>,
+    /// What was posted about it or is to be, oldest first.
+    pub issue: Vec<IssueEventOf>,
 }
 
 /// A baseline's move, with its entry, its time and who made it.
@@ -463,12 +466,14 @@ impl State {
                         opened,
                         conflicts: Vec::new(),
                         moves: Vec::new(),
+                        issue: Vec::new(),
                     };
                     self.topics.insert(topic.name.clone(), it);
                 }
             }
         }
         self.fold_moves(entries);
+        self.fold_issues(entries);
     }
 
     /// Ideas with their amendments, their ratings and the experiments that try them.
@@ -575,6 +580,24 @@ impl State {
                 topic.topic.baselines.insert(it.name.clone(), it.to.clone());
             }
             topic.moves.push((entry.id, entry.time, entry.by.clone(), it.clone()));
+        }
+    }
+
+    /// What was posted about topics, in the order of time.
+    fn fold_issues(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let Body::Issue(event) = &entry.body else { continue };
+            let Some(topic) = self.topics.get_mut(&event.topic) else { continue };
+            topic.issue.push(IssueEventOf {
+                entry: entry.id,
+                writer: entry.writer.clone(),
+                time: entry.time,
+                answers: entry.answers,
+                event: event.clone(),
+            });
+        }
+        for topic in self.topics.values_mut() {
+            topic.issue.sort_by_key(|it| (it.time, it.entry));
         }
     }
 

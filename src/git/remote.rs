@@ -61,6 +61,12 @@ impl Repo {
         Ok(String::from_utf8_lossy(&out).lines().map(str::to_owned).collect())
     }
 
+    /// Where the remote of this name is, as Git has it once `url.*.insteadOf` was looked at.
+    pub fn remote_address(&self, remote: &str) -> Result<String, GitError> {
+        let out = self.git(["remote", "get-url", "--", remote]).run()?;
+        Ok(String::from_utf8_lossy(&out).trim().to_owned())
+    }
+
     /// Fetches `refspecs` from the remote of this name, and nothing else; tracking refs of what is gone there go, too.
     ///
     /// `deepen` brings the history of these that an earlier fetch cut off; that of branches stays as short as it is.

@@ -85,6 +85,11 @@ impl Lock {
         Self::at(folders, &folders.lock_of_fetches())
     }
 
+    /// Waits for the lock under which this repository posts to GitHub; entries can be appended under it.
+    pub fn of_posts(folders: &Folders) -> Result<Self, LogError> {
+        Self::at(folders, &folders.lock_of_posts())
+    }
+
     fn at(folders: &Folders, path: &Path) -> Result<Self, LogError> {
         let open = || File::options().create(true).append(true).open(path);
         let file = match open() {

@@ -13,6 +13,7 @@ use crate::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion, R
 use crate::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use crate::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use crate::domain::idea::{Idea, Rating};
+use crate::domain::issue::{IssueAct, IssueEvent, Post};
 use crate::domain::metric::{Better, Kind, Value};
 use crate::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
 use crate::domain::rule_override::RuleOverride;
@@ -101,6 +102,7 @@ fn encode_body(body: &Body) -> Box<RawValue> {
         Body::Smoke(smoke) => serde_json::value::to_raw_value(&encode_smoke(smoke)),
         Body::Reproduction(it) => serde_json::value::to_raw_value(&encode_reproduction(it)),
         Body::Withdrawal(it) => serde_json::value::to_raw_value(&encode_withdrawal(it)),
+        Body::Issue(it) => serde_json::value::to_raw_value(&encode_issue(it)),
         Body::Unreadable { problem, .. } => serde_json::value::to_raw_value(problem),
     };
     raw.expect("an entry holds nothing that JSON cannot")
@@ -185,6 +187,7 @@ fn decode_body(kind: &str, raw: &RawValue) -> Result<Body, String> {
         "smoke" => decode_smoke(read(raw)?).map(Body::Smoke),
         "reproduction" => decode_reproduction(read(raw)?).map(|it| Body::Reproduction(Box::new(it))),
         "withdrawal" => decode_withdrawal(read(raw)?).map(Body::Withdrawal),
+        "issue" => decode_issue(read(raw)?).map(Body::Issue),
         _ => Ok(Body::Unreadable {
             kind: Some(kind.to_owned()),
             problem: format!("its kind `{kind}` is not known to this version"),
@@ -529,6 +532,38 @@ fn decode_withdrawal(it: wire::Withdrawal) -> Result<Withdrawal, String> {
         gone: it.gone.iter().map(|text| word(Part::from_word, text)).collect::<Result<_, _>>()?,
         because: it.because,
         refs: refs.collect::<Result<_, String>>()?,
+    })
+}
+
+fn encode_issue(it: &IssueEvent) -> wire::Issue {
+    wire::Issue {
+        topic: it.topic.to_string(),
+        act: it.act.word().to_owned(),
+        post: it.post.map(|post| post.word().to_owned()),
+        about: it.about.clone(),
+        repository: it.repository.clone(),
+        number: it.number,
+        comment: it.comment,
+        url: it.url.clone(),
+        seen: it.seen.iter().map(|(writer, count)| (writer.to_string(), *count)).collect(),
+    }
+}
+
+fn decode_issue(it: wire::Issue) -> Result<IssueEvent, String> {
+    Ok(IssueEvent {
+        topic: parse(&it.topic)?,
+        act: word(IssueAct::from_word, &it.act)?,
+        post: it.post.as_deref().map(|text| word(Post::from_word, text)).transpose()?,
+        about: it.about,
+        repository: it.repository,
+        number: it.number,
+        comment: it.comment,
+        url: it.url,
+        seen: it
+            .seen
+            .into_iter()
+            .map(|(writer, count)| Ok((parse(&writer)?, count)))
+            .collect::<Result<_, String>>()?,
     })
 }
 

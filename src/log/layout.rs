@@ -138,6 +138,11 @@ impl Folders {
         self.root.join("fetch.lock")
     }
 
+    /// The lock under which this repository posts to GitHub.
+    pub fn lock_of_posts(&self) -> PathBuf {
+        self.root.join("post.lock")
+    }
+
     /// What was found of tracking refs; without it they are all looked at again.
     pub fn taken(&self) -> PathBuf {
         self.root.join("taken.json")

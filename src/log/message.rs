@@ -45,6 +45,10 @@ pub fn of(entry: &Entry) -> String {
             trailer("Topic", it.topic.as_str());
             trailer("Entry", &entry.id.to_hex());
         }
+        Body::Issue(it) => {
+            trailer("Topic", it.topic.as_str());
+            trailer("Entry", &entry.id.to_hex());
+        }
         Body::Smoke(smoke) => {
             trailer("Commit", smoke.commit.as_str());
             trailer("Entry", &entry.id.to_hex());
@@ -129,6 +133,7 @@ fn subject(entry: &Entry) -> String {
                 it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
             format!("withdraw {}, {}: {}", about.join(", "), it.gone_in_words(), it.because)
         }
+        Body::Issue(it) => format!("issue {} {}", it.topic, it.said()),
         Body::Unreadable { .. } => entry.kind().to_owned(),
     }
 }

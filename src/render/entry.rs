@@ -161,7 +161,12 @@ fn body(page: &mut Page, entry: &Entry, canvas: &Canvas) {
             page.field("trials", &format!("{} of {} planned", it.trials, it.planned));
             page.field("said", it.outcome.word());
         }
-        Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Withdrawal(_) => {
+        Body::Idea(_)
+        | Body::Rating(_)
+        | Body::Override(_)
+        | Body::Smoke(_)
+        | Body::Withdrawal(_)
+        | Body::Issue(_) => {
             for (name, value) in details(&entry.body) {
                 page.field(&name.replace('_', " "), &harmless(&value));
             }
@@ -223,6 +228,15 @@ fn details(body: &Body) -> Vec<(&'static str, String)> {
             details.push(("because", it.because.clone()));
             details
         }
+        Body::Issue(it) => {
+            let mut details = vec![("act", it.act.word().to_owned())];
+            details.extend(optional("post", it.post.map(crate::domain::issue::Post::word)));
+            details.extend(optional("about", it.about.as_deref()));
+            details.push(("repository", it.repository.clone()));
+            details.extend(it.number.map(|number| ("number", number.to_string())));
+            details.extend(optional("url", it.url.as_deref()));
+            details
+        }
         _ => Vec::new(),
     }
 }
@@ -272,6 +286,15 @@ fn details_json(body: &Body) -> BTreeMap<&'static str, serde_json::Value> {
             fields.insert("gone", it.gone.iter().map(|part| json!(part.word())).collect());
             fields.insert("because", json!(it.because));
             fields.insert("refs", it.refs.iter().map(dropped).collect());
+        }
+        Body::Issue(it) => {
+            fields.insert("act", json!(it.act.word()));
+            fields.insert("post", json!(it.post.map(crate::domain::issue::Post::word)));
+            fields.insert("about", json!(it.about));
+            fields.insert("repository", json!(it.repository));
+            fields.insert("number", json!(it.number));
+            fields.insert("comment", json!(it.comment));
+            fields.insert("url", json!(it.url));
         }
         _ => {}
     }
@@ -506,9 +529,12 @@ impl EntryView<'_> {
             },
             Body::Unreadable { problem, .. } => BodyJson { problem: Some(problem), ..BodyJson::default() },
             Body::Reproduction(it) => BodyJson { details: reproduction::details(it), ..BodyJson::default() },
-            Body::Idea(_) | Body::Rating(_) | Body::Override(_) | Body::Smoke(_) | Body::Withdrawal(_) => {
-                BodyJson { details: details_json(&entry.body), ..BodyJson::default() }
-            }
+            Body::Idea(_)
+            | Body::Rating(_)
+            | Body::Override(_)
+            | Body::Smoke(_)
+            | Body::Withdrawal(_)
+            | Body::Issue(_) => BodyJson { details: details_json(&entry.body), ..BodyJson::default() },
             Body::Run(_) => BodyJson::default(),
         };
         EntryViewJson {

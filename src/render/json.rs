@@ -449,6 +449,15 @@ pub struct TopicJson<'a> {
     stops: Vec<StopJson<'a>>,
     kickoff: super::logbook::TopicFields,
     evaluation: Option<PinJson<'a>>,
+    issue: Option<IssueJson<'a>>,
+}
+
+/// A topic's issue on GitHub.
+#[derive(Debug, Serialize)]
+struct IssueJson<'a> {
+    repository: &'a str,
+    number: u64,
+    url: &'a str,
 }
 
 /// The evaluation code as it was pinned.
@@ -497,6 +506,11 @@ impl<'a> From<&'a TopicView<'a>> for TopicJson<'a> {
             stops: view.stops.iter().map(StopJson::from).collect(),
             kickoff: super::logbook::TopicFields::new(topic, view.created.unwrap_or_default()),
             evaluation: topic.evaluation.as_ref().map(|it| PinJson { paths: &it.paths, digest: &it.digest }),
+            issue: view.issue.map(|it| IssueJson {
+                repository: it.repository,
+                number: it.number,
+                url: it.url,
+            }),
         }
     }
 }

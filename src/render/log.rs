@@ -104,6 +104,7 @@ pub fn subject(entry: &Entry) -> String {
                 it.entries.iter().map(|one| format!("{} {}", one.kind, one.entry.short())).collect();
             format!("{} ({}): {}", about.join(", "), it.gone_in_words(), it.because)
         }
+        Body::Issue(it) => it.said(),
         Body::Unreadable { problem, .. } => format!("cannot be read: {problem}"),
     };
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), SUBJECT)

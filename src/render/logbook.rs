@@ -314,7 +314,8 @@ fn failure(trial: &Trial<'_>) -> FailureFields {
 }
 
 impl SeriesFields {
-    fn new(series: &Series<'_>, experiment: Option<&ExperimentState>) -> Self {
+    /// The runs of one call, of the experiment where there is one.
+    pub fn new(series: &Series<'_>, experiment: Option<&ExperimentState>) -> Self {
         let run = series.first();
         let trials = &series.trials;
         let mut statuses: BTreeMap<Status, u64> = BTreeMap::new();
@@ -531,6 +532,14 @@ struct WithdrawalFields {
     because: String,
 }
 
+#[derive(Debug, Serialize)]
+struct IssueFields {
+    act: &'static str,
+    number: Option<u64>,
+    url: Option<String>,
+    repository: String,
+}
+
 /// What an amendment changed: an element of `event.changes`.
 #[derive(Debug, Serialize)]
 pub struct ChangeFields {
@@ -594,6 +603,7 @@ pub struct EventFields {
     smoke: Option<SmokeFields>,
     reproduction: Option<ReproductionFields>,
     withdrawal: Option<WithdrawalFields>,
+    issue: Option<IssueFields>,
 }
 
 impl EventFields {
@@ -722,6 +732,15 @@ impl EventFields {
                         .collect(),
                     gone: it.gone_in_words(),
                     because: it.because.clone(),
+                });
+            }
+            Body::Issue(it) => {
+                fields.kind = "issue";
+                fields.issue = Some(IssueFields {
+                    act: it.act.word(),
+                    number: it.number,
+                    url: it.url.clone(),
+                    repository: it.repository.clone(),
                 });
             }
             Body::Run(_) | Body::Unreadable { .. } => fields.kind = "other",

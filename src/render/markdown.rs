@@ -42,6 +42,18 @@ fn plain(text: &str) -> String {
                 shown.push('\\');
                 shown.push(c);
             }
+            // `GH-12` refers to an issue, too.
+            '-' if shown.to_ascii_lowercase().ends_with("gh")
+                && rest.peek().is_some_and(char::is_ascii_digit) =>
+            {
+                shown.push('-');
+                shown.push(WORD_JOINER);
+            }
+            // The address of an issue leaves a trace there.
+            '/' if ["/issues", "/pull", "/discussions"].iter().any(|it| shown.ends_with(it)) => {
+                shown.push('/');
+                shown.push(WORD_JOINER);
+            }
             '#' => {
                 shown.push_str("\\#");
                 shown.push(WORD_JOINER);
@@ -89,7 +101,7 @@ pub fn quote(text: &str) -> String {
 
 /// Text as code within a line.
 pub fn code(text: &str) -> String {
-    let text = harmless(&text.split('\n').collect::<Vec<_>>().join(" ")).into_owned();
+    let text = without_marks(&harmless(&text.split('\n').collect::<Vec<_>>().join(" ")));
     if text.trim().is_empty() {
         return String::new();
     }
@@ -115,7 +127,7 @@ pub fn cell(markdown: &str) -> String {
 /// Text as a block of code.
 pub fn block(text: &str) -> String {
     let fence = "`".repeat((longest_run(text) + 1).max(3));
-    format!("{fence}text\n{}\n{fence}", harmless_lines(text.trim_end()))
+    format!("{fence}text\n{}\n{fence}", without_marks(&harmless_lines(text.trim_end())))
 }
 
 /// An address as a link, where it is one that a reader can follow; else as text.
@@ -123,6 +135,11 @@ pub fn link(address: &str) -> String {
     let is_link = (address.starts_with("https://") || address.starts_with("http://"))
         && address.chars().all(|c| c.is_ascii_graphic() && !"<>\"'`\\|".contains(c));
     if is_link { format!("<{address}>") } else { inline(address) }
+}
+
+/// Code in which nothing can be taken for one of the hidden lines that say what a document stands for.
+fn without_marks(code: &str) -> String {
+    code.replace("<!--", &format!("<!{WORD_JOINER}--"))
 }
 
 /// How many backticks stand side by side at most.
@@ -149,6 +166,14 @@ mod tests {
         assert_eq!(inline("+14.9 %"), "+14.9 %");
         assert_eq!(inline("---"), "\\---");
         assert_eq!(inline("val_loss _a_ b__c"), "val_loss \\_a\\_ b\\_\\_c");
+    }
+
+    #[test]
+    fn nothing_refers_to_an_issue_or_passes_for_a_hidden_line() {
+        assert_eq!(inline("octo/moe#1, GH-12"), "octo/moe\\#\u{2060}1, GH-\u{2060}12");
+        assert_eq!(inline("https://github.com/o/n/issues/1"), "https://github.com/o/n/issues/\u{2060}1");
+        assert_eq!(block("<!-- git-exp:ab -->"), "```text\n<!\u{2060}-- git-exp:ab -->\n```");
+        assert_eq!(code("<!-- a -->"), "`<!\u{2060}-- a -->`");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod export;
 pub mod handoff;
 pub mod idea;
+pub mod issue;
 pub mod json;
 pub mod log;
 pub mod logbook;

@@ -7,6 +7,7 @@ use super::experiment::budget_in_words;
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, time};
+use crate::domain::issue::IssueLink;
 use crate::domain::state::MoveOf;
 use crate::domain::stopping::Stop;
 use crate::domain::topic::Topic;
@@ -32,6 +33,8 @@ pub struct TopicView<'a> {
     pub stops: Vec<(String, Stop)>,
     /// How its named baselines came to be what they are, oldest first.
     pub moves: &'a [MoveOf],
+    /// Its issue on GitHub.
+    pub issue: Option<IssueLink<'a>>,
 }
 
 /// Everything about one topic.
@@ -49,6 +52,9 @@ pub fn page(view: &TopicView<'_>, canvas: &Canvas) -> String {
         page.field("conflict", &canvas.style.paint(Tone::Bad, &harmless(&text)));
     }
     page.field("branch", &harmless(&view.branch));
+    if let Some(issue) = view.issue {
+        page.field("issue", &harmless(issue.url));
+    }
     if let Some(prefix) = &topic.prefix {
         page.field("prefix", prefix.as_str());
     }
@@ -196,6 +202,7 @@ mod tests {
                 Stop::Unknown("for people to judge".to_owned()),
             )],
             moves: &[],
+            issue: None,
         };
         assert_snapshot!(page(&view, &canvas()), @"
         topic mixing

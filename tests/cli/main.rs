@@ -16,6 +16,7 @@ mod export;
 mod file_rules;
 mod fsck;
 mod gate;
+mod github;
 mod handoff;
 mod help;
 mod hostile;

@@ -12,6 +12,7 @@ use git_exp::domain::decision::{BaselineMove, Decision, Evidence, Look, Opinion,
 use git_exp::domain::entry::{Body, Entry, FileEntry, FileList, Identity, Note, NoteSort, Registration};
 use git_exp::domain::id::{EntryId, Nonce, ObjectName, Writer};
 use git_exp::domain::idea::{Idea, Rating};
+use git_exp::domain::issue::{IssueAct, IssueEvent, Post};
 use git_exp::domain::metric::{Better, Kind, Value};
 use git_exp::domain::reproduction::{self, Judgement, Reproduction, Surrounding, Target};
 use git_exp::domain::rule_override::RuleOverride;
@@ -471,6 +472,22 @@ fn a_withdrawal_is_stored_as_it_was_in_version_1() {
         }],
     };
     hold("withdrawal-1.json", Body::Withdrawal(it));
+}
+
+#[test]
+fn an_issue_event_is_stored_as_it_was_in_version_1() {
+    let event = IssueEvent {
+        topic: "moe".parse().expect("a topic"),
+        act: IssueAct::Commented,
+        post: Some(Post::Seal),
+        about: Some("sealed/MOE-HC-001".to_owned()),
+        repository: "github.com/octo/moe".to_owned(),
+        number: Some(12),
+        comment: Some(3456),
+        url: Some("https://github.com/octo/moe/issues/12#issuecomment-3456".to_owned()),
+        seen: [("0f0e0d0c".parse().expect("a writer"), 42)].into(),
+    };
+    hold("issue-1.json", Body::Issue(event));
 }
 
 #[test]

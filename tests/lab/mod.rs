@@ -6,6 +6,8 @@
 //! by `<lab>` and `<home>`.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub mod github;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -72,6 +74,19 @@ impl TestLab {
         fs::create_dir(lab.home()).expect("the folder is empty");
         fs::write(lab.home().join(".gitconfig"), CONFIGURATION).expect("the home folder is ours");
         lab
+    }
+
+    /// A laboratory of its own that begins as this one is now; the remote `origin` is its own copy, too, where it is in the laboratory.
+    pub fn copy(&self) -> Self {
+        let copy = Self::without_repository();
+        let status = Command::new("cp").arg("-a").arg(self.root().join(".")).arg(copy.root()).status();
+        assert!(status.expect("cp can be started").success());
+        copy.set_clock(*self.now.lock().expect("no test panics here"));
+        let (from, to) = (self.root().to_string_lossy(), copy.root().to_string_lossy());
+        let path = copy.path().join(".git/config");
+        let text = fs::read_to_string(&path).expect("it is a repository");
+        fs::write(&path, text.replace(&*from, &to)).expect("the copy is ours");
+        copy
     }
 
     /// The top of the repository's main worktree.

@@ -175,6 +175,21 @@ impl Index {
         &mut self.segments
     }
 
+    /// The entries that the commits in `commits` hold.
+    pub fn entries_at(&mut self, commits: &HashSet<Oid>) -> io::Result<HashSet<EntryId>> {
+        let mut found = HashSet::new();
+        for segment in self.segments() {
+            let (ids, names) = (segment.entries()?, segment.commits()?);
+            let width = names.len() / segment.len().max(1);
+            for (id, name) in ids.chunks_exact(32).zip(names.chunks_exact(width.max(1))) {
+                if Oid::from_bytes(name).is_some_and(|oid| commits.contains(&oid)) {
+                    found.insert(EntryId(id.try_into().expect("32 bytes")));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.segments.iter().map(Segment::len).sum()

@@ -1,0 +1,141 @@
+//! What commands that talk to GitHub have in common: which repository, with which token, as whom; and one post at a time.
+
+use std::time::Duration;
+
+use super::remotes;
+use crate::context::{Context, aloud, variable};
+use crate::error::Error;
+use crate::git::Oid;
+use crate::github::{
+    Address, AddressError, Claim, Claimed, GitHub, GitHubError, Identities, Location, Options, Token,
+};
+
+/// How long all that one command asks of GitHub may take, in seconds, where nothing is said.
+const DEADLINE: u64 = 120;
+/// How long one request may take, in seconds, where nothing is said.
+const TIMEOUT: u64 = 20;
+/// How much longer a claim holds than a command may take.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// A way to GitHub, and who we are there.
+pub struct Connection {
+    /// The way.
+    pub github: GitHub,
+    /// Whose marks count as ours.
+    pub identities: Identities,
+    holder: String,
+    lease: Duration,
+}
+
+/// The repository on GitHub that the remote stands for, without asking GitHub.
+pub fn address(context: &Context, remote: Option<&str>) -> Result<Address, Error> {
+    let configured = context.repo.config_string("exp.github");
+    let location = match &configured {
+        Some(text) => Location::parse(text).ok_or_else(|| {
+            Error::request("cannot read `exp.github`")
+                .hint("write it as `owner/name` or as the repository's address")
+        })?,
+        None => {
+            let remote = remotes::named(context, remote)?;
+            let text = context.repo.remote_address(&remote)?;
+            // The address itself is not repeated, for it may hold a password.
+            let found = Location::parse(&text).filter(|it| it.host.is_some());
+            found.ok_or_else(|| {
+                Error::request(format!("the remote `{remote}` is no repository on GitHub"))
+                    .hint("say which it is: git config exp.github owner/name")
+            })?
+        }
+    };
+    let api = context.repo.config_string("exp.githubApi").or_else(|| variable("GITHUB_API_URL"));
+    Address::of(location, api.as_deref()).map_err(|error| {
+        let hint = match &error {
+            AddressError::UnknownHost(host) => {
+                format!("if it is GitHub Enterprise: git config exp.githubApi https://{host}/api/v3")
+            }
+            _ => "git config exp.githubApi https://HOST/api/v3".to_owned(),
+        };
+        Error::request("cannot talk to GitHub").because(error).hint(hint)
+    })
+}
+
+/// Makes ready to talk to GitHub, and asks it who we are.
+pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Error> {
+    let address = address(context, remote)?;
+    let token = Token::find(variable, &address.host).ok_or_else(|| {
+        Error::request("there is no token for GitHub")
+            .hint("set `GH_TOKEN` or `GITHUB_TOKEN`, or log in with: gh auth login")
+    })?;
+    let seconds = |key: &str, otherwise: u64| {
+        let said = context.repo.config_integer(key).and_then(|it| u64::try_from(it).ok());
+        Duration::from_secs(said.filter(|it| *it > 0).unwrap_or(otherwise))
+    };
+    let deadline = seconds("exp.githubDeadline", DEADLINE);
+    let timeout = seconds("exp.githubTimeout", TIMEOUT);
+    let github = GitHub::connect(Options { address, token, timeout, deadline, tell: aloud })
+        .map_err(|error| explained(&error))?;
+    let login = github.login().map_err(|error| explained(&error))?;
+    let mut names = context.repo.config_strings("exp.githubIdentity");
+    if login.is_none() && names.is_empty() && variable("GITHUB_ACTIONS").is_none() {
+        return Err(Error::request("cannot tell as whom the token posts")
+            .because("it is that of an app")
+            .hint("say so: git config --add exp.githubIdentity '<app>[bot]'"));
+    }
+    names.extend(login);
+    let holder = holder(context)?;
+    Ok(Connection { github, identities: Identities::new(names), holder, lease: deadline + MARGIN })
+}
+
+/// What tells this clone on this machine from others: nothing that can be read back.
+fn holder(context: &Context) -> Result<String, Error> {
+    let machine = rustix::system::uname();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(context.writer()?.as_str().as_bytes());
+    hasher.update(machine.nodename().to_bytes());
+    hasher.update(context.repo.common_dir().as_os_str().as_encoded_bytes());
+    Ok(hasher.finalize().to_hex()[..16].to_owned())
+}
+
+impl Connection {
+    /// Claims what is about to be posted under `name`, so that nobody else posts the same; where GitHub takes no ref, goes on without.
+    pub fn claim(&self, name: &str) -> Result<Option<Claim<'_>>, Error> {
+        match self.github.claim(name, &self.holder, self.lease).map_err(|error| explained(&error))? {
+            Claimed::Held(claim) => Ok(Some(claim)),
+            Claimed::Impossible(why) => {
+                aloud(&format!(
+                    "posting without a claim, so that somebody else could post the same at this moment: {}",
+                    crate::render::text::harmless(&why)
+                ));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether the claim still holds, where there is one.
+pub fn holds(claim: Option<&Claim<'_>>) -> Result<(), GitHubError> {
+    claim.map_or(Ok(()), Claim::is_held)
+}
+
+/// What went wrong with GitHub, as a command answers it.
+pub fn explained(error: &GitHubError) -> Error {
+    let outside = Error::outside("cannot do it on GitHub").because(error);
+    match error.hint() {
+        Some(hint) => outside.hint(hint),
+        None => outside,
+    }
+}
+
+/// Which of `commits` a remote with these refs does not have.
+pub fn unpublished(context: &Context, refs: &[(String, Oid)], commits: &[Oid]) -> Result<Vec<Oid>, Error> {
+    let there: Vec<Oid> = refs.iter().map(|(_, oid)| *oid).collect();
+    if context.repo.lacking(commits, &there)?.commits == 0 {
+        return Ok(Vec::new());
+    }
+    let mut missing = Vec::new();
+    for commit in commits {
+        if !there.contains(commit) && context.repo.lacking(&[*commit], &there)?.commits > 0 {
+            missing.push(*commit);
+        }
+    }
+    Ok(missing)
+}

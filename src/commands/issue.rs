@@ -1,0 +1,821 @@
+//! `git exp issue`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::check::Subject;
+use super::checks::{self, Wanted};
+use super::file_rules::Branch;
+use super::github::{Connection, address, connect, explained, holds};
+use super::issue_fields::{self as fields, Links, links, rendered, touched};
+use super::posting::{Message, News, finish, link_or, news, post};
+use super::research::Research;
+use super::{Answer, deciding, logbook, redaction, remotes, selection};
+use crate::context::Context;
+use crate::domain::check::likeness::CONTENTION;
+use crate::domain::check::posting::of_logbook;
+use crate::domain::chronicle::{Event, What};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{TopicName, Writer};
+use crate::domain::issue::{self, IssueAct, IssueEvent, Post, Pulse, join, not_due, pending};
+use crate::domain::state::{ExperimentState, TopicState};
+use crate::error::Error;
+use crate::git::Oid;
+use crate::github::{Address, Claim, GitHubError, Issue};
+use crate::log::index::Index;
+use crate::log::{Lock, layout};
+use crate::render::issue::{
+    LONGEST, fit, length, lost, mark, others_part, read_seen, title, topic_mark, with_part,
+};
+use crate::render::text::harmless;
+
+/// How often the text of an issue is written anew while others write it, too.
+const ROUNDS: u32 = 5;
+
+/// Show a topic on GitHub, in an issue that keeps itself true
+///
+/// The issue's text says where the topic stands, comments say what is new. Each post carries the ID of its entry in a hidden line and is looked
+/// for before it is sent again, so that after a time-out or a kill a rerun leaves exactly one. The token is read from
+/// `GH_TOKEN`, `GITHUB_TOKEN`, or `gh auth token`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp issue open moe                       open it, and link both ways
+  git exp issue update moe --dry-run           print what would be posted
+  git exp issue update moe                     comment what is new since the last update
+  git exp issue update moe --seal MOE-HC-004   comment tag, commit and report of a seal
+  git exp issue sync moe                       bring the issue's text up to date
+  git exp issue heartbeat moe                  say that work goes on, where it was silent for long
+  git exp issue close moe                      post the final summary, and close
+
+Exit status: 0 done, or nothing was to be done; 1 something is to be in order first; 2 the request is wrong; 3 GitHub or the way there failed.
+
+JSON: one git-exp/issue/1 object.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Open the issue of a topic
+    Open(Which),
+    /// Bring the text of the issue up to date; what people wrote around it stays
+    Sync(Which),
+    /// Comment what is new since the last update
+    Update {
+        #[command(flatten)]
+        which: Which,
+
+        /// Comment tag, commit and report of this seal instead: a tag, or an experiment
+        #[arg(long, value_name = "TAG")]
+        seal: Option<String>,
+    },
+    /// Comment that work goes on, where the topic asks for it and it was silent for long
+    Heartbeat {
+        #[command(flatten)]
+        which: Which,
+
+        /// What stands in the way
+        #[arg(long, value_name = "TEXT")]
+        blocker: Vec<String>,
+
+        /// When there will be more
+        #[arg(long, value_name = "TEXT")]
+        eta: Option<String>,
+    },
+    /// Comment what the topic came to, and close the issue
+    Close(Which),
+}
+
+#[derive(Args, Debug)]
+struct Which {
+    /// The topic; that of the current branch when left out
+    topic: Option<String>,
+
+    /// The remote that is on GitHub
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Print what would be posted, and post nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+/// A topic and all that happened in it, as it was when it was read.
+struct Subjects {
+    /// Where each log ended before anything was read.
+    tips: Vec<(Writer, Oid)>,
+    index: Index,
+    research: Research,
+    name: TopicName,
+}
+
+impl Subjects {
+    fn read(context: &mut Context, word: Option<&str>) -> Result<Self, Error> {
+        let tips = context.log.tips()?;
+        let mut index = context.log.index()?;
+        let (state, entries) = context.log.state_and_entries(&mut index)?;
+        let topic = match word {
+            Some(word) => Some(selection::topic(&state, word)?),
+            None => selection::topic_here(context, &state)?,
+        };
+        let name = topic
+            .map(|it| it.topic.name.clone())
+            .ok_or_else(|| Error::request("which topic?").hint("`git exp topic list` lists them"))?;
+        let research = Research::read(context, &mut index, state, entries, Some(&name), None)?;
+        Ok(Self { tips, index, research, name })
+    }
+
+    fn topic(&self) -> &TopicState {
+        &self.research.state.topics[&self.name]
+    }
+
+    /// The number of the topic's issue.
+    fn number(&self) -> Result<u64, Error> {
+        issue::link(&self.topic().issue).map(|it| it.number).ok_or_else(|| {
+            Error::request(format!("the topic `{}` has no issue", self.name))
+                .hint(format!("git exp issue open {}", self.name))
+        })
+    }
+}
+
+/// What came of it.
+struct Outcome<'a> {
+    act: IssueAct,
+    post: Option<Post>,
+    repository: String,
+    number: Option<u64>,
+    url: Option<String>,
+    /// Why nothing was posted, where nothing was.
+    why: Option<String>,
+    /// What would be posted, where that was asked for.
+    text: Option<&'a str>,
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    match arguments.action {
+        Action::Open(which) => open(context, &which),
+        Action::Sync(which) => sync(context, &which),
+        Action::Update { which, seal: None } => update(context, &which),
+        Action::Update { which, seal: Some(seal) } => update_seal(context, &which, &seal),
+        Action::Heartbeat { which, mut blocker, mut eta } => {
+            redaction::texts(context, blocker.iter_mut().chain(&mut eta))?;
+            heartbeat(context, &which, &blocker, eta.as_deref())
+        }
+        Action::Close(which) => close(context, &which),
+    }
+}
+
+fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let there = address(context, which.remote.as_deref())?;
+    let name = subjects.name.clone();
+    if let Some(link) = issue::link(&subjects.topic().issue) {
+        let outcome = Outcome {
+            number: Some(link.number),
+            url: Some(link.url.to_owned()),
+            why: Some(format!("the issue of {name} is open already")),
+            ..Outcome::of(IssueAct::Opened, None, &there)
+        };
+        return outcome.show(context, &name);
+    }
+    let found = links_of(context, which, &there, &subjects)?;
+    let Subjects { index, research, .. } = &mut subjects;
+    let topic = &research.state.topics[&name];
+    let heading = title(&rendered(
+        context,
+        topic,
+        "issue-title.txt",
+        json!({ "topic": crate::render::logbook::TopicFields::new(&topic.topic, topic.opened) }),
+    )?);
+    let part = part(context, index, research, topic, &found)?;
+    let rest = rest(&found.there);
+    if which.dry_run {
+        let text = format!("{heading}\n\n{}\n\n{}\n", whole("", &part, &rest, LONGEST), topic_mark(&name));
+        let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Opened, None, &there) };
+        return outcome.show(context, &name);
+    }
+    let connection = connect(context, which.remote.as_deref())?;
+    let claim = connection.claim(name.as_str())?;
+    let writer = context.writer()?;
+    let begun = pending(&topic.issue, &writer);
+    let begun = begun.iter().find(|it| it.event.act == IssueAct::Opened).map(|it| it.entry);
+    let event = IssueEvent {
+        topic: name.clone(),
+        act: IssueAct::Opened,
+        post: None,
+        about: None,
+        repository: there.repository(),
+        number: None,
+        comment: None,
+        url: None,
+        seen: BTreeMap::new(),
+    };
+    let intended = match begun {
+        Some(entry) => entry,
+        None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
+    };
+    let marks = format!("\n\n{}\n{}\n", topic_mark(&name), mark(&intended));
+    let text = whole("", &part, &rest, LONGEST - length(&marks)) + &marks;
+    let opened = || -> Result<Issue, GitHubError> {
+        let labels = context_labels(context, &name)?;
+        let known = connection.github.issues_with(&topic_mark(&name), &connection.identities)?;
+        if let Some(issue) = known.into_iter().next() {
+            return Ok(issue);
+        }
+        for label in &labels {
+            connection.github.ensure_label(label)?;
+        }
+        connection.github.issue_once(
+            &topic_mark(&name),
+            (&heading, &text),
+            &labels,
+            &connection.identities,
+            &|| holds(claim.as_ref()),
+        )
+    };
+    let issue = opened().map_err(|error| explained(&error))?;
+    let page = there.page();
+    let url = link_or(&issue.html_url, || format!("{page}/issues/{}", issue.number));
+    let done = IssueEvent { number: Some(issue.number), url: Some(url.clone()), ..event };
+    context.append_answer(Body::Issue(done), Some(intended))?;
+    let outcome =
+        Outcome { number: Some(issue.number), url: Some(url), ..Outcome::of(IssueAct::Opened, None, &there) };
+    outcome.show(context, &name)
+}
+
+/// What issues of a topic are labelled.
+fn context_labels(context: &Context, topic: &TopicName) -> Result<Vec<String>, GitHubError> {
+    let rules = context.rules_for(Some(topic));
+    rules.map(|rules| rules.issue.labels()).map_err(|error| GitHubError::Setup(error.message))
+}
+
+fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number()?);
+    let there = address(context, which.remote.as_deref())?;
+    let found = links_of(context, which, &there, &subjects)?;
+    let connection = connect(context, which.remote.as_deref())?;
+    if which.dry_run {
+        let Subjects { index, research, .. } = &mut subjects;
+        let part = part(context, index, research, &research.state.topics[&name], &found)?;
+        let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
+        let text = whole(&issue.text(), &part, &rest(&found.there), LONGEST);
+        let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
+        return outcome.show(context, &name);
+    }
+    let claim = connection.claim(name.as_str())?;
+    begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
+    let page = there.page();
+    let outcome = Outcome {
+        number: Some(number),
+        url: Some(format!("{page}/issues/{number}")),
+        why: (!written).then(|| "the issue says so already".to_owned()),
+        ..Outcome::of(IssueAct::Synced, None, &there)
+    };
+    outcome.show(context, &name)
+}
+
+/// Brings the text of the issue up to date; whether anything was to be written.
+fn write(
+    context: &mut Context,
+    subjects: &mut Subjects,
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    number: u64,
+    links: &Links,
+) -> Result<bool, Error> {
+    let Subjects { index, research, name, .. } = subjects;
+    let part = part(context, index, research, &research.state.topics[name], links)?;
+    let rest = rest(&links.there);
+    let is_written = rewrite(connection, claim, number, &part, &rest).map_err(|error| explained(&error))?;
+    if is_written {
+        let page = connection.github.address().page();
+        let event = IssueEvent {
+            topic: name.clone(),
+            act: IssueAct::Synced,
+            post: None,
+            about: None,
+            repository: connection.github.address().repository(),
+            number: Some(number),
+            comment: None,
+            url: Some(format!("{page}/issues/{number}")),
+            seen: BTreeMap::new(),
+        };
+        context.append(Body::Issue(event), Vec::new(), Vec::new())?;
+    }
+    Ok(is_written)
+}
+
+/// Puts `part` in its place; what a person writes at the same time stays, or is put back.
+fn rewrite(
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    number: u64,
+    part: &str,
+    rest: &str,
+) -> Result<bool, GitHubError> {
+    let github = &connection.github;
+    let mut is_written = false;
+    let mut before = github.issue(number)?.text();
+    for _ in 0..ROUNDS {
+        let text = whole(&before, part, rest, LONGEST);
+        if text.trim_end() == before.trim_end() {
+            return Ok(is_written);
+        }
+        holds(claim)?;
+        // Whoever wrote since then is taken into account.
+        let now = github.issue(number)?.text();
+        if now != before {
+            before = now;
+            continue;
+        }
+        github.set_text(number, &text)?;
+        is_written = true;
+        // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
+        // once was, nothing can be restored.
+        let edits = github.edits(number).unwrap_or_default();
+        let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &before, &text);
+        before = match theirs.filter(|theirs| others_part(theirs) != others_part(&text)) {
+            Some(theirs) => {
+                github.set_text(number, &whole(theirs, part, rest, LONGEST))?;
+                crate::context::aloud("somebody else wrote at the same moment; what they wrote was put back");
+                github.issue(number)?.text()
+            }
+            None => github.issue(number)?.text(),
+        };
+    }
+    Ok(is_written)
+}
+
+/// The text of an issue with the current part in its place, no longer than `limit`.
+fn whole(before: &str, part: &str, rest: &str, limit: usize) -> String {
+    let around = length(&with_part(before, "")) + 2;
+    let room = limit.saturating_sub(around);
+    with_part(before, &fit(part, room, rest))
+}
+
+fn part(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    links: &Links,
+) -> Result<String, Error> {
+    let made = fields::body(context, index, research, topic, &links.there)?;
+    rendered(context, topic, "issue-body.md", made)
+}
+
+/// Where the rest is of what is too long.
+fn rest(links: &crate::render::issue::LinkFields) -> String {
+    match links.logbook.as_ref().or(links.branch.as_ref()) {
+        Some(url) => format!("the rest is at <{url}>"),
+        None => "the rest is in the log: `git exp logbook`".to_owned(),
+    }
+}
+
+/// Finishes what was begun before, and reads the log again where there was something.
+fn begun(
+    context: &mut Context,
+    subjects: &mut Subjects,
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    links: &Links,
+) -> Result<Vec<(Post, String)>, Error> {
+    let Subjects { index, research, name, .. } = &mut *subjects;
+    let topic = &research.state.topics[name];
+    let done = finish(context, index, connection, claim, topic, &rest(&links.there))?;
+    if !done.is_empty() {
+        let name = name.to_string();
+        *subjects = Subjects::read(context, Some(&name))?;
+    }
+    Ok(done)
+}
+
+fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number()?);
+    let there = address(context, which.remote.as_deref())?;
+    let found = links_of(context, which, &there, &subjects)?;
+    let mut seen = issue::seen(&subjects.topic().issue);
+    let outcome =
+        || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
+    if which.dry_run {
+        let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
+            return nothing_new(outcome()).show(context, &name);
+        };
+        if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
+            return Ok(answer);
+        }
+        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+    }
+    let connection = connect(context, which.remote.as_deref())?;
+    let claim = connection.claim(name.as_str())?;
+    let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    // What other clones posted counts, too, though their logs may not have been pulled.
+    join(&mut seen, &issue::seen(&subjects.topic().issue));
+    let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
+    for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
+        join(&mut seen, &read_seen(&comment.text()));
+    }
+    let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
+        return match finished.into_iter().next_back() {
+            Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
+            None => nothing_new(outcome()).show(context, &name),
+        };
+    };
+    if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
+        return Ok(answer);
+    }
+    let message = Message {
+        topic: name.clone(),
+        number,
+        post: Post::Update,
+        about: None,
+        seen: news.seen,
+        text,
+        rest: rest(&found.there),
+    };
+    let url = post(context, &connection, claim.as_ref(), message)?;
+    Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+fn nothing_new(outcome: Outcome<'_>) -> Outcome<'_> {
+    Outcome { why: Some("nothing is new since the last update".to_owned()), ..outcome }
+}
+
+/// What is new, and the text that says so; `None` where nothing is.
+fn delta(
+    context: &mut Context,
+    subjects: &mut Subjects,
+    links: &Links,
+    seen: &BTreeMap<Writer, u64>,
+) -> Result<Option<(News, String)>, Error> {
+    let Subjects { tips, index, research, name } = subjects;
+    let news = news(context, index, research, tips, seen)?;
+    let topic = &research.state.topics[name];
+    let events = events(research, topic, &news);
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let made = fields::update(context, index, research, topic, &events, &links.there)?;
+    let text = rendered(context, topic, "issue-update.md", made)?;
+    Ok(Some((news, text)))
+}
+
+/// What happened beyond what is known, but for what was posted.
+fn events<'a>(research: &'a Research, topic: &'a TopicState, news: &News) -> Vec<Event<'a>> {
+    let mut events = research.events(topic, &news.known);
+    events.retain(|event| !matches!(event.what, What::Entry(Entry { body: Body::Issue(_), .. })));
+    events
+}
+
+/// Says what stands against posting; `None` where nothing does.
+fn refusal(
+    context: &mut Context,
+    subjects: &mut Subjects,
+    links: &Links,
+    news: &News,
+) -> Result<Option<Answer>, Error> {
+    let Subjects { index, research, name, .. } = subjects;
+    let topic = &research.state.topics[name];
+    let experiments = touched(&events(research, topic, news));
+    against(context, index, research, name, links, &experiments)
+}
+
+/// Says what stands against posting the numbers of `experiments`; `None` where nothing does.
+fn against(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicName,
+    links: &Links,
+    experiments: &[&ExperimentState],
+) -> Result<Option<Answer>, Error> {
+    let mut breaches: Vec<String> = Vec::new();
+    let mut found =
+        of_logbook(topic.as_str(), logbook::missing(context, index, topic)?).into_iter().collect::<Vec<_>>();
+    for experiment in experiments {
+        let branch = Branch::of(context, experiment)?;
+        let subject = Subject { state: &research.state, branch, scopes: Vec::new() };
+        let wanted = Wanted { posting: true, ..Wanted::default() };
+        found.extend(checks::look(context, index, &subject, &wanted)?.breaches);
+    }
+    for breach in found.iter().filter(|breach| breach.rule != CONTENTION) {
+        let text = format!("{}: {}", breach.what, breach.mend);
+        if !breaches.contains(&text) {
+            breaches.push(text);
+        }
+    }
+    let branch = layout::topic_branch(topic);
+    let is_linked = |name: &String| *name == branch || experiments.iter().any(|it| it.name() == *name);
+    for (what, commit) in links.missing.iter().filter(|(name, _)| is_linked(name)) {
+        let commit = &commit.to_hex()[..8];
+        breaches.push(match *what == branch {
+            true => format!(
+                "the logbook is linked, and {branch} at {commit} was not pushed: git exp push --topics"
+            ),
+            false => {
+                format!("the code of {what} is linked, and {commit} was not pushed: git exp push --data")
+            }
+        });
+    }
+    if breaches.is_empty() {
+        return Ok(None);
+    }
+    deciding::refuse(context, "post about", topic.as_str(), &breaches).map(Some)
+}
+
+fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number()?);
+    let there = address(context, which.remote.as_deref())?;
+    let remote = remotes::named(context, which.remote.as_deref())?;
+    let (tag, alias) = sealed(context, word)?;
+    let full = format!("refs/tags/{tag}");
+    let object = context.repo.read_ref(&full)?.ok_or_else(|| {
+        Error::request(format!("there is no seal `{}`", harmless(word))).hint("git exp seal <experiment>")
+    })?;
+    let commit = context.repo.rev_parse(&format!("{full}^{{commit}}"))?.unwrap_or(object);
+    let outcome =
+        || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Seal), &there) };
+    let known = subjects.topic().issue.iter().find(|it| {
+        it.event.post == Some(Post::Seal) && it.event.about.as_deref() == Some(&tag) && it.event.url.is_some()
+    });
+    if let Some(known) = known {
+        let why = Some(format!("{tag} was posted already"));
+        return Outcome { url: known.event.url.clone(), why, ..outcome() }.show(context, &name);
+    }
+    let found = links_of(context, which, &there, &subjects)?;
+    let Subjects { index, research, .. } = &mut subjects;
+    let topic = &research.state.topics[&name];
+    let experiment = research.experiments().find(|it| it.name() == alias || it.id.as_str() == alias);
+    let experiment = experiment.ok_or_else(|| {
+        Error::request(format!("`{}` seals no experiment of {name}", harmless(&tag))).hint("git exp list")
+    })?;
+    if !context.repo.refs_of_remote(&remote, &[&full])?.iter().any(|(_, oid)| *oid == object) {
+        let breach = format!("{tag} was not pushed: git exp push --seals");
+        return deciding::refuse(context, "post about", name.as_str(), &[breach]);
+    }
+    if let Some(answer) = against(context, index, research, &name, &found, &[experiment])? {
+        return Ok(answer);
+    }
+    let made = fields::seal(research, experiment, &tag, commit, &there.page());
+    let text = rendered(context, topic, "issue-seal.md", made)?;
+    if which.dry_run {
+        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+    }
+    let connection = connect(context, which.remote.as_deref())?;
+    let claim = connection.claim(name.as_str())?;
+    let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    let url = match finished.into_iter().find(|(post, _)| *post == Post::Seal) {
+        Some((_, url)) => url,
+        None => {
+            let message = Message {
+                topic: name.clone(),
+                number,
+                post: Post::Seal,
+                about: Some(tag),
+                seen: BTreeMap::new(),
+                text,
+                rest: rest(&found.there),
+            };
+            post(context, &connection, claim.as_ref(), message)?
+        }
+    };
+    Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// The tag that `word` names, and the experiment that it seals: the newest of an experiment.
+fn sealed(context: &Context, word: &str) -> Result<(String, String), Error> {
+    let word = word.strip_prefix("refs/tags/").unwrap_or(word);
+    let name = word.strip_prefix("sealed/").unwrap_or(word);
+    let tags = context.repo.list_refs(layout::SEALS)?;
+    let tags: Vec<&str> = tags.iter().filter_map(|(tag, _)| tag.strip_prefix(layout::SEALS)).collect();
+    let later = |tag: &str, of: &str| tag.strip_prefix(of)?.strip_prefix('-')?.parse::<u64>().ok();
+    if word.starts_with("sealed/") {
+        // `A-001` and `A-001-2` both seal A-001, unless there is an experiment of that very name.
+        let first = name.rsplit_once('-').map(|(first, _)| first);
+        let of = first.filter(|first| tags.contains(first) && later(name, first).is_some()).unwrap_or(name);
+        return Ok((format!("sealed/{name}"), of.to_owned()));
+    }
+    let newest = tags.iter().filter_map(|tag| later(tag, name)).max();
+    let tag = newest.map_or_else(|| name.to_owned(), |number| format!("{name}-{number}"));
+    Ok((format!("sealed/{tag}"), name.to_owned()))
+}
+
+fn heartbeat(
+    context: &mut Context,
+    which: &Which,
+    blockers: &[String],
+    eta: Option<&str>,
+) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number()?);
+    let there = address(context, which.remote.as_deref())?;
+    let rules = context.rules_for(Some(&name))?.issue;
+    if rules.heartbeat.is_none() {
+        return Err(Error::request(format!("the topic `{name}` does not ask for heartbeats")).hint(format!(
+            "say so in exp.toml on {}: [issue] heartbeat = \"6h\"",
+            layout::topic_branch(&name)
+        )));
+    }
+    let outcome = || Outcome {
+        number: Some(number),
+        ..Outcome::of(IssueAct::Commented, Some(Post::Heartbeat), &there)
+    };
+    let found = links_of(context, which, &there, &subjects)?;
+    let connection = connect(context, which.remote.as_deref())?;
+    let claim = match which.dry_run {
+        true => None,
+        false => connection.claim(name.as_str())?,
+    };
+    if !which.dry_run {
+        begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    }
+    let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
+    let opened = connection.github.issue(number).map_err(|error| explained(&error))?.created_at;
+    let Subjects { index, research, .. } = &mut subjects;
+    let topic = &research.state.topics[&name];
+    let all = research.events(topic, &BTreeSet::new());
+    let is_work = |event: &&Event<'_>| match event.what {
+        What::Series(_) => true,
+        What::Entry(entry) => matches!(entry.body, Body::Decision(_)),
+    };
+    let times = |comments: &mut dyn Iterator<Item = &crate::github::Comment>| {
+        comments.filter_map(|it| it.created_at.parse::<Timestamp>().ok()).max()
+    };
+    let is_post = |it: &&crate::github::Comment| {
+        connection.identities.has(it.user.as_ref())
+            && it.text().lines().any(|line| line.starts_with("<!-- git-exp:"))
+    };
+    let done = topic.issue.iter().filter(|it| it.event.url.is_some() && it.event.act != IssueAct::Synced);
+    let last_post = done.map(|it| it.time).max().max(times(&mut comments.iter().filter(is_post)));
+    let pulse = Pulse {
+        last_comment: times(&mut comments.iter()),
+        last_post: last_post.or_else(|| opened.parse().ok()),
+        last_work: all.iter().filter(is_work).map(|event| event.time).max(),
+        heartbeats: topic
+            .issue
+            .iter()
+            .filter(|it| it.event.post == Some(Post::Heartbeat) && it.event.url.is_some())
+            .map(|it| it.time)
+            .collect(),
+    };
+    if let Some(why) = not_due(&rules, &pulse, context.now()) {
+        return Outcome { why: Some(why), ..outcome() }.show(context, &name);
+    }
+    let since: Vec<Event<'_>> =
+        all.into_iter().filter(|event| pulse.last_post.is_none_or(|post| event.time > post)).collect();
+    let made = fields::heartbeat(context, index, research, topic, &since, (blockers, eta))?;
+    let text = rendered(context, topic, "issue-heartbeat.md", made)?;
+    if which.dry_run {
+        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+    }
+    let message = Message {
+        topic: name.clone(),
+        number,
+        post: Post::Heartbeat,
+        about: None,
+        seen: BTreeMap::new(),
+        text,
+        rest: rest(&found.there),
+    };
+    let url = post(context, &connection, claim.as_ref(), message)?;
+    Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number()?);
+    let there = address(context, which.remote.as_deref())?;
+    if subjects.topic().topic.closing.is_none() {
+        let breach = format!("the topic {name} is not closed: git exp topic close {name}");
+        return deciding::refuse(context, "close the issue of", name.as_str(), &[breach]);
+    }
+    let found = links_of(context, which, &there, &subjects)?;
+    {
+        let Subjects { index, research, .. } = &mut subjects;
+        if let Some(answer) = against(context, index, research, &name, &found, &[])? {
+            return Ok(answer);
+        }
+    }
+    let text = {
+        let Subjects { index, research, .. } = &mut subjects;
+        let topic = &research.state.topics[&name];
+        let made = fields::summary(context, index, research, topic, &found.there)?;
+        rendered(context, topic, "issue-summary.md", made)?
+    };
+    let outcome =
+        || Outcome { number: Some(number), ..Outcome::of(IssueAct::Closed, Some(Post::Summary), &there) };
+    if which.dry_run {
+        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+    }
+    let connection = connect(context, which.remote.as_deref())?;
+    let claim = connection.claim(name.as_str())?;
+    begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    // One summary for each time that the topic was closed: the entry that closed it tells them apart.
+    let about = subjects.topic().entry.to_hex();
+    let known = subjects.topic().issue.iter().find(|it| {
+        it.event.post == Some(Post::Summary)
+            && it.event.about.as_deref() == Some(&about)
+            && it.event.url.is_some()
+    });
+    let url = match known {
+        Some(known) => known.event.url.clone().unwrap_or_default(),
+        None => {
+            let message = Message {
+                topic: name.clone(),
+                number,
+                post: Post::Summary,
+                about: Some(about.clone()),
+                seen: BTreeMap::new(),
+                text,
+                rest: rest(&found.there),
+            };
+            post(context, &connection, claim.as_ref(), message)?
+        }
+    };
+    write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
+    let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
+    let is_noted = subjects
+        .topic()
+        .issue
+        .iter()
+        .any(|it| it.event.act == IssueAct::Closed && it.event.about.as_deref() == Some(&about));
+    if issue.state == "closed" && is_noted {
+        let why = Some("it is closed already".to_owned());
+        return Outcome { url: Some(url), why, ..outcome() }.show(context, &name);
+    }
+    if issue.state != "closed" {
+        connection.github.close(number).map_err(|error| explained(&error))?;
+    }
+    let event = IssueEvent {
+        topic: name.clone(),
+        act: IssueAct::Closed,
+        post: None,
+        about: Some(about),
+        repository: there.repository(),
+        number: Some(number),
+        comment: None,
+        url: Some(url.clone()),
+        seen: BTreeMap::new(),
+    };
+    context.append(Body::Issue(event), Vec::new(), Vec::new())?;
+    Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+fn links_of(context: &Context, which: &Which, there: &Address, subjects: &Subjects) -> Result<Links, Error> {
+    let remote = remotes::named(context, which.remote.as_deref())?;
+    links(context, &remote, there, &subjects.research, subjects.topic())
+}
+
+impl Outcome<'_> {
+    fn of(act: IssueAct, post: Option<Post>, there: &Address) -> Self {
+        Outcome { act, post, repository: there.repository(), number: None, url: None, why: None, text: None }
+    }
+
+    fn show(self, context: &mut Context, topic: &TopicName) -> Result<Answer, Error> {
+        let is_dry = self.text.is_some();
+        if context.output.json {
+            context.output.object(&json!({
+                "schema": "git-exp/issue/1",
+                "topic": topic.as_str(),
+                "act": self.act.word(),
+                "post": self.post.map(Post::word),
+                "repository": self.repository,
+                "number": self.number,
+                "url": self.url,
+                "posted": self.why.is_none() && !is_dry,
+                "why": self.why,
+                "text": self.text,
+            }))?;
+            return Ok(Answer::Yes);
+        }
+        match (self.text, &self.why, &self.url) {
+            (Some(text), _, _) => context.output.line(text.trim_end())?,
+            (None, Some(why), Some(url)) => {
+                context.output.line(&format!("{}: {}", harmless(why), harmless(url)))?;
+            }
+            (None, Some(why), None) => context.output.line(&harmless(why))?,
+            (None, None, url) => {
+                let post = self.post.map(|post| format!(" ({post})")).unwrap_or_default();
+                let url = url.as_deref().unwrap_or_default();
+                context.output.line(&format!("{}{post}: {}", self.act, harmless(url)))?;
+            }
+        }
+        Ok(Answer::Yes)
+    }
+}

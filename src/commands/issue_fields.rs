@@ -1,0 +1,296 @@
+//! What the documents on GitHub are made of: the fields that `templates/issue-*.md` get.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::comparing::compared_aside;
+use super::documents::{explained, templates};
+use super::handoff::{flagged, handoff};
+use super::research::Research;
+use super::{github, redaction};
+use crate::context::Context;
+use crate::domain::cell::{Outcome, Trial, cells};
+use crate::domain::chronicle::{Event, Series, What, baseline_at};
+use crate::domain::entry::{Body, Entry};
+use crate::domain::experiment::Stage;
+use crate::domain::state::{ExperimentState, TopicState};
+use crate::error::Error;
+use crate::git::Oid;
+use crate::github::Address;
+use crate::log::index::Index;
+use crate::log::layout;
+use crate::render::comparison::ComparisonFields;
+use crate::render::handoff::Limits;
+use crate::render::issue::{BaselineFields, LinkFields};
+use crate::render::logbook::{EventFields, ExperimentFields, SeriesFields, TopicFields, decisions};
+use crate::render::time;
+
+/// The longest of what people wrote that is repeated, in characters.
+const LONGEST_WORDS: usize = 2_000;
+/// How many things a heartbeat names.
+const LATEST: usize = 5;
+
+/// Where things are on GitHub, and what of it GitHub does not have.
+pub struct Links {
+    /// What it has.
+    pub there: LinkFields,
+    /// What it does not: what that is of, and the commit.
+    pub missing: BTreeMap<String, Oid>,
+}
+
+/// Looks where on GitHub the topic's branch, its experiments' code and their seals are.
+pub fn links(
+    context: &Context,
+    remote: &str,
+    address: &Address,
+    research: &Research,
+    topic: &TopicState,
+) -> Result<Links, Error> {
+    let page = address.page();
+    let name = &topic.topic.name;
+    let mut there = LinkFields { repository: page.clone(), ..LinkFields::default() };
+    let mut missing = BTreeMap::new();
+    let refs = context.repo.refs_of_remote(remote, &[])?;
+    let branch = layout::topic_branch(name);
+    let full = format!("refs/heads/{branch}");
+    if refs.iter().any(|(name, _)| *name == full) {
+        there.branch = Some(format!("{page}/tree/{branch}"));
+    }
+    let experiments: Vec<&ExperimentState> = research.experiments().collect();
+    let mut wanted: Vec<(String, Oid)> =
+        experiments.iter().filter_map(|it| Some((it.name(), commit_of(&research.trials_of(it))?))).collect();
+    if let Some(tip) = context.repo.read_ref(&full)? {
+        wanted.push((branch.clone(), tip));
+    }
+    let commits: Vec<Oid> = wanted.iter().map(|(_, oid)| *oid).collect();
+    let lacking = github::unpublished(context, &refs, &commits)?;
+    for (name, oid) in wanted {
+        if lacking.contains(&oid) {
+            missing.insert(name, oid);
+        } else if name == branch {
+            there.logbook = Some(format!("{page}/blob/{oid}/.agents/logbooks/{}.md", topic.topic.name));
+        } else {
+            there.commits.insert(name, format!("{page}/commit/{oid}"));
+        }
+    }
+    for experiment in experiments {
+        let tag = format!("{}{}", layout::SEALS, experiment.id);
+        if refs.iter().any(|(name, _)| *name == tag) {
+            there.seals.insert(experiment.name(), format!("{page}/tree/sealed/{}", experiment.id));
+        }
+    }
+    Ok(Links { there, missing })
+}
+
+/// The code that the newest runs of an experiment had.
+fn commit_of(trials: &[Trial<'_>]) -> Option<Oid> {
+    let all = cells(trials);
+    let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0).or(all.first())?;
+    Oid::from_hex(cell.newest().run.code.commit.as_str())
+}
+
+/// What the text of an issue is made of.
+pub fn body(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    links: &LinkFields,
+) -> Result<Value, Error> {
+    let handoff = handoff(context, index, research, topic)?;
+    let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
+    let decided = decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it));
+    let events = research.events(topic, &BTreeSet::new());
+    let changes: Vec<EventFields> = events
+        .iter()
+        .filter(|event| event.before.is_some())
+        .map(|event| EventFields::new(event, &research.state.ideas))
+        .collect();
+    Ok(json!({
+        "handoff": handoff,
+        "experiments": experiments,
+        "decisions": decided,
+        "changes": changes,
+        "baselines": baselines(research, topic),
+        "links": links,
+    }))
+}
+
+/// The named baselines, each with what ran there last.
+fn baselines(research: &Research, topic: &TopicState) -> Vec<BaselineFields> {
+    let fields = |(name, target): (&String, &String)| {
+        let target = baseline_at(topic, target, jiff::Timestamp::MAX);
+        let own = research.experiments().find(|it| it.name() == target);
+        let trials = own.map_or_else(|| research.baseline_trials(target), |it| research.trials_of(it));
+        let all = cells(&trials);
+        let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0);
+        let series =
+            cell.map(|cell| Series { trials: cell.trials().to_vec(), continues: false, baseline: None });
+        BaselineFields {
+            name: name.clone(),
+            target: target.to_owned(),
+            run: series.map(|series| SeriesFields::new(&series, own)),
+        }
+    };
+    topic.topic.baselines.iter().map(fields).collect()
+}
+
+/// The experiments whose numbers `events` are about.
+pub fn touched<'a>(events: &[Event<'a>]) -> Vec<&'a ExperimentState> {
+    let mut found: Vec<&ExperimentState> = Vec::new();
+    for event in events.iter().filter(|event| is_of_numbers(event)) {
+        if let Some(experiment) = event.experiment
+            && found.iter().all(|known| known.name() != experiment.name())
+        {
+            found.push(experiment);
+        }
+    }
+    found
+}
+
+fn is_of_numbers(event: &Event<'_>) -> bool {
+    match event.what {
+        What::Series(_) => true,
+        What::Entry(entry) => matches!(entry.body, Body::Decision(_)),
+    }
+}
+
+/// What an update is made of.
+pub fn update(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    events: &[Event<'_>],
+    links: &LinkFields,
+) -> Result<Value, Error> {
+    let touched = touched(events);
+    let mut comparisons = BTreeMap::new();
+    for experiment in &touched {
+        let name = experiment.name();
+        let said = compared_aside(context, index, &research.state, &name, |comparison| {
+            ComparisonFields::from(comparison)
+        });
+        let value = match said {
+            Ok(fields) => serde_json::to_value(fields).map_err(std::io::Error::from)?,
+            Err(error) => {
+                let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
+                json!({ "why": format!("{}{causes}", error.message) })
+            }
+        };
+        comparisons.insert(name, value);
+    }
+    let others: Vec<EventFields> = events
+        .iter()
+        .filter(|event| !is_of_numbers(event))
+        .map(|event| EventFields::new(event, &research.state.ideas))
+        .collect();
+    let experiments: Vec<ExperimentFields> = touched.iter().map(|it| research.fields(it)).collect();
+    let handoff = handoff(context, index, research, topic)?;
+    Ok(json!({
+        "topic": TopicFields::new(&topic.topic, topic.opened),
+        "experiments": experiments,
+        "comparisons": comparisons,
+        "others": others,
+        "next": handoff.next,
+        "links": links,
+    }))
+}
+
+/// What a heartbeat is made of; `events` are those since the last post.
+pub fn heartbeat(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    events: &[Event<'_>],
+    said: (&[String], Option<&str>),
+) -> Result<Value, Error> {
+    let handoff = handoff(context, index, research, topic)?;
+    let latest = events.iter().rev().filter_map(|event| {
+        let name = event.experiment?.name();
+        match &event.what {
+            What::Series(series) => {
+                let ended = series.trials.iter().filter(|it| it.outcome() == Outcome::Ended).count();
+                Some(format!("{name}: {ended} of {} runs ended well", series.trials.len()))
+            }
+            What::Entry(Entry { body: Body::Decision(ruling), .. }) => {
+                Some(format!("{name}: {}", ruling.decision))
+            }
+            What::Entry(_) => None,
+        }
+    });
+    let (blockers, eta) = said;
+    let noted = research.events(topic, &BTreeSet::new());
+    let noted = noted.iter().filter_map(|event| match event.what {
+        What::Entry(Entry { body: Body::Note(note), .. }) => flagged(&note.text, "blocker:"),
+        _ => None,
+    });
+    let blockers: Vec<&str> = blockers.iter().map(String::as_str).chain(noted).collect();
+    Ok(json!({
+        "handoff": handoff,
+        "latest": latest.take(LATEST).collect::<Vec<String>>(),
+        "blockers": blockers,
+        "eta": eta.map(str::to_owned).or_else(|| runs_left(research)),
+    }))
+}
+
+/// How long the runs take that are planned and did not run yet.
+fn runs_left(research: &Research) -> Option<String> {
+    let open = research.experiments().filter(|it| it.stage() != Some(Stage::Decided));
+    let seconds: f64 = open
+        .filter_map(|it| {
+            let planned = u64::from(it.registered.as_ref()?.current.brief.planned_trials());
+            let ended = it.runs.trials().saturating_sub(it.runs.failed());
+            #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
+            let left = planned.saturating_sub(ended) as f64;
+            Some(left * it.runs.mean_wall_seconds()?)
+        })
+        .sum();
+    (seconds > 0.0).then(|| format!("{} of runs are planned", time::elapsed(seconds)))
+}
+
+/// What a seal's post is made of.
+pub fn seal(research: &Research, experiment: &ExperimentState, tag: &str, commit: Oid, page: &str) -> Value {
+    json!({
+        "experiment": research.fields(experiment),
+        "seal": {
+            "tag": tag,
+            "url": format!("{page}/tree/{tag}"),
+            "commit_url": format!("{page}/commit/{commit}"),
+            "report": format!("{page}/blob/{tag}/.exp/README.md"),
+        },
+    })
+}
+
+/// What the final summary is made of.
+pub fn summary(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    links: &LinkFields,
+) -> Result<Value, Error> {
+    let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
+    Ok(json!({
+        "topic": TopicFields::new(&topic.topic, topic.opened),
+        "handoff": handoff(context, index, research, topic)?,
+        "experiments": experiments,
+        "links": links,
+    }))
+}
+
+/// The document that a template makes of `fields`, in which no text is longer than people read, and no secret.
+pub fn rendered(
+    context: &Context,
+    topic: &TopicState,
+    template: &str,
+    mut fields: Value,
+) -> Result<String, Error> {
+    Limits { lines: usize::MAX, letters: LONGEST_WORDS }.cut(&mut fields);
+    let templates = templates(context, Some(&topic.topic.name))?;
+    let text = templates.render(template, &fields).map_err(|error| explained(&error))?;
+    let bytes = redaction::bytes(context, text.trim().as_bytes())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,175 @@
+//! Posting exactly once: what is intended is in the log before it is sent, what was sent is found again by its mark.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::github::{Connection, explained, holds};
+use super::research::Research;
+use crate::context::Context;
+use crate::domain::entry::{Body, Entry};
+use crate::domain::id::{EntryId, TopicName, Writer};
+use crate::domain::issue::{IssueAct, IssueEvent, Post, pending};
+use crate::domain::state::TopicState;
+use crate::error::Error;
+use crate::git::Oid;
+use crate::github::{Claim, Comment};
+use crate::log::NewFile;
+use crate::log::index::Index;
+use crate::render::issue::{mark, posted};
+use crate::render::text::harmless;
+
+/// The file of an entry that has the text to be posted.
+const TEXT: &str = "post.md";
+
+/// What is to be posted on an issue.
+pub struct Message {
+    /// The topic.
+    pub topic: TopicName,
+    /// The issue.
+    pub number: u64,
+    /// What it is for.
+    pub post: Post,
+    /// What it is about, where that has a name.
+    pub about: Option<String>,
+    /// How many entries of each log it takes into account.
+    pub seen: BTreeMap<Writer, u64>,
+    /// The text.
+    pub text: String,
+    /// Where the rest is of what is too long.
+    pub rest: String,
+}
+
+/// What is beyond what was taken into account before.
+pub struct News {
+    /// The entries that are not beyond.
+    pub known: BTreeSet<EntryId>,
+    /// How many entries of each log there are.
+    pub seen: BTreeMap<Writer, u64>,
+}
+
+/// What is in the logs that end at `tips` beyond the first `before` of their entries.
+///
+/// Places in a log are what counts, for what comes late from another clone has an early time.
+pub fn news(
+    context: &Context,
+    index: &mut Index,
+    research: &Research,
+    tips: &[(Writer, Oid)],
+    before: &BTreeMap<Writer, u64>,
+) -> Result<News, Error> {
+    let (mut old, mut new) = (HashSet::new(), HashSet::new());
+    let mut seen = BTreeMap::new();
+    for (writer, tip) in tips {
+        let chain: Vec<Oid> = context
+            .repo
+            .walk_first_parent(*tip)
+            .map(|it| it.map(|(oid, _)| oid))
+            .collect::<Result<_, _>>()?;
+        // The first commit of a log is no entry.
+        let count = chain.len().saturating_sub(1);
+        let known = before.get(writer).map_or(0, |it| usize::try_from(*it).unwrap_or(usize::MAX).min(count));
+        new.extend(chain[..count - known].iter().copied());
+        old.extend(chain[count - known..].iter().copied());
+        seen.insert(writer.clone(), count as u64);
+    }
+    let unreadable = super::surroundings::unreadable_index;
+    let old = index.entries_at(&old).map_err(unreadable)?;
+    let new = index.entries_at(&new).map_err(unreadable)?;
+    // What was appended since the tips were read is for the next time.
+    let known = research.entry_ids().filter(|id| old.contains(id) || !new.contains(id)).collect();
+    Ok(News { known, seen })
+}
+
+/// Says in the log what is intended, and posts it.
+pub fn post(
+    context: &Context,
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    message: Message,
+) -> Result<String, Error> {
+    let Message { topic, number, post, about, seen, text, rest } = message;
+    let event = IssueEvent {
+        topic,
+        act: IssueAct::Commented,
+        post: Some(post),
+        about,
+        repository: connection.github.address().repository(),
+        number: Some(number),
+        comment: None,
+        url: None,
+        seen,
+    };
+    let file = NewFile { name: TEXT.into(), bytes: text.clone().into_bytes() };
+    let intended = context.append_with(Body::Issue(event), None, Vec::new(), vec![file])?;
+    deliver(context, connection, claim, &intended.entry, &text, &rest)
+}
+
+/// Posts what was intended, unless it is there already; gives its address.
+fn deliver(
+    context: &Context,
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    intended: &Entry,
+    text: &str,
+    rest: &str,
+) -> Result<String, Error> {
+    let Body::Issue(event) = &intended.body else { unreachable!("only issue events are posted") };
+    let number = event.number.expect("what is commented has a number");
+    let text = posted(text, &event.seen, &intended.id, rest);
+    let comment = connection
+        .github
+        .comment_once(number, &mark(&intended.id), &text, &connection.identities, &|| holds(claim))
+        .map_err(|error| explained(&error))?;
+    let url = address_of(connection, number, &comment);
+    let done = IssueEvent { comment: Some(comment.id), url: Some(url.clone()), ..event.clone() };
+    context.append_answer(Body::Issue(done), Some(intended.id))?;
+    Ok(url)
+}
+
+/// Where a person finds a comment, as GitHub says where that is an address.
+fn address_of(connection: &Connection, number: u64, comment: &Comment) -> String {
+    let page = connection.github.address().page();
+    link_or(&comment.html_url, || format!("{page}/issues/{number}#issuecomment-{}", comment.id))
+}
+
+/// `url` where it is the address of a page, else what `otherwise` gives.
+pub fn link_or(url: &str, otherwise: impl Fn() -> String) -> String {
+    let is_address = (url.starts_with("https://") || url.starts_with("http://"))
+        && url.len() < 1000
+        && url.chars().all(|c| c.is_ascii_graphic());
+    if is_address { url.to_owned() } else { otherwise() }
+}
+
+/// Posts what this clone intended to and is not known to have posted; gives the addresses.
+pub fn finish(
+    context: &mut Context,
+    index: &mut Index,
+    connection: &Connection,
+    claim: Option<&Claim<'_>>,
+    topic: &TopicState,
+    rest: &str,
+) -> Result<Vec<(Post, String)>, Error> {
+    let writer = context.writer()?;
+    let repository = connection.github.address().repository();
+    let mut done = Vec::new();
+    for it in pending(&topic.issue, &writer) {
+        let Some(post) = it.event.post.filter(|_| it.event.repository == repository) else { continue };
+        let (_, entry) = context.log.find(index, &it.entry.to_hex())?;
+        let Some(text) = text_of(context, &entry)? else {
+            let id = entry.id.short();
+            context.output.say(&format!("what the entry {id} was to post is gone, so it is not posted"));
+            continue;
+        };
+        let url = deliver(context, connection, claim, &entry, &text, rest)?;
+        context.output.say(&format!("finished what was begun before: {}", harmless(&url)));
+        done.push((post, url));
+    }
+    Ok(done)
+}
+
+/// The text that an entry was to post.
+fn text_of(context: &Context, entry: &Entry) -> Result<Option<String>, Error> {
+    let tree = entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str()));
+    let Some(tree) = tree.filter(|tree| context.repo.has_object(*tree)) else { return Ok(None) };
+    let bytes = context.repo.read_path(tree, TEXT.as_bytes())?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
