@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use gix::lock::acquire::Fail;
+use gix::refs::file::transaction::PackedRefs;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit as GixEdit, RefLog};
 use gix::refs::{FullName, Target};
 
@@ -14,8 +16,15 @@ use super::error::{GitError, file_error};
 use super::object::Oid;
 use super::stale_lock::{Note, Watch};
 
+/// More refs than this are moved in the file of packed refs, since a file of its own for each takes long.
+const MANY: usize = 64;
+
 /// How long a locked ref is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one attempt waits for the lock of a ref, and for that of packed refs; as long as Git does by default.
+const LOCK_OF_REF: Duration = Duration::from_millis(100);
+const LOCK_OF_PACKED: Duration = Duration::from_secs(1);
 
 /// What gix says of a ref that another process has locked, or moved since it was read.
 const LOST_RACES: &[&str] = &[
@@ -112,7 +121,7 @@ impl Repo {
 
     /// What changes when refs are packed: Git replaces the file.
     fn packed_refs_stamp(&self) -> Option<(SystemTime, u64, u64)> {
-        let data = fs::metadata(self.common_dir().join("packed-refs")).ok()?;
+        let data = fs::metadata(self.packed_refs_path()).ok()?;
         #[cfg(unix)]
         let number = std::os::unix::fs::MetadataExt::ino(&data);
         #[cfg(not(unix))]
@@ -176,7 +185,8 @@ impl Repo {
 
     /// Moves refs in one transaction, in the order of their names: all of them, or none.
     ///
-    /// [`GitError::Moved`] where one is not what it was expected to be; a locked one is waited for.
+    /// [`GitError::Moved`] where one is not what it was expected to be; a locked one is waited for. Many at once are packed,
+    /// and durable when this returns.
     pub fn update_refs(&self, edits: &[RefEdit], message: &str) -> Result<(), GitError> {
         // Whoever takes locks in one order waits for nobody who waits for him.
         let mut edits: Vec<&RefEdit> = edits.iter().collect();
@@ -190,7 +200,9 @@ impl Repo {
         let began = Instant::now();
         let mut pause = Duration::from_millis(2);
         loop {
-            let Err(error) = self.try_update(&edits, message)? else { return Ok(()) };
+            let Err(error) = self.try_update(&edits, message)? else {
+                return if edits.len() > MANY { sync(&self.packed_refs_path()) } else { Ok(()) };
+            };
             let text = format!("{error:#} {error:?}");
             if let Some(edit) = self.unmet(&edits)? {
                 return Err(GitError::Moved(edit.name.clone()));
@@ -256,7 +268,17 @@ impl Repo {
             email: known.map_or("git-exp@localhost".into(), |known| known.email),
             time: &time,
         };
-        Ok(self.inner.edit_references_as(changes, Some(signature)).map(drop))
+        if edits.len() <= MANY {
+            return Ok(self.inner.edit_references_as(changes, Some(signature)).map(drop));
+        }
+        let objects = Box::new(self.inner.objects.clone());
+        let packed = PackedRefs::DeletionsAndNonSymbolicUpdatesRemoveLooseSourceReference(objects);
+        let prepared = self.inner.refs.transaction().packed_refs(packed).prepare(
+            changes,
+            Fail::AfterDurationWithBackoff(LOCK_OF_REF),
+            Fail::AfterDurationWithBackoff(LOCK_OF_PACKED),
+        );
+        Ok(prepared.and_then(|it| it.commit(Some(signature))).map(drop))
     }
 
     /// The first edit whose ref is not what it was expected to be.
@@ -287,9 +309,8 @@ impl Repo {
         Ok(self.list_refs(&format!("{name}/"))?.into_iter().next().map(|(name, _)| name))
     }
 
-    /// Has Git write all refs into one file, durably.
-    pub fn pack_refs(&self) -> Result<(), GitError> {
-        self.git(["pack-refs", "--all"]).run().map(drop)
+    fn packed_refs_path(&self) -> PathBuf {
+        self.common_dir().join("packed-refs")
     }
 
     /// Makes sure that a file and the folder that names it survive a power cut.
@@ -297,8 +318,11 @@ impl Repo {
         sync(path)
     }
 
-    /// Makes sure that refs that were just moved survive a power cut.
+    /// Makes sure that refs that were just moved survive a power cut; many that were moved at once do already.
     pub fn sync_refs(&self, names: &[&str]) -> Result<(), GitError> {
+        if names.len() > MANY {
+            return Ok(());
+        }
         let paths: Vec<PathBuf> = names.iter().map(|name| self.common_dir().join(name)).collect();
         thread::scope(|scope| {
             let Some((first, rest)) = paths.split_first() else { return Ok(()) };
