@@ -121,6 +121,10 @@ struct Visible {
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let remote = remotes::named(context, arguments.remote.as_deref())?;
     let _lock = if arguments.dry_run { None } else { Some(Lock::of_pushes(context.log.folders())?) };
+    if arguments.relay {
+        // What a plain `git fetch` brought may withdraw what would be handed on.
+        remotes::take_in_quietly(context)?;
+    }
     let mut plan = plan(context, &remote, &arguments)?;
     let visible = visible(context, &plan)?;
     if let Some(visible) = &visible {

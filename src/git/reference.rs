@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use gix::lock::acquire::Fail;
-use gix::refs::file::transaction::PackedRefs;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit as GixEdit, RefLog};
 use gix::refs::{FullName, Target};
 
@@ -16,15 +14,14 @@ use super::error::{GitError, file_error};
 use super::object::Oid;
 use super::stale_lock::{Note, Watch};
 
-/// More refs than this are moved in the file of packed refs, since a file of its own for each takes long.
+/// More refs than this are moved in the file of packed refs, where that can be.
 const MANY: usize = 64;
+
+/// How many files are synced at once.
+const AT_ONCE: usize = 16;
 
 /// How long a locked ref is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long one attempt waits for the lock of a ref, and for that of packed refs; as long as Git does by default.
-const LOCK_OF_REF: Duration = Duration::from_millis(100);
-const LOCK_OF_PACKED: Duration = Duration::from_secs(1);
 
 /// What gix says of a ref that another process has locked, or moved since it was read.
 const LOST_RACES: &[&str] = &[
@@ -185,8 +182,7 @@ impl Repo {
 
     /// Moves refs in one transaction, in the order of their names: all of them, or none.
     ///
-    /// [`GitError::Moved`] where one is not what it was expected to be; a locked one is waited for. Many at once are packed,
-    /// and durable when this returns.
+    /// [`GitError::Moved`] where one is not what it was expected to be; a locked one is waited for.
     pub fn update_refs(&self, edits: &[RefEdit], message: &str) -> Result<(), GitError> {
         // Whoever takes locks in one order waits for nobody who waits for him.
         let mut edits: Vec<&RefEdit> = edits.iter().collect();
@@ -196,13 +192,14 @@ impl Repo {
             edits.iter().map(|edit| lock_of(&edit.name)).chain([lock_of("packed-refs")]).collect();
         let notes = self.common_dir().join("exp").join("moving");
         let _note = Note::write(&notes, &locks);
+        if edits.len() > MANY && self.move_packed(&edits)? {
+            return Ok(());
+        }
         let mut watch = Watch::default();
         let began = Instant::now();
         let mut pause = Duration::from_millis(2);
         loop {
-            let Err(error) = self.try_update(&edits, message)? else {
-                return if edits.len() > MANY { sync(&self.packed_refs_path()) } else { Ok(()) };
-            };
+            let Err(error) = self.try_update(&edits, message)? else { return Ok(()) };
             let text = format!("{error:#} {error:?}");
             if let Some(edit) = self.unmet(&edits)? {
                 return Err(GitError::Moved(edit.name.clone()));
@@ -268,17 +265,7 @@ impl Repo {
             email: known.map_or("git-exp@localhost".into(), |known| known.email),
             time: &time,
         };
-        if edits.len() <= MANY {
-            return Ok(self.inner.edit_references_as(changes, Some(signature)).map(drop));
-        }
-        let objects = Box::new(self.inner.objects.clone());
-        let packed = PackedRefs::DeletionsAndNonSymbolicUpdatesRemoveLooseSourceReference(objects);
-        let prepared = self.inner.refs.transaction().packed_refs(packed).prepare(
-            changes,
-            Fail::AfterDurationWithBackoff(LOCK_OF_REF),
-            Fail::AfterDurationWithBackoff(LOCK_OF_PACKED),
-        );
-        Ok(prepared.and_then(|it| it.commit(Some(signature))).map(drop))
+        Ok(self.inner.edit_references_as(changes, Some(signature)).map(drop))
     }
 
     /// The first edit whose ref is not what it was expected to be.
@@ -309,25 +296,20 @@ impl Repo {
         Ok(self.list_refs(&format!("{name}/"))?.into_iter().next().map(|(name, _)| name))
     }
 
-    fn packed_refs_path(&self) -> PathBuf {
-        self.common_dir().join("packed-refs")
-    }
-
     /// Makes sure that a file and the folder that names it survive a power cut.
     pub fn sync_path(&self, path: &Path) -> Result<(), GitError> {
         sync(path)
     }
 
-    /// Makes sure that refs that were just moved survive a power cut; many that were moved at once do already.
+    /// Makes sure that refs that were just moved survive a power cut.
     pub fn sync_refs(&self, names: &[&str]) -> Result<(), GitError> {
-        if names.len() > MANY {
-            return Ok(());
-        }
         let paths: Vec<PathBuf> = names.iter().map(|name| self.common_dir().join(name)).collect();
         thread::scope(|scope| {
-            let Some((first, rest)) = paths.split_first() else { return Ok(()) };
-            let workers: Vec<_> = rest.iter().map(|path| scope.spawn(move || sync(path))).collect();
-            let mut result = sync(first);
+            let mut parts = paths.chunks(paths.len().div_ceil(AT_ONCE).max(1));
+            let Some(first) = parts.next() else { return Ok(()) };
+            let sync_all = |part: &[PathBuf]| part.iter().try_for_each(|path| sync(path));
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || sync_all(part))).collect();
+            let mut result = sync_all(first);
             for worker in workers {
                 result = result.and(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }

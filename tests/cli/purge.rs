@@ -329,8 +329,11 @@ fn a_comparison_leaves_withdrawn_runs_out_and_says_so() {
     let compared = net.json("lab", &["compare", &one, &two]);
     let loss = compared[0]["metrics"].as_array().expect("metrics").iter().find(|it| it["name"] == "loss");
     assert_eq!(loss.expect("it was reported")["candidate"]["n"], 1, "{compared:#?}");
-    let (_, said) = net.exp("lab", &["compare", &one, &two]);
-    assert!(said.contains("1 run is left out, withdrawn"), "{said}");
+    for words in [["compare", &one, &two].as_slice(), &["--json", "compare", &one, &two], &["--json", "runs"]]
+    {
+        let (_, said) = net.exp("lab", words);
+        assert!(said.contains("1 run is left out, withdrawn"), "{words:?}: {said}");
+    }
 }
 
 #[test]
@@ -366,9 +369,11 @@ fn a_copy_of_the_clone_neither_brings_it_back_nor_loses_what_it_had() {
     net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
     net.record("copy", "four", "echo four");
     // Not knowing of it, it is held back; knowing of it, as well, until it follows.
+    net.git("copy", &["config", "exp.pushNotes", "false"]);
     let (status, said) = net.exp("copy", &["push", "--data", "--yes"]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("`git exp pull` first"), "{said}");
+    net.git("copy", &["config", "--unset", "exp.pushNotes"]);
     let (status, said) = net.exp("copy", &["pull", "--data"]);
     assert_eq!(status, 1, "{said}");
     assert_eq!(net.exp("copy", &["push", "--data", "--yes"]).0, 1);
@@ -529,10 +534,15 @@ fn notes_begin_anew_everywhere_and_what_people_wrote_stays() {
     assert_eq!(net.labels("lab"), ["one", "second", "third"]);
     let of_runs = net.git("remote.git", &["notes", "--ref=exp", "show", "main"]);
     assert!(of_runs.contains("label=one") && of_runs.contains("label=third"), "{of_runs}");
+    // What was written in another order is put in one by the next to push.
+    for clone in ["third", "second", "lab"] {
+        net.exp_ok(clone, &["push"]);
+        net.assert_sound(clone);
+    }
     for clone in ["lab", "second", "third"] {
         net.exp_ok(clone, &["pull"]);
-        net.assert_sound(clone);
-        assert!(net.exp_ok(clone, &["push"]).contains("has everything"), "{clone}");
+        let said = net.exp_ok(clone, &["push"]);
+        assert!(said.contains("has everything"), "{clone}: {said}");
     }
 }
 
@@ -567,9 +577,11 @@ fn nobody_relays_what_is_known_to_be_withdrawn() {
     for clone in ["lab", "second", "third"] {
         net.git(clone, &["remote", "add", "archive", &url]);
     }
+    net.git("third", &["config", "exp.pushNotes", "false"]);
     let old = net.writer("lab");
     net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
-    // One that was away is told by the remote itself.
+    // One that was away is told by the remote itself, also where it takes nothing in.
+    net.git("second", &["config", "exp.pushNotes", "false"]);
     let relay = ["push", "--relay", "--data", "--yes"];
     let (status, said) = net.exp("second", &relay);
     assert_eq!(status, 1, "{said}");
@@ -646,4 +658,37 @@ fn branches_of_experiments_from_before_a_purge_stay_this_clones_own() {
     let said = net.exp_ok("lab", &["archive", &format!("20261121-one@{old}")]);
     assert!(said.contains("20261121-one"), "{said}");
     assert_eq!(net.git("lab", &["branch", "--list", "exp/*"]), "");
+}
+
+#[test]
+fn a_seal_that_went_goes_wherever_the_withdrawal_is_followed() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    assert_eq!(net.git("second", &["tag"]), "sealed/A-001");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--drop-refs", "--push"]);
+    net.exp_ok("second", &["pull", "--data"]);
+    assert_eq!(net.git("second", &["tag"]), "");
+    assert_eq!(net.found("second"), [""; 0]);
+}
+
+#[test]
+fn an_archived_experiment_and_a_branch_that_hold_it_go_only_when_asked_to() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["update-ref", "refs/exp/archive/A-001", &data]);
+    net.git("lab", &["branch", "exp/A-002", &data]);
+    let words = ["purge", &id, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &words);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("refs/exp/archive/A-001, refs/heads/exp/A-002"), "{said}");
+    assert!(said.contains("--drop-refs"), "{said}");
+    net.exp_ok("lab", &[&words[..], &["--drop-refs"]].concat());
+    assert_eq!(net.git("lab", &["for-each-ref", "refs/exp/archive", "refs/heads/exp"]), "");
+    assert_eq!(net.found("lab"), [""; 0]);
 }
