@@ -91,8 +91,8 @@ pub fn find(
             if found.contains_key(brief) || entry.writer == *writer || entry.time > *first {
                 continue;
             }
-            let commits = tips.values().filter_map(|tip| Oid::from_hex(tip.as_str()));
-            if let Some(commits) = commits.filter_map(|tip| chain(context, tip, *commit)).next()
+            let mut commits = tips.values().filter_map(|tip| Oid::from_hex(tip.as_str()));
+            if let Some(commits) = commits.find_map(|tip| chain(context, tip, *commit))
                 && let Ok(entry) = String::from_utf8(bytes.clone())
             {
                 found.insert(*brief, Witness { brief: brief.to_hex(), entry, commits });

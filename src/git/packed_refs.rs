@@ -45,7 +45,7 @@ impl Repo {
             Err(error) => return Err(file_error("read", &path)(error)),
         };
         let Some((header, mut packed)) = text.as_deref().and_then(parse) else { return Ok(false) };
-        if !self.can_be_packed(edits, &packed)? {
+        if !self.can_be_packed(edits, &packed) {
             return Ok(false);
         }
         let lines: Vec<String> = edits
@@ -68,7 +68,7 @@ impl Repo {
         Ok(true)
     }
 
-    fn can_be_packed(&self, edits: &[&RefEdit], packed: &Packed<'_>) -> Result<bool, GitError> {
+    fn can_be_packed(&self, edits: &[&RefEdit], packed: &Packed<'_>) -> bool {
         let folders: HashSet<&str> = packed.keys().flat_map(|name| above(name)).collect();
         let mut free: HashSet<&str> = HashSet::new();
         let mut commit = None;
@@ -80,7 +80,7 @@ impl Repo {
                 Expected::Is(oid) => known == Some(oid),
             };
             let (Some(new), true) = (edit.new, is_expected && edit.name.starts_with("refs/exp/")) else {
-                return Ok(false);
+                return false;
             };
             // A loose one goes before a packed one; a folder of this name holds others.
             let is_loose = fs::symlink_metadata(self.common_dir().join(&edit.name)).is_ok();
@@ -88,23 +88,23 @@ impl Repo {
                 || folders.contains(edit.name.as_str())
                 || FullName::try_from(edit.name.as_str()).is_err()
             {
-                return Ok(false);
+                return false;
             }
             for folder in above(&edit.name).take_while(|folder| *folder != "refs/exp") {
                 if free.insert(folder)
                     && (packed.contains_key(folder) || self.common_dir().join(folder).is_file())
                 {
-                    return Ok(false);
+                    return false;
                 }
             }
             if commit != Some(new)
                 && self.read_object(new).map_or(true, |(kind, _)| kind != ObjectKind::Commit)
             {
-                return Ok(false);
+                return false;
             }
             commit = Some(new);
         }
-        Ok(true)
+        true
     }
 }
 
@@ -146,8 +146,8 @@ mod tests {
         let lab = Lab::with_commit();
         let repo = lab.repo();
         let tip = repo.head().unwrap().commit.unwrap();
-        lab.git(&["tag", "-a", "-m", "x", "v1"]);
-        lab.git(&["pack-refs", "--all"]);
+        lab.git(["tag", "-a", "-m", "x", "v1"]);
+        lab.git(["pack-refs", "--all"]);
         let edit =
             |name: &str, expected| RefEdit { name: format!("refs/exp/{name}"), expected, new: Some(tip) };
         let edits: Vec<RefEdit> = (0..100).map(|n| edit(&format!("log/{n:08}"), Expected::Absent)).collect();
@@ -155,9 +155,9 @@ mod tests {
         assert!(!repo.common_dir().join("refs/exp/log/00000007").exists());
         assert_eq!(repo.list_refs("refs/exp/log/").unwrap().len(), 100);
         assert_eq!(repo.read_ref("refs/exp/log/00000007").unwrap(), Some(tip));
-        assert_eq!(lab.git(&["for-each-ref", "refs/exp"]).lines().count(), 100);
-        assert_eq!(lab.git(&["rev-parse", "v1^{}"]).trim(), tip.to_hex());
-        lab.git(&["fsck"]);
+        assert_eq!(lab.git(["for-each-ref", "refs/exp"]).lines().count(), 100);
+        assert_eq!(lab.git(["rev-parse", "v1^{}"]).trim(), tip.to_hex());
+        lab.git(["fsck"]);
         // What is expected is held, and one that is in the way is named, as for a single one.
         assert!(repo.update_refs(&edits, "test").unwrap_err().is_moved());
         let below: Vec<RefEdit> = (0..100).map(|n| edit(&format!("log/{n:08}/x"), Expected::Any)).collect();

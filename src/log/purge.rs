@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -539,7 +540,8 @@ impl Log {
     fn write_durably(&self, path: &std::path::Path, value: &impl Serialize) -> Result<(), LogError> {
         let failed = |error| file_error("write", path)(error);
         let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
-        serde_json::to_writer(&mut file, value).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
+        file.write_all(&text).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(self.repo.sync_path(path)?)
     }

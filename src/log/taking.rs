@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -194,8 +195,9 @@ impl Log {
         let path = self.folders.taken();
         let failed = |error| file_error("write", &path)(error);
         let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
-        let written = serde_json::to_writer(&mut file, noted);
-        written.map_err(|error| failed(error.into()))?;
+        // Written at once: there may be many.
+        let text = serde_json::to_vec(noted).map_err(|error| failed(error.into()))?;
+        file.write_all(&text).map_err(failed)?;
         file.persist(&path).map(drop).map_err(|error| failed(error.error))
     }
 }
