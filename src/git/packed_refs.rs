@@ -32,7 +32,7 @@ impl Repo {
     }
 
     /// Moves refs below `refs/exp/` to commits, durably and all at once; `false` where it takes the ordinary way: where one is
-    /// not packed, is in the way of another, or is not what was expected.
+    /// not packed, or is not what was expected.
     pub(super) fn move_packed(&self, edits: &[&RefEdit]) -> Result<bool, GitError> {
         let path = self.packed_refs_path();
         let fail = Fail::AfterDurationWithBackoff(PATIENCE);
@@ -45,7 +45,7 @@ impl Repo {
             Err(error) => return Err(file_error("read", &path)(error)),
         };
         let Some((header, mut packed)) = text.as_deref().and_then(parse) else { return Ok(false) };
-        if !self.can_be_packed(edits, &packed) {
+        if !self.can_be_packed(edits, &packed)? {
             return Ok(false);
         }
         let lines: Vec<String> = edits
@@ -68,7 +68,7 @@ impl Repo {
         Ok(true)
     }
 
-    fn can_be_packed(&self, edits: &[&RefEdit], packed: &Packed<'_>) -> bool {
+    fn can_be_packed(&self, edits: &[&RefEdit], packed: &Packed<'_>) -> Result<bool, GitError> {
         let folders: HashSet<&str> = packed.keys().flat_map(|name| above(name)).collect();
         let mut free: HashSet<&str> = HashSet::new();
         let mut commit = None;
@@ -80,7 +80,7 @@ impl Repo {
                 Expected::Is(oid) => known == Some(oid),
             };
             let (Some(new), true) = (edit.new, is_expected && edit.name.starts_with("refs/exp/")) else {
-                return false;
+                return Ok(false);
             };
             // A loose one goes before a packed one; a folder of this name holds others.
             let is_loose = fs::symlink_metadata(self.common_dir().join(&edit.name)).is_ok();
@@ -88,23 +88,23 @@ impl Repo {
                 || folders.contains(edit.name.as_str())
                 || FullName::try_from(edit.name.as_str()).is_err()
             {
-                return false;
+                return Ok(false);
             }
             for folder in above(&edit.name).take_while(|folder| *folder != "refs/exp") {
-                if free.insert(folder)
-                    && (packed.contains_key(folder) || self.common_dir().join(folder).is_file())
-                {
-                    return false;
+                let is_ref = || packed.contains_key(folder) || self.common_dir().join(folder).is_file();
+                if free.insert(folder) && is_ref() {
+                    let (name, blocking) = (edit.name.clone(), folder.to_owned());
+                    return Err(GitError::Blocked { name, blocking });
                 }
             }
             if commit != Some(new)
                 && self.read_object(new).map_or(true, |(kind, _)| kind != ObjectKind::Commit)
             {
-                return false;
+                return Ok(false);
             }
             commit = Some(new);
         }
-        true
+        Ok(true)
     }
 }
 
