@@ -211,6 +211,7 @@ fn moment(number: usize) -> Timestamp {
 
 fn draft(writer: &Writer, number: usize, time: Timestamp, body: Body) -> Draft {
     Draft {
+        seen: BTreeMap::new(),
         writer: writer.clone(),
         nonce: nonce(number, 0),
         time,

@@ -99,6 +99,8 @@ struct Plan {
     known: Vec<Oid>,
     /// What it is to let go of.
     withdrawing: Withdrawing,
+    /// The notes here, where it is to let go of those there first.
+    notes: Option<Pending>,
 }
 
 impl Plan {
@@ -119,6 +121,10 @@ struct Visible {
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let remote = remotes::named(context, arguments.remote.as_deref())?;
     let _lock = if arguments.dry_run { None } else { Some(Lock::of_pushes(context.log.folders())?) };
+    if arguments.relay {
+        // What a plain `git fetch` brought may withdraw what would be handed on.
+        remotes::take_in_quietly(context)?;
+    }
     let mut plan = plan(context, &remote, &arguments)?;
     let visible = visible(context, &plan)?;
     if let Some(visible) = &visible {
@@ -144,6 +150,11 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
                 outcomes.into_iter().partition(|it| it.refusal.is_none());
             done.extend(plan.withdrawn().into_iter().filter(|it| gone.iter().any(|one| one.name == it.name)));
             refused = kept;
+            if let Some(notes) = plan.notes.take()
+                && refused.iter().all(|it| it.name != notes.name)
+            {
+                refused.extend(push_piece(context, &remote, &plan, &[notes.offer()], &mut done)?);
+            }
         }
         refused.append(&mut plan.held_back);
         if attempt == TRIES || !refused.iter().any(has_lost) {
@@ -160,12 +171,13 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 
 /// Whether a ref of ours was refused because it moved there meanwhile.
 fn has_lost(pushed: &Pushed) -> bool {
-    const LOST: [&str; 7] = [
+    const LOST: [&str; 8] = [
         "fetch first",
         "fast-forward",
         "failed to update ref",
         "cannot lock ref",
         "failed to lock",
+        "stale info",
         "incorrect old value",
         "reference already exists",
     ];
@@ -188,9 +200,17 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
     let known: Vec<Oid> = there.values().copied().collect();
     let notes = notes(context, remote, arguments, &there)?;
     let mut open = logs(context, arguments, &there)?;
-    open.extend(notes);
     let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
-    let withdrawing = Withdrawing::look(context, remote, &there)?;
+    let mut withdrawing = Withdrawing::look(context, remote, &there)?;
+    let mut instead = None;
+    match notes {
+        Notes::Same => {}
+        Notes::Ahead(pending) => open.push(pending),
+        Notes::Instead(theirs, ours) => {
+            withdrawing.there.push((layout::NOTES.to_owned(), theirs));
+            instead = ours;
+        }
+    }
     for pending in [&mut open, &mut published] {
         pending.retain(|it| match withdrawing.refusal(&it.name) {
             Some(why) => {
@@ -206,7 +226,7 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
         }
     }
     held_back.extend(withdrawing.refused());
-    Ok(Plan { open, published, held_back, known, withdrawing })
+    Ok(Plan { open, published, held_back, known, withdrawing, notes: instead })
 }
 
 /// Pushes the logs, and takes away what was withdrawn, as `git exp push` does where nothing more is said.
@@ -271,7 +291,8 @@ fn relayed(
     for (seen_name, tip) in context.repo.list_refs(seen)? {
         let Ok(writer) = seen_name[seen.len()..].parse::<Writer>() else { continue };
         let name = format!("{prefix}{writer}");
-        if !may_be_handed_on(context, &writer)? {
+        // Where this clone has a log of that name itself, it is this one that goes.
+        if context.repo.read_ref(&layout::log_ref(&writer))?.is_some() {
             continue;
         }
         let is_extended = match there.get(&name) {
@@ -287,43 +308,53 @@ fn relayed(
     Ok(pending)
 }
 
-/// Whether the log of another writer may go to further remotes: not where this clone has one of that name itself.
-///
-/// The one place that decides it; a log that its writer took back must be refused here.
-fn may_be_handed_on(context: &Context, writer: &Writer) -> Result<bool, Error> {
-    Ok(context.repo.read_ref(&layout::log_ref(writer))?.is_none())
+/// What is to become of the notes view at the remote.
+enum Notes {
+    /// Nothing.
+    Same,
+    /// It goes on with those here.
+    Ahead(Pending),
+    /// This one goes, since it holds what was withdrawn, and those here take its place.
+    Instead(Oid, Option<Pending>),
 }
 
-/// The notes view, if the remote has it not; taken in and rendered anew first where the remote's goes on elsewhere.
+/// Finds what is to become of the notes view; taken in and rendered anew first where the remote's goes on elsewhere.
 fn notes(
     context: &mut Context,
     remote: &str,
     arguments: &Arguments,
     there: &HashMap<String, Oid>,
-) -> Result<Option<Pending>, Error> {
-    if context.repo.config_bool("exp.pushNotes") == Some(false) {
-        return Ok(None);
-    }
+) -> Result<Notes, Error> {
     let ours = |context: &Context| context.repo.read_ref(layout::NOTES);
-    let Some(tip) = ours(context)? else { return Ok(None) };
-    let pending = |tip| Some(Pending { name: layout::NOTES.to_owned(), tip, entries: None });
-    let Some(theirs) = there.get(layout::NOTES).copied() else { return Ok(pending(tip)) };
+    let is_pushed = context.repo.config_bool("exp.pushNotes") != Some(false);
+    let pending = |tip| Pending { name: layout::NOTES.to_owned(), tip, entries: None };
+    let ahead = |tip| Notes::Ahead(pending(tip));
+    let Some(theirs) = there.get(layout::NOTES).copied() else {
+        return Ok(ours(context)?.filter(|_| is_pushed).map_or(Notes::Same, ahead));
+    };
     let extends = |context: &Context, tip| {
         context.repo.has_object(theirs) && context.repo.is_ancestor(theirs, tip).unwrap_or(false)
     };
-    if arguments.dry_run || tip == theirs {
-        return Ok(if tip == theirs { None } else { pending(tip) });
-    }
-    if extends(context, tip) {
-        return Ok(pending(tip));
-    }
-    let taken = remotes::bring(context, remote, Wanted::Logs)?;
-    remotes::tell_trouble(context, &taken);
-    // Where the remote's are not followed, or ours hold the same, there is nothing to push.
     match ours(context)? {
-        Some(tip) if tip != theirs && extends(context, tip) => Ok(pending(tip)),
-        _ => Ok(None),
+        Some(tip) if tip == theirs => return Ok(Notes::Same),
+        Some(tip) if is_pushed && extends(context, tip) => return Ok(ahead(tip)),
+        _ => {}
     }
+    let has_view = ours(context)?.is_some() || !context.log.withdrawn().is_empty();
+    if is_pushed && !arguments.dry_run && has_view {
+        let taken = remotes::bring(context, remote, Wanted::Logs)?;
+        remotes::tell_trouble(context, &taken);
+    }
+    let ours = ours(context)?;
+    // Those that cannot be looked at here are looked at by who can.
+    if context.repo.has_object(theirs) && context.log.are_withdrawn_notes(theirs)? {
+        return Ok(Notes::Instead(theirs, ours.filter(|_| is_pushed).map(pending)));
+    }
+    // Where the remote's are not followed, or ours hold the same, there is nothing to push.
+    Ok(match ours.filter(|tip| is_pushed && *tip != theirs) {
+        Some(tip) if arguments.dry_run || extends(context, tip) => ahead(tip),
+        _ => Notes::Same,
+    })
 }
 
 /// What else was asked for and is not there (files, code, seals and branches of topics), and what of it hosts do not take.
@@ -445,20 +476,30 @@ fn push(
         if count > 3 {
             context.output.say(&format!("piece {number} of {count}"));
         }
-        let outcomes = context.repo.push(remote, &piece)?;
-        let arrived =
-            |offer: &&Offer| outcomes.iter().any(|it| it.name == offer.name && it.refusal.is_none());
-        let arrived: Vec<&Offer> = piece.iter().filter(arrived).collect();
-        track(context, remote, &arrived)?;
-        for offer in arrived {
-            done.retain(|it| it.name != offer.name);
-            let known = plan.open.iter().find(|it| it.name == offer.name);
-            let entries = known.and_then(|it| it.entries);
-            done.push(Pending { name: offer.name.clone(), tip: offer.tip, entries });
-        }
-        refused.extend(outcomes.into_iter().filter(|it| it.refusal.is_some()));
+        refused.extend(push_piece(context, remote, plan, &piece, done)?);
     }
     Ok(refused)
+}
+
+/// Pushes these at once; adds to `done` what the remote has now, and gives what it refused.
+fn push_piece(
+    context: &Context,
+    remote: &str,
+    plan: &Plan,
+    piece: &[Offer],
+    done: &mut Vec<Pending>,
+) -> Result<Vec<Pushed>, Error> {
+    let outcomes = context.repo.push(remote, piece)?;
+    let arrived = |offer: &&Offer| outcomes.iter().any(|it| it.name == offer.name && it.refusal.is_none());
+    let arrived: Vec<&Offer> = piece.iter().filter(arrived).collect();
+    track(context, remote, &arrived)?;
+    for offer in arrived {
+        done.retain(|it| it.name != offer.name);
+        let known = plan.open.iter().find(|it| it.name == offer.name);
+        let entries = known.and_then(|it| it.entries);
+        done.push(Pending { name: offer.name.clone(), tip: offer.tip, entries });
+    }
+    Ok(outcomes.into_iter().filter(|it| it.refusal.is_some()).collect())
 }
 
 /// Whether the ref holds the files or the code that belong to this log.

@@ -113,6 +113,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let found = select(&mut index, &query).map_err(unreadable_index)?;
     if context.output.json {
         objects(context, &mut index, &found.rows, topics.as_ref())?;
+        tell_withdrawn(context, &mut index, experiment.as_slice())?;
         return Ok(Answer::Yes);
     }
     rows(context, &mut index, &found.rows, &arguments.columns, topics.as_ref())?;

@@ -1,4 +1,6 @@
 //! What withdrawals mean for `push` and `pull`: what a remote is to let go of, what must not be handed on, what is let go here.
+//!
+//! Everything that `push` offers is asked of [`Withdrawing::refusal`] first, this clone's own and what is relayed alike.
 
 use std::collections::HashMap;
 
@@ -39,8 +41,6 @@ impl Withdrawing {
         for (name, commits) in &withdrawn {
             match refs.get(name) {
                 Some(tip) if commits.contains(&tip.to_hex()) => there.push((name.clone(), *tip)),
-                // Notes are a view that every clone makes anew, and may be at anything.
-                Some(_) if name == layout::NOTES => {}
                 Some(_) => strange.push(name.clone()),
                 None => {}
             }
@@ -61,8 +61,11 @@ impl Withdrawing {
     /// Why a ref must not be handed on: its epoch ended with a withdrawal, or may have.
     pub fn refusal(&self, name: &str) -> Option<&'static str> {
         let writer: Writer = name.strip_prefix("refs/exp/")?.rsplit('/').next()?.parse().ok()?;
-        if self.superseded.iter().any(|it| it.old == writer) {
-            return Some("a copy of this clone withdrew entries of it: `git exp purge` follows");
+        if let Some(it) = self.superseded.iter().find(|it| it.old == writer) {
+            return Some(match it.is_own {
+                true => "a copy of this clone withdrew entries of it: `git exp purge` follows",
+                false => "its writer withdrew entries of it: `git exp pull` lets it go",
+            });
         }
         let has_later = self.unknown.iter().any(|it| writer.is_followed_by(it));
         has_later.then_some("a later epoch of it is there: `git exp pull` first")
@@ -118,7 +121,8 @@ impl Withdrawing {
 
 /// Lets go of logs that their writers withdrew.
 pub fn follow(context: &Context, taken: &mut Taken) -> Result<(), Error> {
-    let followed = context.log.follow_withdrawals()?;
+    let has_new_epochs = taken.came.iter().any(|(writer, _)| writer.is_later_epoch());
+    let followed = context.log.follow_withdrawals(has_new_epochs)?;
     let problems = followed.problems.into_iter().map(|(what, problem)| Problem { what, problem });
     taken.problems.extend(problems);
     taken.withdrawn = followed.gone.into_iter().map(|it| it.old).collect();

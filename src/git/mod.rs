@@ -12,6 +12,7 @@ mod lab;
 mod lock_files;
 mod maintenance;
 mod object;
+mod packed_refs;
 mod program;
 mod reference;
 mod remote;

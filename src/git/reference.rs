@@ -14,6 +14,12 @@ use super::error::{GitError, file_error};
 use super::object::Oid;
 use super::stale_lock::{Note, Watch};
 
+/// More refs than this are moved in the file of packed refs, where that can be.
+const MANY: usize = 64;
+
+/// How many files are synced at once.
+const AT_ONCE: usize = 16;
+
 /// How long a locked ref is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -112,7 +118,7 @@ impl Repo {
 
     /// What changes when refs are packed: Git replaces the file.
     fn packed_refs_stamp(&self) -> Option<(SystemTime, u64, u64)> {
-        let data = fs::metadata(self.common_dir().join("packed-refs")).ok()?;
+        let data = fs::metadata(self.packed_refs_path()).ok()?;
         #[cfg(unix)]
         let number = std::os::unix::fs::MetadataExt::ino(&data);
         #[cfg(not(unix))]
@@ -186,6 +192,9 @@ impl Repo {
             edits.iter().map(|edit| lock_of(&edit.name)).chain([lock_of("packed-refs")]).collect();
         let notes = self.common_dir().join("exp").join("moving");
         let _note = Note::write(&notes, &locks);
+        if edits.len() > MANY && self.move_packed(&edits)? {
+            return Ok(());
+        }
         let mut watch = Watch::default();
         let began = Instant::now();
         let mut pause = Duration::from_millis(2);
@@ -287,11 +296,6 @@ impl Repo {
         Ok(self.list_refs(&format!("{name}/"))?.into_iter().next().map(|(name, _)| name))
     }
 
-    /// Has Git write all refs into one file, durably.
-    pub fn pack_refs(&self) -> Result<(), GitError> {
-        self.git(["pack-refs", "--all"]).run().map(drop)
-    }
-
     /// Makes sure that a file and the folder that names it survive a power cut.
     pub fn sync_path(&self, path: &Path) -> Result<(), GitError> {
         sync(path)
@@ -301,9 +305,11 @@ impl Repo {
     pub fn sync_refs(&self, names: &[&str]) -> Result<(), GitError> {
         let paths: Vec<PathBuf> = names.iter().map(|name| self.common_dir().join(name)).collect();
         thread::scope(|scope| {
-            let Some((first, rest)) = paths.split_first() else { return Ok(()) };
-            let workers: Vec<_> = rest.iter().map(|path| scope.spawn(move || sync(path))).collect();
-            let mut result = sync(first);
+            let mut parts = paths.chunks(paths.len().div_ceil(AT_ONCE).max(1));
+            let Some(first) = parts.next() else { return Ok(()) };
+            let sync_all = |part: &[PathBuf]| part.iter().try_for_each(|path| sync(path));
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || sync_all(part))).collect();
+            let mut result = sync_all(first);
             for worker in workers {
                 result = result.and(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }

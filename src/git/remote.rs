@@ -10,6 +10,7 @@ use super::Repo;
 use super::error::GitError;
 use super::object::{ObjectKind, Oid, is_tree_name};
 use super::program::Call;
+use super::reference::{Expected, RefEdit};
 
 /// How many refs go with one `git push`, whose command line has an end.
 const AT_ONCE: usize = 1000;
@@ -71,12 +72,46 @@ impl Repo {
     ///
     /// `deepen` brings the history of these that an earlier fetch cut off; that of branches stays as short as it is.
     pub fn fetch(&self, remote: &str, refspecs: &[String], deepen: bool) -> Result<(), GitError> {
-        let words = ["fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
-        // Entries are read without a network, so that a partial clone needs all of them.
-        let call = self.git(words).argument("--refmap=").argument("--no-filter");
-        // One less than what Git takes for all history, also that of refs which are not fetched.
-        let call = if deepen { call.argument("--depth=2147483646") } else { call };
-        with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen().map(drop)
+        let run = |more: &[&str]| {
+            let words = ["fetch", "--prune", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"];
+            // Entries are read without a network, so that a partial clone needs all of them.
+            let call = self.git(words).argument("--refmap=").argument("--no-filter").arguments(more);
+            with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen()
+        };
+        if deepen {
+            // One less than what Git takes for all history, also that of refs which are not fetched.
+            return run(&["--depth=2147483646"]).map(drop);
+        }
+        // Git would write a file for each ref, one after the other. So it only brings the objects, and says what is to move.
+        match run(&["--dry-run", "--porcelain"]) {
+            Ok(said) => self.move_tracking(&String::from_utf8_lossy(&said)),
+            // Git before 2.41 cannot.
+            Err(error) if error.to_string().contains("porcelain") => run(&[]).map(drop),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves tracking refs as `git fetch --porcelain` has it.
+    fn move_tracking(&self, said: &str) -> Result<(), GitError> {
+        let (mut gone, mut moved) = (Vec::new(), Vec::new());
+        for line in said.lines() {
+            let Some((flag, rest)) = line.split_at_checked(2) else { continue };
+            let mut words = rest.splitn(3, ' ').skip(1);
+            let (Some(new), Some(name)) = (words.next().and_then(Oid::from_hex), words.next()) else {
+                continue;
+            };
+            let edit = |new| RefEdit { name: name.to_owned(), expected: Expected::Any, new };
+            match flag {
+                "- " => gone.push(edit(None)),
+                "! " | "= " => {}
+                _ => moved.push(edit(Some(new))),
+            }
+        }
+        // First, since a new one may be in a folder that is the name of an old one.
+        for edits in [gone, moved].into_iter().filter(|it| !it.is_empty()) {
+            self.update_refs(&edits, "git exp pull")?;
+        }
+        Ok(())
     }
 
     /// Whether objects were left out when this repository was cloned, which Git fetches as it needs them.

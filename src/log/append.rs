@@ -162,6 +162,17 @@ fn note_ends(folders: &Folders, writer: &Writer, ends: [Option<Oid>; 3]) {
     replace_file(&folders.ends(writer), format!("{}\n", lines.join("\n")).as_bytes());
 }
 
+/// Notes that a writer's chains end where their refs are.
+pub(super) fn note_ends_as_named(repo: &Repo, folders: &Folders, writer: &Writer) -> Result<(), LogError> {
+    let names = [layout::log_ref(writer), layout::data_ref(writer), layout::code_ref(writer)];
+    let mut ends = [None; 3];
+    for (end, name) in ends.iter_mut().zip(names) {
+        *end = repo.read_ref(&name)?;
+    }
+    note_ends(folders, writer, ends);
+    Ok(())
+}
+
 /// What makes the refs of a writer's chains what the last append left them at, where they fell behind that.
 pub(super) fn left_behind(repo: &Repo, folders: &Folders, writer: &Writer) -> Result<Vec<RefEdit>, LogError> {
     let chains = Chains::read(repo, folders, writer)?;

@@ -28,7 +28,7 @@ use self::error::file_error;
 use self::index::rows::is_missing;
 use self::index::{Index, RowRef};
 use self::layout::Folders;
-use crate::domain::entry::{Body, Entry};
+use crate::domain::entry::Entry;
 use crate::domain::id::{EntryId, ExperimentId, Nonce, Writer, hex};
 use crate::domain::run::Status;
 use crate::domain::state::{State, Tallies, Tally};
@@ -337,9 +337,9 @@ impl Log {
     pub fn repair_notes(&self, index: &mut Index) -> Result<usize, LogError> {
         let lock = Lock::take(&self.folders)?;
         notes::forget_torn(&self.repo, &lock)?;
-        let rows = self.rows_of(index, |kind| kind == "run")?;
+        let rows = self.rows_of(index, |kind| kind == "run" || kind == "withdrawal")?;
         let entries = self.entries(index, &rows)?;
-        let wanted = notes::fold(entries.iter().filter(|entry| matches!(entry.body, Body::Run(_))));
+        let wanted = notes::fold(entries.iter());
         let stale = notes::stale(&self.repo, &wanted)?;
         if let (Some(latest), false) = (entries.last(), stale.is_empty()) {
             notes::rewrite(&self.repo, &self.folders, &lock, latest, &wanted, &stale)?;

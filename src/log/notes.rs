@@ -3,7 +3,7 @@
 //! A note is a function of the runs on its commit and of nothing else: for each experiment the newest runs, a line each,
 //! and a line that counts the rest. So it can be kept up run by run, in any order, or rendered anew, with the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use super::append::{Lock, oid};
@@ -11,10 +11,11 @@ use super::error::LogError;
 use super::journal::{self, Durability, NewObject};
 use super::layout::{Folders, NOTES};
 use crate::domain::entry::{Body, Entry};
-use crate::domain::id::ObjectName;
+use crate::domain::id::{EntryId, ObjectName};
 use crate::domain::metric::{BUILT_IN, Value};
 use crate::domain::number::significant;
 use crate::domain::run::{Run, Status};
+use crate::domain::withdrawal::{Part, Results};
 use crate::git::{Expected, FILE, FOLDER, NewCommit, ObjectKind, Oid, RefEdit, Repo, Signature, TreeEdit};
 
 /// How many runs of one experiment have a line each on one commit.
@@ -66,9 +67,9 @@ impl Note {
     }
 
     /// Adds a run, at its place by time.
-    pub fn add(&mut self, entry: &Entry, run: &Run) {
+    pub fn add(&mut self, entry: &Entry, run: &Run, counting: Counting) {
         let lines = self.experiments.entry(run.membership.experiment.to_string()).or_default();
-        let line = line(entry, run);
+        let line = line(entry, run, counting);
         if let Err(place) = lines.newest.binary_search(&line) {
             lines.newest.insert(place, line);
         }
@@ -105,10 +106,22 @@ impl Note {
     }
 }
 
+/// Whether the result of a run counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// It does.
+    Counts,
+    /// It was withdrawn, with every byte kept.
+    Withdrawn,
+}
+
 /// One line about a run.
-fn line(entry: &Entry, run: &Run) -> String {
+fn line(entry: &Entry, run: &Run, counting: Counting) -> String {
     let time = run.started.strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
     let mut line = format!("{time} {} {}", run.membership.experiment, run.status);
+    if counting == Counting::Withdrawn {
+        line.push_str(" withdrawn");
+    }
     if run.code.base.is_some() {
         line.push_str(" dirty");
     }
@@ -160,7 +173,7 @@ pub(super) fn add(repo: &Repo, folders: &Folders, _lock: &Lock, entry: &Entry) -
             Some(text) => Note::parse(&text).unwrap_or_default(),
             None => Note::default(),
         };
-        note.add(entry, run);
+        note.add(entry, run, Counting::Counts);
         Ok(vec![(commit, Some(note.render()))])
     })
 }
@@ -287,9 +300,6 @@ fn commit(
 /// The notes of a tree by what they are on, each with its path and its blob; without what is the same in `other`.
 type Found = BTreeMap<Vec<u8>, (Vec<u8>, Oid)>;
 
-/// Why a remote's notes are not taken in.
-const NO_NOTES: &str = "it holds what are no notes";
-
 /// Collects the notes in `tree` that are not in `other` at the same place; `false` where it holds anything else.
 fn collect(
     repo: &Repo,
@@ -328,51 +338,156 @@ fn collect(
     Ok(true)
 }
 
-/// Takes in the notes that end at `theirs`, with the lock held; what is wrong with them where they are not followed.
+/// What became of a remote's notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// The notes here extend them, or hold the same.
+    Whole,
+    /// Only what people wrote in them was taken in: their history holds what was withdrawn.
+    WithoutHistory,
+    /// They are none.
+    NoNotes,
+}
+
+/// What of a note people wrote: the lines that are none of the view; `None` where there are none.
+fn of_people(text: &str) -> Option<String> {
+    let is_of_view = |line: &str| !line.is_empty() && Note::parse(line).is_some();
+    if !text.lines().any(is_of_view) {
+        return (!text.trim().is_empty()).then(|| text.to_owned());
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !is_of_view(line)).collect();
+    let text = lines.join("\n");
+    (!text.trim().is_empty()).then(|| format!("{}\n", text.trim_matches('\n')))
+}
+
+/// Keeps of these notes what people wrote, and nothing of the view.
+fn keep_of_people(repo: &Repo, found: Found) -> Result<Found, LogError> {
+    let mut kept = Found::new();
+    for (on, (path, blob)) in found {
+        let bytes = repo.read_blob(blob)?;
+        if let Some(text) = of_people(&String::from_utf8_lossy(&bytes)) {
+            kept.insert(on, (path, repo.write_object(ObjectKind::Blob, text.as_bytes())?));
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether the notes that end at `tip` have a line about an entry that is `gone`, or had one since `known`.
 ///
-/// Afterwards the notes here extend theirs, or hold the same. Notes that only one side has are kept; of two views of the
-/// runs on one commit the fuller stays until it is rendered anew, and what people wrote on both sides is put together.
+/// By what they say, and not by their commits: each clone makes commits of its own.
+pub(super) fn hold_withdrawn(
+    repo: &Repo,
+    tip: Oid,
+    known: Option<Oid>,
+    gone: &HashSet<EntryId>,
+) -> Result<bool, LogError> {
+    if gone.is_empty() {
+        return Ok(false);
+    }
+    let gone: HashSet<String> = gone.iter().map(EntryId::short).collect();
+    let known: Vec<Oid> = known.into_iter().collect();
+    for (blob, path) in repo.objects_of(&[tip], &known)? {
+        if path.bytes().filter(|&byte| byte != b'/').count() != repo.hex_length() {
+            continue;
+        }
+        let Ok(bytes) = repo.read_blob(blob) else { continue };
+        let is_about = |line: &str| {
+            line.rsplit_once(' ').is_some_and(|(_, last)| gone.contains(last)) && Note::parse(line).is_some()
+        };
+        if String::from_utf8_lossy(&bytes).lines().any(is_about) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Begins the notes anew, without their history: with what people wrote, and nothing of the view; with the lock held.
+pub(super) fn begin_anew(repo: &Repo, folders: &Folders, _lock: &Lock) -> Result<(), LogError> {
+    journal::forget_notes(&folders.journal())?;
+    for _ in 0..8 {
+        let Some(old) = repo.read_ref(NOTES)? else { return Ok(()) };
+        let old_commit = repo.read_commit(old)?;
+        let mut found = Found::new();
+        collect(repo, old_commit.tree, None, b"", &mut found)?;
+        let kept = keep_of_people(repo, found)?;
+        let new = if kept.is_empty() {
+            None
+        } else {
+            let (tree, objects) = united(repo, repo.empty_tree(), kept)?;
+            Some(commit(repo, folders, &old.to_hex(), tree, Vec::new(), old_commit.committer, objects)?)
+        };
+        let edit = RefEdit { name: NOTES.to_owned(), expected: Expected::Is(old), new };
+        match repo.update_refs(&[edit], "git exp purge") {
+            Err(error) if error.is_moved() => {}
+            result => return Ok(result?),
+        }
+    }
+    Err(LogError::Contended(NOTES.to_owned()))
+}
+
+/// Takes in the notes that end at `theirs`, with the lock held; of notes that hold what is `gone`, only what people wrote.
+///
+/// Notes that only one side has are kept; of two views of the runs on one commit the fuller stays until it is rendered
+/// anew, and what people wrote on both sides is put together.
 pub(super) fn take_in(
     repo: &Repo,
     folders: &Folders,
     _lock: &Lock,
     theirs: Oid,
-) -> Result<Option<&'static str>, LogError> {
+    gone: impl FnOnce() -> Result<HashSet<EntryId>, LogError>,
+) -> Result<Joined, LogError> {
+    let mut gone = Some(gone);
+    let mut joined = None;
     for _ in 0..8 {
         let ours = repo.read_ref(NOTES)?;
         if ours == Some(theirs) {
-            return Ok(None);
+            return Ok(Joined::Whole);
         }
         let their_commit = repo.read_commit(theirs)?;
         let our_commit = ours.map(|ours| repo.read_commit(ours)).transpose()?;
         let root = our_commit.as_ref().map(|it| it.tree);
         if let Some(ours) = ours
-            && (root == Some(their_commit.tree) || repo.is_ancestor(theirs, ours)?)
+            && repo.is_ancestor(theirs, ours)?
         {
-            return Ok(None);
+            return Ok(Joined::Whole);
         }
         let mut found = Found::new();
         if !collect(repo, their_commit.tree, root, b"", &mut found)? {
-            return Ok(Some(NO_NOTES));
+            return Ok(Joined::NoNotes);
+        }
+        if let Some(gone) = gone.take() {
+            let holds = hold_withdrawn(repo, theirs, ours, &gone()?)?;
+            joined = Some(if holds { Joined::WithoutHistory } else { Joined::Whole });
+        }
+        let is_whole = joined == Some(Joined::Whole);
+        if is_whole && root == Some(their_commit.tree) {
+            return Ok(Joined::Whole);
+        }
+        if !is_whole {
+            found = keep_of_people(repo, found)?;
         }
         let is_behind = match ours {
             Some(ours) => repo.is_ancestor(ours, theirs)?,
             None => true,
         };
-        let new = match (ours, our_commit, root) {
-            (Some(ours), Some(our_commit), Some(root)) if !is_behind => {
-                let (tree, objects) = united(repo, root, found)?;
-                let later = our_commit.committer.seconds.max(their_commit.committer.seconds);
-                let signature = Signature { seconds: later, offset_minutes: 0, ..our_commit.committer };
-                commit(repo, folders, &theirs.to_hex(), tree, vec![ours, theirs], signature, objects)?
+        let new = if is_whole && is_behind {
+            theirs
+        } else {
+            let (tree, objects) = united(repo, root.unwrap_or(repo.empty_tree()), found)?;
+            if !is_whole && tree == root.unwrap_or(repo.empty_tree()) {
+                return Ok(Joined::WithoutHistory);
             }
-            _ => theirs,
+            let parents = ours.into_iter().chain(is_whole.then_some(theirs)).collect();
+            let signature = our_commit.map_or(their_commit.committer.clone(), |it| it.committer);
+            let later = signature.seconds.max(their_commit.committer.seconds);
+            let signature = Signature { seconds: later, offset_minutes: 0, ..signature };
+            commit(repo, folders, &theirs.to_hex(), tree, parents, signature, objects)?
         };
         let expected = ours.map_or(Expected::Absent, Expected::Is);
         let edit = RefEdit { name: NOTES.to_owned(), expected, new: Some(new) };
         match repo.update_refs(&[edit], "git exp pull") {
             Err(error) if error.is_moved() => {}
-            result => return Ok(result.map(|()| None)?),
+            result => return Ok(result.map(|()| joined.unwrap_or(Joined::Whole))?),
         }
     }
     Err(LogError::Contended(NOTES.to_owned()))
@@ -436,12 +551,27 @@ fn add_trees(repo: &Repo, tree: Oid, path: &[u8], objects: &mut Vec<NewObject>) 
     }
 }
 
-/// The notes that `entries` come to, by commit.
-pub fn fold<'a>(entries: impl Iterator<Item = &'a Entry>) -> BTreeMap<ObjectName, Note> {
+/// The notes that `entries` come to, by commit: without runs that are gone, and with those that were only withdrawn marked.
+pub fn fold<'a>(entries: impl Iterator<Item = &'a Entry> + Clone) -> BTreeMap<ObjectName, Note> {
+    let (mut gone, mut withdrawn) = (HashSet::new(), HashSet::new());
+    for entry in entries.clone() {
+        if let Body::Withdrawal(it) = &entry.body {
+            let named = it.entries.iter().map(|one| one.entry);
+            if it.gone.contains(&Part::Entry) {
+                gone.extend(named);
+            } else if it.results == Results::Withdrawn {
+                withdrawn.extend(named);
+            }
+        }
+    }
     let mut notes: BTreeMap<ObjectName, Note> = BTreeMap::new();
-    for entry in entries {
+    for entry in entries.filter(|entry| !gone.contains(&entry.id)) {
         if let Body::Run(run) = &entry.body {
-            notes.entry(commit_of(run).clone()).or_default().add(entry, run);
+            let counting = match withdrawn.contains(&entry.id) {
+                true => Counting::Withdrawn,
+                false => Counting::Counts,
+            };
+            notes.entry(commit_of(run).clone()).or_default().add(entry, run, counting);
         }
     }
     notes

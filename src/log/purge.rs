@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use super::entry::{Draft, encode};
 use super::error::{LogError, file_error};
 use super::journal::{self, Durability, NewObject};
 use super::read::{self, Located};
-use super::{Log, WRITER_KEY, layout, message};
+use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, layout, message, notes, taking};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
 use crate::domain::withdrawal::{Dropped, Part, Withdrawal};
@@ -353,6 +354,12 @@ impl Log {
     pub fn purge(&self, plan: &Plan, also: &[Holder], mut request: Request) -> Result<Purged, LogError> {
         let lock = Lock::take(&self.folders)?;
         let repo = &self.repo;
+        for (name, tip) in &plan.drops {
+            // An entry was appended since.
+            if repo.read_ref(name)? != Some(*tip) {
+                return Err(LogError::Contended(name.clone()));
+            }
+        }
         let Body::Withdrawal(withdrawal) = &mut request.body else {
             unreachable!("only withdrawals are purged by");
         };
@@ -398,11 +405,6 @@ impl Log {
                 false => Ok(vec![tip.to_hex()]),
             };
             progress.commits.insert(name.clone(), commits?);
-        }
-        if let Some(tip) = repo.read_ref(layout::NOTES)? {
-            let commits: Result<Vec<String>, _> =
-                repo.walk_first_parent(tip).map(|it| it.map(|it| it.0.to_hex())).collect();
-            progress.commits.insert(layout::NOTES.to_owned(), commits?);
         }
         for (name, tip) in repo.list_refs(layout::REMOTE)? {
             let is_of = |(old, _): &(Writer, Writer)| name.ends_with(&format!("/{old}"));
@@ -538,7 +540,8 @@ impl Log {
     fn write_durably(&self, path: &std::path::Path, value: &impl Serialize) -> Result<(), LogError> {
         let failed = |error| file_error("write", path)(error);
         let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
-        serde_json::to_writer(&mut file, value).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
+        file.write_all(&text).map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(self.repo.sync_path(path)?)
     }
@@ -609,17 +612,21 @@ impl Log {
             known.extend(commits.iter().filter(|it| !known.contains(it)).cloned().collect::<Vec<_>>());
         }
         self.write_durably(&self.folders.withdrawn(), &withdrawn)?;
-        self.drop_refs(progress.dropped.iter().filter_map(|(name, was)| Some((name, Oid::from_hex(was)?))))?;
         let configured = self.configured_writer()?;
         for (old, new) in &progress.epochs {
-            if configured.as_ref().is_some_and(|it| it.as_str() == old) {
-                repo.set_config_local(WRITER_KEY, new)?;
-            }
-            if let Ok(old) = old.parse::<Writer>() {
-                self.remove(&self.folders.kept_code(&old))?;
-                self.remove(&self.folders.ends(&old))?;
+            let (Ok(old), Ok(new)) = (old.parse::<Writer>(), new.parse::<Writer>()) else { continue };
+            // Before the refs go: what was noted last would be brought back.
+            self.remove(&self.folders.kept_code(&old))?;
+            self.remove(&self.folders.ends(&old))?;
+            if configured.as_ref() == Some(&old) {
+                self.shield(&new)?;
+                append::note_ends_as_named(repo, &self.folders, &new)?;
+                // Branches of experiments that were registered under it stay this clone's own.
+                repo.add_config_local(FORMER_WRITER_KEY, old.as_str())?;
+                repo.set_config_local(WRITER_KEY, new.as_str())?;
             }
         }
+        self.drop_refs(progress.dropped.iter().filter_map(|(name, was)| Some((name, Oid::from_hex(was)?))))?;
         let doomed: HashSet<&str> = progress.doomed.iter().map(String::as_str).collect();
         journal::forget(repo, &self.folders.journal(), &|oid| doomed.contains(oid.to_hex().as_str()))
     }
@@ -651,17 +658,47 @@ impl Log {
     /// Makes index and notes anew, so that nothing of what went is left in them or in the history of the notes.
     fn forget_views(&self) -> Result<(), LogError> {
         let _ = fs::remove_dir_all(self.folders.index());
+        self.renew_notes()
+    }
+
+    /// Begins the notes anew where they hold or held what is gone, and lets go of those of remotes that do.
+    fn renew_notes(&self) -> Result<(), LogError> {
+        let repo = &self.repo;
+        let mut index = self.index()?;
+        let gone = self.gone(&mut index)?;
         {
-            let _lock = Lock::take(&self.folders)?;
-            self.remove(&self.repo.common_dir().join("logs").join(layout::NOTES))?;
-            let gone = RefEdit { name: layout::NOTES.to_owned(), expected: Expected::Any, new: None };
-            if self.repo.read_ref(layout::NOTES)?.is_some() {
-                self.repo.update_refs(&[gone], "git exp purge")?;
+            let lock = Lock::take(&self.folders)?;
+            notes::forget_torn(repo, &lock)?;
+            let holds = |tip: Oid| notes::hold_withdrawn(repo, tip, None, &gone);
+            if let Some(tip) = repo.read_ref(layout::NOTES)?
+                && holds(tip)?
+            {
+                self.remove(&repo.common_dir().join("logs").join(layout::NOTES))?;
+                notes::begin_anew(repo, &self.folders, &lock)?;
             }
-            journal::forget_notes(&self.folders.journal())?;
+            let mut drops = Vec::new();
+            for (name, tip) in repo.list_refs(layout::REMOTE)? {
+                if taking::kind_of(&name).is_some_and(|(kind, _)| kind == "notes") && holds(tip)? {
+                    drops.push((name, tip));
+                }
+            }
+            self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
         }
-        self.repair_notes(&mut self.index()?)?;
+        self.repair_notes(&mut index)?;
         Ok(())
+    }
+
+    /// The entries that withdrawals took whole.
+    pub(super) fn gone(&self, index: &mut super::index::Index) -> Result<HashSet<EntryId>, LogError> {
+        let withdrawals = self.withdrawals(index)?;
+        let whole = withdrawals.iter().filter(|(_, it)| it.gone.contains(&Part::Entry));
+        Ok(whole.flat_map(|(_, it)| &it.entries).map(|it| it.entry).collect())
+    }
+
+    /// Whether the notes that end at `tip` hold what was withdrawn; their objects have to be here.
+    pub fn are_withdrawn_notes(&self, tip: Oid) -> Result<bool, LogError> {
+        let gone = self.gone(&mut self.index()?)?;
+        notes::hold_withdrawn(&self.repo, tip, self.repo.read_ref(layout::NOTES)?, &gone)
     }
 
     /// The refs that this clone withdrew, with the commits that a remote may still have them at.
@@ -716,7 +753,9 @@ impl Log {
     }
 
     /// Lets go of logs that their writers withdrew, where the later epoch holds all else that they held.
-    pub fn follow_withdrawals(&self) -> Result<Followed, LogError> {
+    ///
+    /// `has_new_epochs` says that later epochs came, which may withdraw what the notes here show.
+    pub fn follow_withdrawals(&self, has_new_epochs: bool) -> Result<Followed, LogError> {
         let mut followed = Followed::default();
         for (it, withdrawals) in self.find_superseded()? {
             if it.is_own {
@@ -761,8 +800,34 @@ impl Log {
         }
         if !followed.gone.is_empty() {
             self.forget_views()?;
+        } else if has_new_epochs {
+            self.renew_notes()?;
         }
         Ok(followed)
+    }
+
+    /// Deletes the refs of epochs that were withdrawn here and that a mirroring `git fetch` brought back.
+    pub(super) fn drop_brought_back(&self) -> Result<(), LogError> {
+        let withdrawn = self.withdrawn();
+        for name in withdrawn.keys() {
+            let old = name.strip_prefix(layout::LOGS).and_then(|name| name.parse::<Writer>().ok());
+            let Some(old) = old.filter(|_| self.repo.read_ref(name).is_ok_and(|tip| tip.is_some())) else {
+                continue;
+            };
+            let _lock = Lock::take(&self.folders)?;
+            let mut drops = Vec::new();
+            for name in [layout::log_ref(&old), layout::data_ref(&old), layout::code_ref(&old)] {
+                drops.extend(self.repo.read_ref(&name)?.map(|tip| (name, tip)));
+            }
+            // What somebody appended there since stands nowhere else.
+            let is_known = |(name, tip): &(String, Oid)| {
+                withdrawn.get(name).is_some_and(|known| known.contains(&tip.to_hex()))
+            };
+            if drops.iter().all(is_known) {
+                self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
+            }
+        }
+        Ok(())
     }
 
     /// How many entries of a withdrawn log are neither in the later epoch nor withdrawn.

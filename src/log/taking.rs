@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
 use super::append::Lock;
 use super::error::{LogError, file_error};
+use super::notes::Joined;
 use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, append, layout, notes};
 use crate::domain::id::{Nonce, Writer, hex};
 use crate::git::{Expected, FILE, GitError, Oid, RefEdit, Repo};
@@ -53,9 +55,6 @@ const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest
 /// What is said of a log of which a partial clone has the commits and not the entries.
 const LEFT_OUT: &str = "its entries were left out by a partial fetch; `git exp pull` brings them";
 
-/// More refs than this are packed into one file, rather than each made durable.
-const MANY: usize = 64;
-
 /// What is remembered of a tracking ref.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Noted {
@@ -83,6 +82,7 @@ impl Log {
     /// `candidate` becomes the name of this clone's writer where another clone appended under it.
     pub fn take_in(&self, candidate: &Nonce, again: bool) -> Result<Taken, LogError> {
         self.bring_back_own()?;
+        self.drop_brought_back()?;
         let tracked = self.repo.list_refs(layout::REMOTE)?;
         let path = self.folders.taken();
         if tracked.is_empty() && !path.exists() {
@@ -109,6 +109,7 @@ impl Log {
             candidate,
             given: 0,
             moves: BTreeMap::new(),
+            notes: Vec::new(),
             taken: Taken::default(),
             places: HashMap::new(),
         };
@@ -129,6 +130,10 @@ impl Log {
             }
         }
         taking.finish()?;
+        // Only now the withdrawals are known that came along.
+        for (name, tip) in std::mem::take(&mut taking.notes) {
+            taking.notes(&name, tip, &mut noted)?;
+        }
         let taken = taking.taken;
         self.note(&noted)?;
         Ok(taken)
@@ -190,14 +195,15 @@ impl Log {
         let path = self.folders.taken();
         let failed = |error| file_error("write", &path)(error);
         let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
-        let written = serde_json::to_writer(&mut file, noted);
-        written.map_err(|error| failed(error.into()))?;
+        // Written at once: there may be many.
+        let text = serde_json::to_vec(noted).map_err(|error| failed(error.into()))?;
+        file.write_all(&text).map_err(failed)?;
         file.persist(&path).map(drop).map_err(|error| failed(error.error))
     }
 }
 
 /// The kind of a tracking ref, and the last part of its name.
-fn kind_of(name: &str) -> Option<(&str, &str)> {
+pub(super) fn kind_of(name: &str) -> Option<(&str, &str)> {
     let (rest, last) = name.strip_prefix(layout::REMOTE)?.rsplit_once('/')?;
     Some((rest.rsplit_once('/')?.1, last))
 }
@@ -213,6 +219,8 @@ struct Taking<'a> {
     given: usize,
     /// The refs of what was seen that are to move, by name: in one go, because there may be many.
     moves: BTreeMap<String, RefEdit>,
+    /// The notes of remotes, for which the logs have to be known.
+    notes: Vec<(String, Oid)>,
     taken: Taken,
     /// Where each writer stands in what came.
     places: HashMap<Writer, usize>,
@@ -226,9 +234,6 @@ impl Taking<'_> {
         }
         let edits: Vec<RefEdit> = self.moves.values().cloned().collect();
         self.log.repo.update_refs(&edits, "git exp pull")?;
-        if edits.len() > MANY {
-            return Ok(self.log.repo.pack_refs()?);
-        }
         let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
         Ok(self.log.repo.sync_refs(&names)?)
     }
@@ -244,7 +249,10 @@ impl Taking<'_> {
             return self.seal(name, last, tip);
         }
         if kind == "notes" {
-            return if last == "exp" { self.notes(name, tip) } else { Ok(()) };
+            if last == "exp" {
+                self.notes.push((name.to_owned(), tip));
+            }
+            return Ok(());
         }
         let Ok(writer) = last.parse::<Writer>() else {
             self.problem(name, "its name is not one of a writer");
@@ -436,14 +444,26 @@ impl Taking<'_> {
     }
 
     /// Takes the notes of a remote in. They are a view, so that trouble with them stops nothing.
-    fn notes(&mut self, name: &str, tip: Oid) -> Result<(), LogError> {
+    fn notes(&mut self, name: &str, tip: Oid, noted: &mut BTreeMap<String, Noted>) -> Result<(), LogError> {
         let repo = &self.log.repo;
         let before = repo.read_ref(layout::NOTES)?;
-        match notes::take_in(repo, &self.log.folders, self.lock, tip) {
-            Ok(None) => self.taken.notes |= repo.read_ref(layout::NOTES)? != before,
-            Ok(Some(problem)) => self.problem(name, problem),
+        let gone = || self.log.gone(&mut self.log.index()?);
+        match notes::take_in(repo, &self.log.folders, self.lock, tip, gone) {
+            Ok(Joined::Whole) => {}
+            Ok(Joined::NoNotes) => self.problem(name, "it holds what are no notes"),
+            Ok(Joined::WithoutHistory) => {
+                // What was withdrawn is not to be held by a ref here.
+                let edit = RefEdit { name: name.to_owned(), expected: Expected::Is(tip), new: None };
+                repo.update_refs(&[edit], "git exp pull")?;
+                noted.remove(name);
+                self.problem(
+                    name,
+                    "it holds what was withdrawn; only what people wrote there was taken in, and the next push replaces it",
+                );
+            }
             Err(error) => self.problem(name, format!("it cannot be taken in: {error}")),
         }
+        self.taken.notes |= repo.read_ref(layout::NOTES)? != before;
         Ok(())
     }
 

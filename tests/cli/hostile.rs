@@ -385,7 +385,7 @@ fn nothing_that_a_remote_holds_is_executed() {
 #[test]
 fn a_flood_of_tiny_logs_is_taken_in_in_bounded_time() {
     let count: u32 =
-        std::env::var("GIT_EXP_HOSTILE_LOGS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
+        std::env::var("GIT_EXP_HOSTILE_LOGS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let trap = Trap::new();
     let tiny = trap.log("00000000b1", b"{}");
     let path = trap.folder("remote.git").join("packed-refs");

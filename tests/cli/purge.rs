@@ -124,6 +124,16 @@ impl Net {
             return Vec::new();
         }
         let listed = self.git(clone, &words);
+        // All at once first, which is faster than one after the other.
+        let mut command = self.lab.command(["sh", "-c"]);
+        command.arg(format!(
+            "git {} | cut -d' ' -f1 | git cat-file --batch | grep -acF {SECRET}",
+            words.join(" ")
+        ));
+        command.current_dir(self.folder(clone));
+        if command.output().expect("sh starts").stdout == b"0\n" {
+            return Vec::new();
+        }
         let mut found = Vec::new();
         for line in listed.lines() {
             let oid = line.split(' ').next().expect("a line has an object");
@@ -319,8 +329,11 @@ fn a_comparison_leaves_withdrawn_runs_out_and_says_so() {
     let compared = net.json("lab", &["compare", &one, &two]);
     let loss = compared[0]["metrics"].as_array().expect("metrics").iter().find(|it| it["name"] == "loss");
     assert_eq!(loss.expect("it was reported")["candidate"]["n"], 1, "{compared:#?}");
-    let (_, said) = net.exp("lab", &["compare", &one, &two]);
-    assert!(said.contains("1 run is left out, withdrawn"), "{said}");
+    for words in [["compare", &one, &two].as_slice(), &["--json", "compare", &one, &two], &["--json", "runs"]]
+    {
+        let (_, said) = net.exp("lab", words);
+        assert!(said.contains("1 run is left out, withdrawn"), "{words:?}: {said}");
+    }
 }
 
 #[test]
@@ -356,9 +369,11 @@ fn a_copy_of_the_clone_neither_brings_it_back_nor_loses_what_it_had() {
     net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
     net.record("copy", "four", "echo four");
     // Not knowing of it, it is held back; knowing of it, as well, until it follows.
+    net.git("copy", &["config", "exp.pushNotes", "false"]);
     let (status, said) = net.exp("copy", &["push", "--data", "--yes"]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("`git exp pull` first"), "{said}");
+    net.git("copy", &["config", "--unset", "exp.pushNotes"]);
     let (status, said) = net.exp("copy", &["pull", "--data"]);
     assert_eq!(status, 1, "{said}");
     assert_eq!(net.exp("copy", &["push", "--data", "--yes"]).0, 1);
@@ -458,4 +473,222 @@ fn what_was_let_go_is_not_taken_in_again() {
     }
     let pushed = net.exp_ok("lab", &["push"]);
     assert!(pushed.contains(&format!("refs/exp/log/{old}: withdrawn")), "{pushed}");
+}
+
+#[test]
+fn notes_begin_anew_everywhere_and_what_people_wrote_stays() {
+    let net = Net::new();
+    let begin = net.git("lab", &["rev-parse", "HEAD"]);
+    net.lab.commit_all("second");
+    net.git("lab", &["push", "--quiet", "origin", "main"]);
+    let write = |clone: &str| {
+        let text = format!("seen by {clone}");
+        net.git(clone, &["notes", "--ref=exp", "append", "-m", &text, &begin]);
+    };
+    net.record("lab", "one", "true");
+    let id = net.record("lab", SECRET, "true");
+    write("lab");
+    net.exp_ok("lab", &["push"]);
+    for clone in ["second", "third"] {
+        net.clone(clone);
+        net.exp_ok(clone, &["pull"]);
+        net.record(clone, clone, "true");
+        write(clone);
+    }
+    net.exp_ok("second", &["push"]);
+    net.exp_ok("lab", &["pull"]);
+    let old = net.git("third", &["rev-parse", "refs/notes/exp"]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    assert_eq!(net.found("lab"), [""; 0], "also in what was fetched");
+    net.exp_ok("lab", &["push"]);
+    let note = |clone: &str| net.git(clone, &["notes", "--ref=exp", "show", &begin]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+        let text = note(clone);
+        assert!(text.contains("seen by lab") && text.contains("seen by second"), "{clone}: {text}");
+    }
+    net.exp_ok("second", &["pull"]);
+    assert_eq!(net.found("second"), [""; 0]);
+
+    // One that was away, and knows nothing of it, brings the old ones back by hand.
+    net.git("third", &["push", "--quiet", "--force", "origin", "refs/notes/exp"]);
+    assert_ne!(net.found("remote.git"), [""; 0]);
+    net.clone("late");
+    let (status, said) = net.exp("late", &["pull"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("it holds what was withdrawn"), "{said}");
+    assert_eq!(net.found("late"), [""; 0]);
+    assert!(note("late").contains("seen by third"));
+    net.git("remote.git", &["config", "receive.denyNonFastForwards", "true"]);
+    net.exp_ok("late", &["push"]);
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    net.exp_ok("third", &["push"]);
+    net.exp_ok("lab", &["pull"]);
+    net.exp_ok("lab", &["push"]);
+    for clone in ["lab", "late", "third", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+        assert!(note(clone).contains("seen by third"), "{clone}");
+    }
+    assert_eq!(net.in_files("third"), "");
+    assert_ne!(net.git("third", &["rev-parse", "refs/notes/exp"]), old);
+    assert_eq!(net.labels("lab"), ["one", "second", "third"]);
+    let of_runs = net.git("remote.git", &["notes", "--ref=exp", "show", "main"]);
+    assert!(of_runs.contains("label=one") && of_runs.contains("label=third"), "{of_runs}");
+    // What was written in another order is put in one by the next to push.
+    for clone in ["third", "second", "lab"] {
+        net.exp_ok(clone, &["push"]);
+        net.assert_sound(clone);
+    }
+    for clone in ["lab", "second", "third"] {
+        net.exp_ok(clone, &["pull"]);
+        let said = net.exp_ok(clone, &["push"]);
+        assert!(said.contains("has everything"), "{clone}: {said}");
+    }
+}
+
+#[test]
+fn a_run_that_was_only_withdrawn_is_marked_beside_the_code() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let id = net.record("lab", "two", "true");
+    net.exp_ok("lab", &["push"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull"]);
+    net.exp_ok("lab", &["purge", &id, "--keep-bytes", "--because", "another job ran", "--yes", "--push"]);
+    net.exp_ok("second", &["pull"]);
+    for clone in ["lab", "second", "remote.git"] {
+        let text = net.git(clone, &["notes", "--ref=exp", "show", "main"]);
+        let marked: Vec<&str> = text.lines().filter(|line| line.contains(" ok withdrawn ")).collect();
+        assert!(marked.len() == 1 && marked[0].contains("label=two"), "{clone}: {text}");
+    }
+    net.assert_sound("second");
+}
+
+#[test]
+fn nobody_relays_what_is_known_to_be_withdrawn() {
+    let net = Net::new();
+    net.git("lab", &["clone", "--quiet", "--bare", ".", "../archive.git"]);
+    let url = format!("file://{}", net.folder("archive.git").display());
+    let id = net.with_secret_in_output();
+    for clone in ["second", "third"] {
+        net.clone(clone);
+        net.exp_ok(clone, &["pull", "--data"]);
+    }
+    for clone in ["lab", "second", "third"] {
+        net.git(clone, &["remote", "add", "archive", &url]);
+    }
+    net.git("third", &["config", "exp.pushNotes", "false"]);
+    let old = net.writer("lab");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    // One that was away is told by the remote itself, also where it takes nothing in.
+    net.git("second", &["config", "exp.pushNotes", "false"]);
+    let relay = ["push", "--relay", "--data", "--yes"];
+    let (status, said) = net.exp("second", &relay);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains(&format!("refused: refs/exp/log/{old}: a later epoch of it is there")), "{said}");
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    // To another remote, which has nothing of it, it hands on what it knows; the owner takes that away.
+    let archive = ["push", "archive", "--relay", "--data", "--yes"];
+    net.exp_ok("second", &archive);
+    assert_ne!(net.found("archive.git"), [""; 0]);
+    net.exp_ok("lab", &["push", "archive"]);
+    assert_eq!(net.found("archive.git"), [""; 0]);
+    let (status, said) = net.exp("third", &archive);
+    assert_eq!(status, 1, "{said}");
+    assert_eq!(net.found("archive.git"), [""; 0]);
+    // What a plain fetch brought is enough to know.
+    net.exp_ok("third", &["init"]);
+    net.git("third", &["fetch", "--quiet", "origin"]);
+    net.git("archive.git", &["update-ref", "-d", &format!("refs/exp/log/{old}-2")]);
+    net.exp("third", &archive);
+    assert_eq!(net.found("archive.git"), [""; 0]);
+    net.exp_ok("third", &["pull", "--data"]);
+    net.exp_ok("third", &archive);
+    let refs = net.git("archive.git", &["for-each-ref", "--format=%(refname)", "refs/exp/log"]);
+    assert_eq!(refs, format!("refs/exp/log/{old}-2"));
+}
+
+#[test]
+fn a_mirroring_fetch_brings_no_withdrawn_log_back() {
+    let net = Net::new();
+    let about = net.record("lab", "one", "true");
+    net.exp_ok("lab", &["push"]);
+    net.git("lab", &["clone", "--quiet", "--mirror", "../remote.git", "../mirror.git"]);
+    net.exp_ok("mirror.git", &["note", &about, "kept"]);
+    net.exp_ok("mirror.git", &["note", &about, SECRET]);
+    net.exp_ok("mirror.git", &["push"]);
+    let note = net
+        .json("mirror.git", &["log", "--kind", "note"])
+        .into_iter()
+        .find(|it| it["subject"].as_str().is_some_and(|text| text.contains(SECRET)));
+    let id = note.expect("it is listed")["entry"].as_str().expect("an ID").to_owned();
+    let old = net.writer("mirror.git");
+    net.exp_ok("mirror.git", &["purge", &id, "--because", "a token", "--yes"]);
+    for words in [
+        ["remote", "update", "--prune"].as_slice(),
+        &["fetch", "--quiet", "--prune", "origin", "+refs/*:refs/*"],
+    ] {
+        net.git("mirror.git", words);
+        assert!(net.exp_ok("mirror.git", &["log"]).contains("kept"), "{words:?}");
+        let refs = net.git("mirror.git", &["for-each-ref", "--format=%(refname)", "refs/exp/log"]);
+        assert!(refs.contains(&format!("{old}-2")), "{words:?}: {refs}");
+        assert_eq!(net.found("mirror.git"), [""; 0], "{words:?}");
+    }
+    net.exp_ok("mirror.git", &["push"]);
+    assert_eq!(net.found("remote.git"), [""; 0]);
+}
+
+#[test]
+fn branches_of_experiments_from_before_a_purge_stay_this_clones_own() {
+    let net = Net::new();
+    let new = |clone: &str| {
+        let words = ["new", "one", "--hypothesis", clone, "--change", "c", "--baseline", "main"];
+        let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "2", "--budget", "runs=9"];
+        net.exp_ok(clone, &[&words[..], &more].concat());
+    };
+    net.clone("second");
+    new("lab");
+    new("second");
+    net.exp_ok("second", &["push"]);
+    let id = net.record("lab", "two", "true");
+    net.exp_ok("lab", &["pull"]);
+    let old = net.writer("lab");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    assert_eq!(net.git("lab", &["config", "exp.formerWriter"]), old);
+    let said = net.exp_ok("lab", &["archive", &format!("20261121-one@{old}")]);
+    assert!(said.contains("20261121-one"), "{said}");
+    assert_eq!(net.git("lab", &["branch", "--list", "exp/*"]), "");
+}
+
+#[test]
+fn a_seal_that_went_goes_wherever_the_withdrawal_is_followed() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    assert_eq!(net.git("second", &["tag"]), "sealed/A-001");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--drop-refs", "--push"]);
+    net.exp_ok("second", &["pull", "--data"]);
+    assert_eq!(net.git("second", &["tag"]), "");
+    assert_eq!(net.found("second"), [""; 0]);
+}
+
+#[test]
+fn an_archived_experiment_and_a_branch_that_hold_it_go_only_when_asked_to() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["update-ref", "refs/exp/archive/A-001", &data]);
+    net.git("lab", &["branch", "exp/A-002", &data]);
+    let words = ["purge", &id, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &words);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("refs/exp/archive/A-001, refs/heads/exp/A-002"), "{said}");
+    assert!(said.contains("--drop-refs"), "{said}");
+    net.exp_ok("lab", &[&words[..], &["--drop-refs"]].concat());
+    assert_eq!(net.git("lab", &["for-each-ref", "refs/exp/archive", "refs/heads/exp"]), "");
+    assert_eq!(net.found("lab"), [""; 0]);
 }
