@@ -10,3 +10,4 @@ pub mod git;
 pub mod log;
 pub mod render;
 pub mod runner;
+pub mod workload;

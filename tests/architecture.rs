@@ -14,12 +14,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("git", &[]),
     ("log", &["domain", "git"]),
     ("config", &["domain", "git"]),
+    ("workload", &["domain"]),
     ("runner", &["domain"]),
-    ("render", &["domain"]),
+    ("render", &["domain", "workload"]),
     ("github", &[]),
-    ("error", &["config", "domain", "git", "log", "runner"]),
+    ("error", &["config", "domain", "git", "log", "runner", "workload"]),
     ("context", &["config", "domain", "error", "git", "log", "render"]),
-    ("commands", &["config", "context", "domain", "error", "git", "github", "log", "render", "runner"]),
+    ("commands", &["config", "context", "domain", "error", "git", "github", "log", "render", "runner", "workload"]),
 ];
 
 /// Files that hold the others together and may use all of them.
