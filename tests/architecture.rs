@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runner", &["domain"]),
     ("render", &["domain", "workload"]),
     ("github", &[]),
-    ("error", &["config", "domain", "git", "log", "runner", "workload"]),
+    ("error", &["config", "domain", "git", "log", "runner"]),
     ("context", &["config", "domain", "error", "git", "log", "render"]),
     ("commands", &["config", "context", "domain", "error", "git", "github", "log", "render", "runner", "workload"]),
 ];

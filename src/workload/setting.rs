@@ -105,6 +105,16 @@ pub enum Distribution {
     Uniform,
 }
 
+impl Distribution {
+    /// The word for it, as in a workload.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Uniform => "uniform",
+        }
+    }
+}
+
 /// Where a workload runs, with which numbers, and every switch that decides how fast and how exact that is.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

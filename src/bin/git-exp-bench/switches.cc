@@ -7,6 +7,7 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceType.h>
+#include <c10/core/Event.h>
 #include <torch/version.h>
 #include <ATen/DeviceAccelerator.h>
 
@@ -59,6 +60,34 @@ uint64_t peak_memory_bytes(int32_t device) {
 void reset_peak_memory(int32_t device) {
   if (at::accelerator::getAccelerator().has_value()) at::accelerator::resetPeakStats(device);
 }
+
+void synchronize(int32_t device) {
+  if (at::accelerator::getAccelerator().has_value()) at::accelerator::synchronizeDevice(device);
+}
+
+struct Stopwatch::Events {
+  c10::Event begin;
+  c10::Event end;
+};
+
+Stopwatch::Stopwatch(int32_t device) : device_(device) {
+  const auto type = at::accelerator::getAccelerator(/*checked=*/true).value();
+  const auto flag = c10::EventFlag::BACKEND_DEFAULT;
+  events_ = std::make_unique<Events>(Events{c10::Event(type, flag), c10::Event(type, flag)});
+}
+
+Stopwatch::~Stopwatch() = default;
+
+void Stopwatch::begin() { events_->begin.record(at::accelerator::getCurrentStream(device_)); }
+
+void Stopwatch::end() { events_->end.record(at::accelerator::getCurrentStream(device_)); }
+
+double Stopwatch::seconds() const {
+  events_->end.synchronize();
+  return events_->begin.elapsedTime(events_->end) / 1e3;
+}
+
+std::unique_ptr<Stopwatch> new_stopwatch(int32_t device) { return std::make_unique<Stopwatch>(device); }
 
 rust::String version() { return TORCH_VERSION; }
 

@@ -1,4 +1,4 @@
-//! What tch does not bind: global switches of libtorch, peak memory, and autocast on every device.
+//! What tch does not bind: global switches of libtorch, peak memory, device events, and autocast on every device.
 //!
 //! The other half is `switches.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
 
@@ -32,6 +32,20 @@ mod bridge {
         fn peak_memory_bytes(device: i32) -> Result<u64>;
         /// Begins to look for the most that is allocated anew.
         fn reset_peak_memory(device: i32) -> Result<()>;
+        /// Waits until an accelerator has done all it was given.
+        fn synchronize(device: i32) -> Result<()>;
+
+        /// Two events on the current stream of an accelerator.
+        type Stopwatch;
+        /// A stopwatch of an accelerator.
+        fn new_stopwatch(device: i32) -> Result<UniquePtr<Stopwatch>>;
+        /// Records the first event.
+        fn begin(self: Pin<&mut Stopwatch>) -> Result<()>;
+        /// Records the second event.
+        fn end(self: Pin<&mut Stopwatch>) -> Result<()>;
+        /// Waits for the second event; the seconds between the two.
+        fn seconds(self: &Stopwatch) -> Result<f64>;
+
         /// The version of libtorch that this was built with.
         fn version() -> String;
         /// The instruction set that libtorch uses on this processor, as `AVX512`.
