@@ -8,9 +8,12 @@ COMPLETIONS = $(PREFIX)/share
 
 help:
 	@echo 'make demo      build, then train, record, list and compare in a throw-away repository'
-	@echo 'make test      run every test'
+	@echo 'make libtorch  fetch the library that `git exp bench` measures through, once for this machine'
+	@echo 'make test      run every test; those of the harness where libtorch can be had'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'
+	@echo 'make demo-bench     a study of speed on the CPU, from the baseline to the seal'
+	@echo 'make install-bench  install the harness of `git exp bench` beside git-exp'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'
 
@@ -18,12 +21,24 @@ demo:
 	$(CARGO) build --locked --release --bin git-exp --example train
 	sh examples/demo.sh
 
+libtorch:
+	@sh scripts/libtorch.sh
+
+# With the harness where libtorch can be had, and without it elsewhere: one build either way.
 test:
-	$(CARGO) test --locked
+	@if sh scripts/libtorch.sh; then \
+		$(CARGO) test --locked --features torch; \
+	else \
+		echo; \
+		echo 'SKIPPED: the harness of `git exp bench` is not tested, because libtorch cannot be had (see above)'; \
+		echo; \
+		$(CARGO) test --locked; \
+	fi
 
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets --features torch,tch/doc-only -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --lib --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny check; \
@@ -37,6 +52,9 @@ lint:
 bench:
 	$(CARGO) bench --locked --bench commands
 	$(CARGO) bench --locked --bench power
+
+install-bench: libtorch
+	$(CARGO) install --locked --path . --features torch --bin git-exp-bench --root '$(PREFIX)' --no-track
 
 install:
 	$(CARGO) install --locked --path . --bin git-exp --root '$(PREFIX)' --no-track
@@ -53,4 +71,4 @@ install:
 clean:
 	$(CARGO) clean
 
-.PHONY: help demo test lint bench install clean
+.PHONY: help demo demo-bench libtorch test lint bench install install-bench clean

@@ -140,7 +140,8 @@ fn resolve(source: &Source, changes: &[Change]) -> Result<Workload, Error> {
 fn unreadable(error: &WorkloadError, name: &str) -> Error {
     let words = error.problem.to_string();
     let error = Error::request(error.to_string()).because(words);
-    if preset::named(name).is_some() { error.hint(format!("git exp bench show {name}")) } else { error }
+    let example = if preset::named(name).is_some() { name } else { "matmul" };
+    error.hint(format!("`git exp bench show {example}` writes every key out"))
 }
 
 fn list(context: &mut Context) -> Result<Answer, Error> {
