@@ -94,7 +94,9 @@ fn agreement(folder: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python: PathBuf = root.join("target/pytorch/bin/python");
     if !python.is_file() {
-        println!("SKIPPED: nothing is held against PyTorch's timer, because there is no target/pytorch (make pytorch)\n");
+        println!(
+            "SKIPPED: nothing is held against PyTorch's timer, because there is no target/pytorch (make pytorch)\n"
+        );
         return;
     }
     let script = root.join("tests/bench/agreement.py");
@@ -110,7 +112,8 @@ fn agreement(folder: &Path) {
     println!("| operation | here | torch.utils.benchmark | ratio | bar |\n| --- | --- | --- | --- | --- |");
     for (op, sets) in OPS {
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
-        let show: Vec<&str> = ["--json", "bench", "show", op].into_iter().chain(sets.iter().copied()).collect();
+        let show: Vec<&str> =
+            ["--json", "bench", "show", op].into_iter().chain(sets.iter().copied()).collect();
         let question = objects(folder, &show).remove(0);
         let rules = ["--set", "caches=hot", "--set", "ceilings=false", "--set", "reference=false"];
         let run: Vec<&str> =
@@ -144,7 +147,8 @@ fn agreement(folder: &Path) {
 
 /// A slow-down of 2 %, and none, by the A/B in one process.
 fn planted(folder: &Path) {
-    let shape = ["--set", "a=256x256", "--set", "b=256x256", "--set", "ceilings=false", "--set", "reference=false"];
+    let shape =
+        ["--set", "a=256x256", "--set", "b=256x256", "--set", "ceilings=false", "--set", "reference=false"];
     let found = |slow_down: &str, seed: usize| {
         let seed = format!("seed={seed}");
         let words = ["--json", "bench", "run", "matmul", "--set", &seed, "--set", slow_down];

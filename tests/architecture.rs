@@ -20,7 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("github", &[]),
     ("error", &["config", "domain", "git", "log", "runner"]),
     ("context", &["config", "domain", "error", "git", "log", "render"]),
-    ("commands", &["config", "context", "domain", "error", "git", "github", "log", "render", "runner", "workload"]),
+    (
+        "commands",
+        &["config", "context", "domain", "error", "git", "github", "log", "render", "runner", "workload"],
+    ),
 ];
 
 /// Files that hold the others together and may use all of them.

@@ -127,8 +127,9 @@ fn find(context: &Context, word: &str) -> Result<Source, Error> {
 fn changes<'a>(set: impl IntoIterator<Item = &'a String>) -> Result<Vec<Change>, Error> {
     set.into_iter()
         .map(|text| {
-            text.parse()
-                .map_err(|problem: String| Error::request("cannot set a key").because(problem).hint("--set dtype=bf16"))
+            text.parse().map_err(|problem: String| {
+                Error::request("cannot set a key").because(problem).hint("--set dtype=bf16")
+            })
         })
         .collect()
 }

@@ -117,8 +117,10 @@ impl Default for Measure {
 impl Measure {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.max_samples == 0 || self.passes == 0 || self.max_time.seconds() <= 0.0 {
-            return Err("nothing would be measured: `max-samples`, `passes` and `max-time` must be above zero"
-                .to_owned());
+            return Err(
+                "nothing would be measured: `max-samples`, `passes` and `max-time` must be above zero"
+                    .to_owned(),
+            );
         }
         if self.min_time > self.max_time {
             return Err(format!(
@@ -136,11 +138,16 @@ impl Measure {
             return Err(format!("`relative-error` is {}, and it takes a share as 0.01", self.relative_error));
         }
         if !(0.0..1.0).contains(&self.planted_slow_down) {
-            return Err(format!("`planted-slow-down` is {}, and it takes a share as 0.02", self.planted_slow_down));
+            return Err(format!(
+                "`planted-slow-down` is {}, and it takes a share as 0.02",
+                self.planted_slow_down
+            ));
         }
         if self.graph {
-            return Err("`graph` is not supported: the headers of CUDA that it needs are not in PyTorch's wheels"
-                .to_owned());
+            return Err(
+                "`graph` is not supported: the headers of CUDA that it needs are not in PyTorch's wheels"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

@@ -57,6 +57,15 @@ impl Task {
         }
     }
 
+    /// What is computed, as `forward`; the kind decides which words there are.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::Op(task) => task.pass.word(),
+            Self::TorchScript(task) => task.pass.word(),
+            Self::Command(_) => "whole",
+        }
+    }
+
     fn read(kind: &str, section: toml::Table) -> Result<Self, String> {
         Ok(match kind {
             "op" => Self::Op(read::op(section)?),

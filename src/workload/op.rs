@@ -223,8 +223,7 @@ impl Op {
 
     /// What it is given, in order.
     pub fn inputs(&self) -> Vec<OpInput> {
-        let random =
-            |name, shape: &Shape| OpInput { name, shape: shape.clone(), content: Content::Random };
+        let random = |name, shape: &Shape| OpInput { name, shape: shape.clone(), content: Content::Random };
         let row = |shape: &Shape| Shape::new([shape.width()]).expect("a shape's width is a size");
         let below = |name, shape, bound| OpInput { name, shape, content: Content::Below(bound) };
         match self {
@@ -299,7 +298,13 @@ impl OpTask {
                     return unfit("input", input, "weight", weight, "the channels do not fit the groups");
                 }
                 if rows > height + 2 * padding || columns > width + 2 * padding {
-                    return unfit("input", input, "weight", weight, "the filter is larger than the padded input");
+                    return unfit(
+                        "input",
+                        input,
+                        "weight",
+                        weight,
+                        "the filter is larger than the padded input",
+                    );
                 }
             }
             Op::Embedding { table, .. } => {
@@ -370,7 +375,11 @@ impl OpTask {
                     ((size + 2.0 * *padding as f64 - filter) / *stride as f64).floor() + 1.0
                 };
                 let output = x[0] * w[0] * places(x[2], w[2]) * places(x[3], w[3]);
-                product(2.0 * output * w[1] * w[2] * w[3], output, "2 · outputs · channels of a group · filter")
+                product(
+                    2.0 * output * w[1] * w[2] * w[3],
+                    output,
+                    "2 · outputs · channels of a group · filter",
+                )
             }
             Op::LayerNorm { input } => {
                 let each = input.elements() as f64;

@@ -55,7 +55,8 @@ pub fn read(name: &str, text: &str, changes: &[Change]) -> Result<Workload, Work
 
 fn parse(text: &str, changes: &[Change]) -> Result<Workload, String> {
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         format!("line {line}: {}", error.message().trim_end())
     })?;
     let kind = kind_of(&table)?;
@@ -85,8 +86,7 @@ fn parse(text: &str, changes: &[Change]) -> Result<Workload, String> {
 /// The one section that says what kind of workload it is.
 fn kind_of(table: &Table) -> Result<&'static str, String> {
     const OTHERS: [&str; 3] = ["description", "setting", "measure"];
-    let kinds: Vec<&'static str> =
-        Task::KINDS.into_iter().filter(|kind| table.contains_key(*kind)).collect();
+    let kinds: Vec<&'static str> = Task::KINDS.into_iter().filter(|kind| table.contains_key(*kind)).collect();
     let known: Vec<&str> = Task::KINDS.into_iter().chain(OTHERS).collect();
     if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(format!("unknown section `{key}`; {}", advice(key, &known)));
@@ -151,11 +151,12 @@ pub(super) fn section<T: DeserializeOwned>(table: Table) -> Result<T, String> {
 /// What the parser says, with the nearest name where a word is unknown.
 fn said(error: &toml::de::Error) -> String {
     let message = error.message().trim_end();
-    let (what, rest) = match (message.strip_prefix("unknown field `"), message.strip_prefix("unknown variant `")) {
-        (Some(rest), _) => ("key", rest),
-        (_, Some(rest)) => ("value", rest),
-        _ => return message.to_owned(),
-    };
+    let (what, rest) =
+        match (message.strip_prefix("unknown field `"), message.strip_prefix("unknown variant `")) {
+            (Some(rest), _) => ("key", rest),
+            (_, Some(rest)) => ("value", rest),
+            _ => return message.to_owned(),
+        };
     // The word itself may hold anything, so its end is looked for from where the known ones begin.
     let Some((word, known)) = rest.rsplit_once("`, expected ") else { return message.to_owned() };
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();

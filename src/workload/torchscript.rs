@@ -37,8 +37,10 @@ pub struct TorchScript {
 impl TorchScript {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.inputs.is_empty() {
-            return Err("`inputs` is empty; declare them as `inputs = [{ name = \"x\", shape = \"8x1024\" }]`"
-                .to_owned());
+            return Err(
+                "`inputs` is empty; declare them as `inputs = [{ name = \"x\", shape = \"8x1024\" }]`"
+                    .to_owned(),
+            );
         }
         match self.inputs.iter().find(|input| input.below.is_some_and(|below| below < 1)) {
             Some(input) => Err(format!("`below` of the input `{}` is not above zero", input.name)),

@@ -22,7 +22,12 @@ fn what_does_not_fit_is_said_before_anything_is_loaded() {
     lab.write("bench/wrong.toml", "[op]\nname = \"matmull\"\n");
     is_refused(&lab, "wrong", &[], "did you mean `matmul`?");
     is_refused(&lab, "matmu", &[], "did you mean `matmul`?");
-    is_refused(&lab, "matmul", &["--set", "a=3x4", "--set", "b=5x6"], "the last size of `a` must be the first of `b`");
+    is_refused(
+        &lab,
+        "matmul",
+        &["--set", "a=3x4", "--set", "b=5x6"],
+        "the last size of `a` must be the first of `b`",
+    );
     is_refused(&lab, "matmul", &["--set", "measure.max-tim=5s"], "did you mean `max-time`?");
     is_refused(&lab, "matmul", &["--set", "max-samples=0"], "nothing would be measured");
     is_refused(&lab, "matmul", &["--set", "device=gpu"], "`gpu` is no device");
@@ -43,8 +48,14 @@ fn a_device_that_is_not_there_is_refused() {
 fn what_is_no_module_is_refused() {
     let lab = TestLab::with_commit();
     lab.write("note.pt", "not a module");
-    lab.write("bench/note.toml", "[torchscript]\nfile = \"note.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n");
-    lab.write("bench/gone.toml", "[torchscript]\nfile = \"gone.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n");
+    lab.write(
+        "bench/note.toml",
+        "[torchscript]\nfile = \"note.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n",
+    );
+    lab.write(
+        "bench/gone.toml",
+        "[torchscript]\nfile = \"gone.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n",
+    );
     is_refused(&lab, "note", &[], "`note.pt` is not a TorchScript module");
     is_refused(&lab, "gone", &[], "cannot read the module `gone.pt`");
 }
@@ -53,8 +64,7 @@ fn what_is_no_module_is_refused() {
 fn memory_that_is_not_there_makes_a_failed_run_with_the_peak() {
     let lab = TestLab::with_commit();
     let words = ["run", "--", "git", "exp"].into_iter();
-    let output =
-        lab.exp_output(words.chain(short("softmax", &["--set", "input=1000000x1000000"])));
+    let output = lab.exp_output(words.chain(short("softmax", &["--set", "input=1000000x1000000"])));
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("out of memory") && said.contains("hint: "), "{said}");
@@ -68,7 +78,8 @@ fn memory_that_is_not_there_makes_a_failed_run_with_the_peak() {
 fn what_is_not_finite_fails() {
     let lab = TestLab::with_commit();
     // Sums of 60,000 products of f16 overflow.
-    let more = ["--set", "dtype=f16", "--set", "distribution=uniform", "--set", "a=8x600000", "--set", "b=600000x8"];
+    let more =
+        ["--set", "dtype=f16", "--set", "distribution=uniform", "--set", "a=8x600000", "--set", "b=600000x8"];
     let (status, said) = refusal(&lab, "matmul", &more);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("is not finite") && said.contains("hint: "), "{said}");

@@ -25,8 +25,16 @@ fn a_run_keeps_what_is_needed_to_believe_it() {
     }
     let tree = lab.git(["for-each-ref", "--format=%(refname)", "refs/exp/data"]);
     let files = lab.git(["ls-tree", "-r", "--name-only", tree.trim()]);
-    for file in ["summary.json", "device.json", "flags.json", "environment.json", "samples.csv", "matmul.toml", "command.txt", "inputs.txt"]
-    {
+    for file in [
+        "summary.json",
+        "device.json",
+        "flags.json",
+        "environment.json",
+        "samples.csv",
+        "matmul.toml",
+        "command.txt",
+        "inputs.txt",
+    ] {
         assert!(files.contains(&format!("bench/{file}")), "`{file}` is missing from:\n{files}");
     }
 }

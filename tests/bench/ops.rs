@@ -54,7 +54,16 @@ fn a_layout_changes_where_numbers_lie_and_not_what_comes_out() {
 #[test]
 fn back_ends_of_attention_are_measured_in_turn_and_agree() {
     let lab = TestLab::with_commit();
-    let more = ["--set", "backend=flash", "--against", "backend=math", "--set", "passes=4", "--set", "pass-time=5ms"];
+    let more = [
+        "--set",
+        "backend=flash",
+        "--against",
+        "backend=math",
+        "--set",
+        "passes=4",
+        "--set",
+        "pass-time=5ms",
+    ];
     let seen = summary(&lab, "attention", &more);
     let candidate = &seen["variants"][1];
     assert_eq!(seen["variants"][0]["workload"]["op"]["backend"], "math");
@@ -69,8 +78,17 @@ fn back_ends_of_attention_are_measured_in_turn_and_agree() {
 fn hot_and_cold_and_the_ceilings_are_told_apart() {
     let lab = TestLab::with_commit();
     let seen = lab.exp_json([
-        "bench", "run", "softmax", "--set", "input=64x256", "--set", "min-time=1ms", "--set", "max-time=300ms",
-        "--set", "min-samples=3",
+        "bench",
+        "run",
+        "softmax",
+        "--set",
+        "input=64x256",
+        "--set",
+        "min-time=1ms",
+        "--set",
+        "max-time=300ms",
+        "--set",
+        "min-samples=3",
     ]);
     let seen = &seen[0];
     assert!(number(seen, "time_cold") > number(seen, "time_hot"), "{seen:#}");

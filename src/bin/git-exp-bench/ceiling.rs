@@ -32,8 +32,7 @@ impl Ceilings {
     /// Measures both with the dtype and the switches that are in force.
     pub fn measure(place: &Place) -> Result<Self, Failure> {
         let is_processor = place.accelerator().is_none();
-        let (matmul_rows, copied_bytes) =
-            if is_processor { (ROWS.0, COPIED.0) } else { (ROWS.1, COPIED.1) };
+        let (matmul_rows, copied_bytes) = if is_processor { (ROWS.0, COPIED.0) } else { (ROWS.1, COPIED.1) };
         let _guard = tch::no_grad_guard();
         let matrix = Tensor::f_rand([matmul_rows, matmul_rows], (place.kind, place.device))?;
         let product = best(place, || Ok(drop(matrix.f_matmul(&matrix)?)))?;

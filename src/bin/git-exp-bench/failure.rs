@@ -3,6 +3,7 @@
 use git_exp::domain::statistics::EstimateError;
 use git_exp::error::Error;
 use git_exp::workload::WorkloadError;
+use git_exp_torch_switches as switches;
 use tch::TchError;
 
 /// Why a workload was not measured.
@@ -29,7 +30,9 @@ impl Failure {
     pub fn of_torch(text: &str) -> Self {
         let said = first_line(text);
         let lower = text.to_lowercase();
-        if lower.contains("out of memory") || lower.contains("can't allocate memory") || lower.contains("not enough memory")
+        if lower.contains("out of memory")
+            || lower.contains("can't allocate memory")
+            || lower.contains("not enough memory")
         {
             let error = Error::outside("out of memory").because(said);
             return Self::Failed(error.hint("use smaller shapes, or another dtype"));
@@ -57,7 +60,8 @@ impl Failure {
 /// What a C++ exception says, without where it was thrown.
 fn first_line(text: &str) -> String {
     let text = text.trim_start_matches("Internal torch error: ");
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing is said about it");
+    let line =
+        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing is said about it");
     line.split("Exception raised from").next().unwrap_or(line).trim().to_owned()
 }
 
@@ -67,8 +71,8 @@ impl From<TchError> for Failure {
     }
 }
 
-impl From<cxx::Exception> for Failure {
-    fn from(error: cxx::Exception) -> Self {
+impl From<switches::Exception> for Failure {
+    fn from(error: switches::Exception) -> Self {
         Self::of_torch(error.what())
     }
 }

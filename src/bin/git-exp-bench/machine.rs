@@ -1,5 +1,6 @@
 //! The device report: what a workload ran on, and the switches as libtorch has them.
 
+use git_exp_torch_switches as switches;
 use std::collections::BTreeMap;
 
 use git_exp::workload::setting::Setting;
@@ -8,8 +9,6 @@ use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::Cuda;
-
-use crate::switches;
 
 /// The environment variables that change how fast or how exact libtorch is.
 const VARIABLES: [&str; 17] = [

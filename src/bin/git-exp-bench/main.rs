@@ -8,7 +8,6 @@
 //! | `subject` | what every kind of workload gives to be measured, and where the kinds are registered |
 //! | `op`, `torchscript`, `command` | one kind of workload each |
 //! | `place` | devices, dtypes and switches of a setting |
-//! | `switches` | what tch does not bind, in C++ |
 //! | `sampler`, `watch`, `ceiling` | the clock, what slows the machine down, and what it can do at best |
 //! | `measuring` | a request from its workloads to what came of them |
 //! | `report`, `machine` | what is told, and on what it ran |
@@ -28,7 +27,6 @@ mod place;
 mod report;
 mod sampler;
 mod subject;
-mod switches;
 mod torchscript;
 mod watch;
 

@@ -5,14 +5,15 @@ use git_exp::domain::timing::{self, HIGH_SPREAD, InTurn, Plan, Timing, Turns, me
 use git_exp::workload::measure::{Caches, Measure};
 use git_exp::workload::request::Request;
 use git_exp::workload::{Task, Workload};
+use git_exp_torch_switches as switches;
 use tch::{Kind, Tensor};
 
 use crate::ceiling::Ceilings;
 use crate::failure::Failure;
+use crate::machine;
 use crate::place::{self, Place};
 use crate::sampler::Sampler;
 use crate::subject::{Entry, Work, build};
-use crate::{machine, switches};
 
 /// The most calls in a sample where something must happen between calls.
 const ONE: u64 = 1;
@@ -151,7 +152,8 @@ fn check_one(
         None => None,
     };
     if baseline.is_some_and(|it| !it.is_empty()) && error_against_baseline.is_none() {
-        warnings.push(format!("`{}` computes other shapes than the baseline: not like with like", variant.name));
+        warnings
+            .push(format!("`{}` computes other shapes than the baseline: not like with like", variant.name));
     }
     let peak_memory_bytes = match place.accelerator() {
         Some(device) => Some(switches::peak_memory_bytes(device)?),

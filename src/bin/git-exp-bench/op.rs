@@ -2,12 +2,12 @@
 
 use git_exp::workload::op::{Algorithm, Backend, Layout, Op, OpTask, Pass};
 use git_exp::workload::setting::{Device, Dtype, Setting};
+use git_exp_torch_switches as switches;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::subject::{Entry, Subject, Work};
-use crate::switches;
 
 /// The rate at which the optimiser step moves parameters.
 const LEARNING_RATE: f64 = 1e-3;
@@ -53,8 +53,7 @@ impl OpSubject {
             let is_leaf = task.pass == Pass::ForwardBackward && tensor.kind() != Kind::Int64;
             inputs.push(if is_leaf { tensor.f_detach()?.f_set_requires_grad(true)? } else { tensor });
         }
-        let mut subject =
-            Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
+        let mut subject = Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
         if let Op::OptimizerStep { parameters, algorithm, .. } = task.op {
             subject.optimizer = Some(Optimizer::new(&subject.inputs, parameters, algorithm)?);
         } else if task.pass == Pass::ForwardBackward {
@@ -111,7 +110,11 @@ impl Subject for OpSubject {
 
     fn entries(&self) -> Vec<Entry> {
         let inputs = self.task.op.inputs();
-        inputs.iter().zip(&self.inputs).map(|(input, tensor)| Entry::of(input.name, tensor, &self.place)).collect()
+        inputs
+            .iter()
+            .zip(&self.inputs)
+            .map(|(input, tensor)| Entry::of(input.name, tensor, &self.place))
+            .collect()
     }
 
     fn work(&self) -> Work {
@@ -149,13 +152,8 @@ impl Subject for OpSubject {
         if let Op::Attention { backend, .. } = &mut task.op {
             *backend = Backend::Math;
         }
-        let subject = Self {
-            task,
-            place: Place { dtype: Dtype::F64, ..self.place },
-            inputs: Vec::new(),
-            upstream: None,
-            optimizer: None,
-        };
+        let subject =
+            Self { task, place: self.place.exact(), inputs: Vec::new(), upstream: None, optimizer: None };
         subject.run(&inputs, upstream.as_ref()).map(Some)
     }
 }
@@ -217,7 +215,11 @@ struct Optimizer {
 impl Optimizer {
     /// Copies of a parameter, each with the same gradient.
     fn new(inputs: &[Tensor], parameters: i64, algorithm: Algorithm) -> Result<Self, TchError> {
-        let copies = |tensor: &Tensor| (0..parameters).map(|_| tensor.f_clone()).collect::<Result<Vec<_>, _>>();
+        let copies = |tensor: &Tensor| {
+            (0..parameters)
+                .map(|_| tensor.f_to_dtype(tensor.kind(), false, true))
+                .collect::<Result<Vec<_>, _>>()
+        };
         let zero = inputs[0].f_zeros_like()?;
         let (parameters, gradient) = (copies(&inputs[0])?, inputs[1].shallow_clone());
         Ok(Self {

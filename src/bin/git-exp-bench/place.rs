@@ -2,10 +2,10 @@
 
 use git_exp::workload::setting::{Device, Distribution, Dtype, Setting};
 use git_exp::workload::{Shape, op};
+use git_exp_torch_switches as switches;
 use tch::{Cuda, Kind, Tensor};
 
 use crate::failure::Failure;
-use crate::switches;
 
 /// The device and the dtype of tensors at entry.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +54,19 @@ impl Place {
         };
         // Old devices lack short dtypes, which only trying tells.
         let tried = Tensor::f_ones([2], (kind, device)).and_then(|ones| ones.f_add(&ones));
-        tried.map_err(|_| {
+        let _ = tried.map_err(|_| {
             Failure::request(
                 format!("the device `{}` has no dtype `{}`", setting.device, setting.dtype.word()),
                 "--set dtype=f32",
             )
         })?;
         Ok(place)
+    }
+
+    /// Where references are computed: in float64 on the processor.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        Self { named: Device::Cpu, device: tch::Device::Cpu, kind: Kind::Double, dtype: Dtype::F64, ..self }
     }
 
     /// The number of an accelerator; `None` on the processor.

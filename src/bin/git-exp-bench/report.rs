@@ -29,8 +29,9 @@ pub fn inputs(variants: &[Variant], measured: &[Measured]) -> String {
         let setting = &variant.workload.setting;
         let _ = writeln!(
             lines,
-            "INPUT name={prefix}workload kind={} device={} device_count=1 threads={} distribution={}",
+            "INPUT name={prefix}workload kind={} mode={} device={} device_count=1 threads={} distribution={}",
             variant.workload.task.kind(),
+            variant.workload.task.mode(),
             setting.device.kind(),
             setting.threads,
             setting.distribution.word()
@@ -51,7 +52,8 @@ struct Line {
 pub fn metrics(outcome: &Outcome) -> Result<String, Failure> {
     let mut text = String::new();
     for (at, measured) in outcome.variants.iter().enumerate() {
-        let case = if outcome.variants.len() > 1 { format!(" case={}", measured.name) } else { String::new() };
+        let case =
+            if outcome.variants.len() > 1 { format!(" case={}", measured.name) } else { String::new() };
         for Line { name, value, unit, better } in lines(outcome, at, measured)? {
             let unit = if unit.is_empty() { String::new() } else { format!(" unit={unit}") };
             let _ = writeln!(text, "METRIC {name}={value}{unit}{case} better={better}");

@@ -1,5 +1,6 @@
 //! Takes samples: calls a workload so many times between two looks at the clock.
 
+use git_exp_torch_switches as switches;
 use std::time::{Duration, Instant};
 
 use git_exp::domain::timing::Reading;
@@ -9,7 +10,6 @@ use tch::{Kind, Tensor};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::subject::{Build, Entry, Subject};
-use crate::switches;
 use crate::watch::Watch;
 
 /// How much is written to flush caches: more than twice what those of today hold.
@@ -19,7 +19,7 @@ const FLUSHED_BYTES: i64 = 256 * 1024 * 1024;
 pub struct Sampler {
     place: Place,
     watch: Watch,
-    stopwatch: Option<cxx::UniquePtr<switches::Stopwatch>>,
+    stopwatch: Option<switches::UniquePtr<switches::Stopwatch>>,
     /// What is written to flush caches.
     flush: Option<Tensor>,
     planted_slow_down: f64,

@@ -4,12 +4,12 @@ use git_exp::error::Error;
 use git_exp::workload::op::{Content, Pass};
 use git_exp::workload::setting::{Dtype, Setting};
 use git_exp::workload::torchscript::TorchScript;
+use git_exp_torch_switches as switches;
 use tch::{CModule, IValue, Kind, Tensor};
 
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::subject::{Entry, Subject};
-use crate::switches;
 
 /// A module and its inputs.
 pub struct Module {
@@ -80,7 +80,7 @@ impl Subject for Module {
     }
 
     fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
-        let place = Place { device: tch::Device::Cpu, kind: Kind::Double, dtype: Dtype::F64, ..self.place };
+        let place = self.place.exact();
         let mut module = load(&self.task.file, &place)?;
         module.to(place.device, place.kind, false);
         module.f_set_eval()?;
@@ -108,7 +108,9 @@ fn load(file: &str, place: &Place) -> Result<CModule, Failure> {
         ));
     }
     CModule::load_data_on_device(&mut bytes.as_slice(), place.device).map_err(|error| {
-        let Failure::Failed(error) = Failure::from(error) else { unreachable!("an error of libtorch is a failure") };
+        let Failure::Failed(error) = Failure::from(error) else {
+            unreachable!("an error of libtorch is a failure")
+        };
         let cause = error.causes.first().cloned().unwrap_or_default();
         let error = Error::request(format!("`{file}` is not a TorchScript module")).because(cause);
         Failure::Request(error.hint("save it with torch.jit.save(torch.jit.script(model), path)"))

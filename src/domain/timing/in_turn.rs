@@ -45,8 +45,7 @@ impl InTurn {
         let sample = |side: usize| Sample::new(self.passes[side].as_slice());
         let baseline = sample(0).map_err(EstimateError::Baseline)?;
         let candidate = sample(variant).map_err(EstimateError::Candidate)?;
-        let method =
-            choose(Design::Paired, Kind::Measured, Scale::Ratio, baseline.size(), candidate.size());
+        let method = choose(Design::Paired, Kind::Measured, Scale::Ratio, baseline.size(), candidate.size());
         Ok(Versus { estimate: estimate(method, &baseline, &candidate)? })
     }
 }
@@ -157,7 +156,11 @@ mod tests {
         let mut at = 0;
         let sample = |(): &mut (), calls: u64| {
             at += 1;
-            Ok::<_, ()>(Reading { seconds: 1e-3 * calls as f64, is_throttled: at % 5 == 0, ..Reading::default() })
+            Ok::<_, ()>(Reading {
+                seconds: 1e-3 * calls as f64,
+                is_throttled: at % 5 == 0,
+                ..Reading::default()
+            })
         };
         let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_| Ok(()), sample).unwrap();
         assert!(in_turn.throttled > 0);

@@ -118,13 +118,15 @@ pub fn spread(samples: &[f64]) -> f64 {
 }
 
 /// Warms up and takes samples as `plan` says; `sample` makes so many calls and says what they took.
-pub fn measure<E>(
-    plan: &Plan,
-    mut sample: impl FnMut(u64) -> Result<Reading, E>,
-) -> Result<Timing, E> {
+pub fn measure<E>(plan: &Plan, mut sample: impl FnMut(u64) -> Result<Reading, E>) -> Result<Timing, E> {
     let warm_up = warm_up(plan, &mut sample)?;
-    let mut timing =
-        Timing { warm_up, samples: Vec::new(), device_samples: Vec::new(), throttled: 0, stop: Stop::Samples };
+    let mut timing = Timing {
+        warm_up,
+        samples: Vec::new(),
+        device_samples: Vec::new(),
+        throttled: 0,
+        stop: Stop::Samples,
+    };
     let mut seconds = 0.0;
     let mut next_look = plan.min_samples.max(2);
     loop {
@@ -196,7 +198,10 @@ mod tests {
     fn sampling_ends_when_the_time_is_up() {
         let mut random = Random::from_seed(2);
         let timing = measure(&PLAN, |calls| {
-            Ok::<_, ()>(Reading { seconds: 0.02 * calls as f64 * (0.2 + random.unit()), ..Reading::default() })
+            Ok::<_, ()>(Reading {
+                seconds: 0.02 * calls as f64 * (0.2 + random.unit()),
+                ..Reading::default()
+            })
         });
         let timing = timing.unwrap();
         assert_eq!(timing.stop, Stop::Time);

@@ -1,6 +1,6 @@
 // What tch does not bind: global switches of libtorch, peak memory, and autocast on every device.
 
-#include "git-exp/src/bin/git-exp-bench/switches.h"
+#include "git-exp-torch-switches/src/switches.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>

@@ -1,13 +1,14 @@
 //! What tch does not bind: global switches of libtorch, peak memory, device events, and autocast on every device.
 //!
-//! The other half is `switches.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
+//! Every function here is safe to call. The other half is `switches.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
 
 pub use bridge::*;
+pub use cxx::{Exception, UniquePtr};
 
 #[cxx::bridge(namespace = "git_exp")]
 mod bridge {
     extern "C++" {
-        include!("git-exp/src/bin/git-exp-bench/switches.h");
+        include!("git-exp-torch-switches/src/switches.h");
     }
 
     // SAFETY: each is called with plain values, and libtorch guards its own state.
