@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::domain::similarity::nearest_word;
 use crate::error::Error;
 use crate::render::workload::{Listed, WorkloadJson, table};
-use crate::runner::{HARNESS, find_harness, run_harness};
+use crate::runner::{Determinism, HARNESS, find_harness, run_harness};
 use crate::workload::preset::{self, PRESETS};
 use crate::workload::request::{Request, RequestedVariant, SCHEMA};
 use crate::workload::{Change, Workload, WorkloadError, read};
@@ -182,6 +182,7 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
     let source = find(context, word)?;
     let common = changes(set)?;
     let workload = resolve(&source, &common)?;
+    let mut is_deterministic = workload.setting.deterministic;
     let mut variants = vec![variant(&source.name, &workload)];
     if !against.is_empty() {
         let (keys, names): (Vec<&String>, Vec<&String>) = against.iter().partition(|text| text.contains('='));
@@ -194,7 +195,9 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
             }
         };
         let changes: Vec<Change> = common.into_iter().chain(changes(keys)?).collect();
-        variants.insert(0, variant("baseline", &resolve(&baseline, &changes)?));
+        let baseline = resolve(&baseline, &changes)?;
+        is_deterministic |= baseline.setting.deterministic;
+        variants.insert(0, variant("baseline", &baseline));
         variants[1].name = "candidate".to_owned();
     }
     let mut command: Vec<String> =
@@ -219,7 +222,8 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
     let failed = |cause: String| {
         Error::outside(format!("cannot run the harness `{}`", harness.display())).because(cause)
     };
-    let status = run_harness(&harness, &folder, &request).map_err(|error| failed(error.to_string()))?;
+    let determinism = if is_deterministic { Determinism::Asked } else { Determinism::NotAsked };
+    let status = run_harness(&harness, &folder, &request, determinism).map_err(|error| failed(error.to_string()))?;
     match status.code() {
         Some(NOT_LOADED) => Err(failed("libtorch cannot be loaded".to_owned())
             .hint("in the source of git exp: make libtorch && make install-bench")),

@@ -15,9 +15,30 @@ pub fn find_harness() -> Option<PathBuf> {
     beside.into_iter().chain(named).find(|it| it.is_file())
 }
 
+/// The variable without which cuBLAS is not deterministic, and the value that makes it so.
+const CUBLAS: (&str, &str) = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
+
+/// Whether the harness must compute the same each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Determinism {
+    /// It must; what libraries read from the environment is set, unless the user set it.
+    Asked,
+    /// It need not.
+    NotAsked,
+}
+
 /// Runs the harness in `folder` with `request` on its standard input; its output passes through.
-pub fn run_harness(harness: &Path, folder: &Path, request: &str) -> io::Result<ExitStatus> {
-    let mut child = Command::new(harness).current_dir(folder).stdin(Stdio::piped()).spawn()?;
+pub fn run_harness(
+    harness: &Path,
+    folder: &Path,
+    request: &str,
+    determinism: Determinism,
+) -> io::Result<ExitStatus> {
+    let mut command = Command::new(harness);
+    if determinism == Determinism::Asked && std::env::var_os(CUBLAS.0).is_none() {
+        command.env(CUBLAS.0, CUBLAS.1);
+    }
+    let mut child = command.current_dir(folder).stdin(Stdio::piped()).spawn()?;
     let mut input = child.stdin.take().expect("standard input is a pipe");
     // One that ends without reading says why on its own.
     let _ = input.write_all(request.as_bytes());
