@@ -223,7 +223,8 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
         Error::outside(format!("cannot run the harness `{}`", harness.display())).because(cause)
     };
     let determinism = if is_deterministic { Determinism::Asked } else { Determinism::NotAsked };
-    let status = run_harness(&harness, &folder, &request, determinism).map_err(|error| failed(error.to_string()))?;
+    let status =
+        run_harness(&harness, &folder, &request, determinism).map_err(|error| failed(error.to_string()))?;
     match status.code() {
         Some(NOT_LOADED) => Err(failed("libtorch cannot be loaded".to_owned())
             .hint("in the source of git exp: make libtorch && make install-bench")),
