@@ -34,7 +34,11 @@ const ALONE: &[(&str, &str, &str)] = &[
     (r"\bgix\b", "git", "only `src/git` names gix"),
     (r#"Command::new\("git"\)"#, "git", "only `src/git` starts git"),
     (r"\boctocrab\b", "github", "only `src/github` names octocrab"),
-    (r"\btch\b|\btorch_sys\b", "bin/git-exp-bench", "only `src/bin/git-exp-bench` names tch"),
+    (
+        r"\btch\b|\btorch_sys\b|\bgit_exp_torch_switches\b",
+        "bin/git-exp-bench",
+        "only `src/bin/git-exp-bench` names tch",
+    ),
 ];
 
 /// Names that say nothing about what is inside.

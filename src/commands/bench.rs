@@ -107,8 +107,8 @@ fn sources(context: &Context) -> Result<Vec<Source>, Error> {
 }
 
 fn find(context: &Context, word: &str) -> Result<Source, Error> {
-    if word.ends_with(".toml") {
-        let path = PathBuf::from(word);
+    let path = PathBuf::from(word);
+    if path.extension().is_some_and(|extension| extension == "toml") {
         let name = path.file_stem().map_or(word.into(), |stem| stem.to_string_lossy().into_owned());
         return Ok(Source { name, from: word.to_owned(), text: context.text_of(&path)? });
     }
@@ -215,7 +215,7 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
     };
     let request = serde_json::to_string(&request).expect("a request is plain text");
     let harness = find_harness().ok_or_else(|| {
-        Error::request(format!("cannot find the harness `{HARNESS}`"))
+        Error::outside(format!("cannot find the harness `{HARNESS}`"))
             .because("it is neither beside `git-exp` nor on the PATH")
             .hint("in the source of git exp: make install-bench")
     })?;
