@@ -34,13 +34,11 @@ impl TryFrom<String> for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u128, &str); 4] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
         let nanos = self.0.as_nanos();
-        match nanos {
-            _ if nanos % 1_000_000_000 == 0 => write!(f, "{}s", nanos / 1_000_000_000),
-            _ if nanos % 1_000_000 == 0 => write!(f, "{}ms", nanos / 1_000_000),
-            _ if nanos % 1_000 == 0 => write!(f, "{}us", nanos / 1_000),
-            _ => write!(f, "{nanos}ns"),
-        }
+        let whole = UNITS.into_iter().find(|(size, _)| nanos.is_multiple_of(*size));
+        let (size, unit) = whole.expect("any number is a multiple of 1");
+        write!(f, "{}{unit}", nanos / size)
     }
 }
 

@@ -63,7 +63,7 @@ pub enum Backend {
 pub enum Algorithm {
     /// Gradient descent with momentum 0.9.
     Sgd,
-    /// `AdamW` with decay 0.01.
+    /// AdamW with decay 0.01.
     #[default]
     Adamw,
 }
