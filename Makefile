@@ -43,8 +43,7 @@ test:
 	fi
 
 lint:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --features torch,tch/doc-only -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --lib --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \

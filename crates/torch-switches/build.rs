@@ -29,7 +29,10 @@ fn check_version(headers: &Path) {
     let parts = ["MAJOR", "MINOR", "PATCH"].into_iter().zip(VERSION.split('.'));
     let is_right = |(part, number)| text.contains(&format!("#define TORCH_VERSION_{part} {number}\n"));
     if !parts.map(is_right).all(|it| it) {
-        println!("cargo::error=the harness needs libtorch {VERSION}, which is not in `{}`", headers.display());
+        println!(
+            "cargo::error=the harness needs libtorch {VERSION}, which is not in `{}`",
+            headers.display()
+        );
         println!("cargo::error=hint: unset LIBTORCH, and run `make libtorch`");
     }
 }

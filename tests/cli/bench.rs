@@ -95,3 +95,19 @@ fn the_program_itself_links_no_libtorch() {
     let name = b"libtorch_cpu";
     assert!(!program.windows(name.len()).any(|bytes| bytes == name));
 }
+
+#[test]
+fn a_libtorch_of_another_version_is_refused_with_what_mends_it() {
+    let lab = TestLab::with_commit();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/libtorch.sh");
+    let version =
+        "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 10\n#define TORCH_VERSION_PATCH 0\n";
+    lab.write("torch/include/torch/headeronly/version.h", version);
+    for folder in ["torch", "nowhere"] {
+        let libtorch = lab.path().join(folder);
+        let output = lab.command(["sh", script]).env("LIBTORCH", &libtorch).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("2.11.0") && said.contains("hint: unset LIBTORCH"), "{said}");
+    }
+}

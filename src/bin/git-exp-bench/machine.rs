@@ -3,7 +3,7 @@
 use git_exp_torch_switches as switches;
 use std::collections::BTreeMap;
 
-use git_exp::workload::setting::Setting;
+use git_exp::workload::setting::{Device, Setting};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use serde::Serialize;
@@ -94,6 +94,15 @@ fn processor() -> Value {
         "smt": read("/sys/devices/system/cpu/smt/control"),
         "numa_nodes": read("/sys/devices/system/node/online"),
     })
+}
+
+/// A warning where others compute on the NVIDIA device that a workload runs on.
+pub fn company(setting: &Setting) -> Option<String> {
+    let Device::Cuda(number) = setting.device else { return None };
+    let nvml = Nvml::init().ok()?;
+    let processes = nvml.device_by_index(number).ok()?.running_compute_processes().ok()?;
+    let others = processes.iter().filter(|it| it.pid != std::process::id()).count();
+    (others > 0).then(|| format!("{others} other processes compute on `{}`", setting.device))
 }
 
 /// Every NVIDIA device that the driver tells of; `null` without a driver.

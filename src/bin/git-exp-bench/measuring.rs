@@ -108,6 +108,7 @@ pub fn time(
     place::apply(&first.setting)?;
     let mut sampler = Sampler::new(first)?;
     let overhead_seconds = sampler.overhead()?;
+    warnings.extend(machine::company(&first.setting));
     let in_turn = match variants {
         [only] => {
             alone(&only.workload, &mut sampler, &mut measured[0], &mut warnings)?;

@@ -110,11 +110,7 @@ impl Subject for OpSubject {
 
     fn entries(&self) -> Vec<Entry> {
         let inputs = self.task.op.inputs();
-        inputs
-            .iter()
-            .zip(&self.inputs)
-            .map(|(input, tensor)| Entry::of(input.name, tensor, &self.place))
-            .collect()
+        inputs.iter().zip(&self.inputs).map(|(input, tensor)| Entry::of(input.name, tensor)).collect()
     }
 
     fn work(&self) -> Work {

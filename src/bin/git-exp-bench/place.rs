@@ -136,6 +136,16 @@ pub fn seed(setting: &Setting) {
     tch::manual_seed(i64::try_from(setting.seed).expect("a workload's seed fits"));
 }
 
+/// The word for a device of libtorch in reports.
+pub fn word_of_device(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cpu => "cpu".to_owned(),
+        tch::Device::Cuda(number) => format!("cuda:{number}"),
+        tch::Device::Mps => "mps".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
 /// The word for a dtype of libtorch in reports.
 pub fn word(kind: Kind) -> String {
     match kind {

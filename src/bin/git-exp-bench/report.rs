@@ -12,6 +12,7 @@ use crate::ceiling::Ceilings;
 use crate::failure::Failure;
 use crate::machine::{self, Flags};
 use crate::measuring::{Measured, Outcome, Variant};
+use crate::place;
 use crate::subject::{Entry, Work};
 
 /// The label of what was measured in one process.
@@ -200,8 +201,11 @@ pub fn artifacts(
     std::fs::create_dir_all(&folder)?;
     let pretty = |value: &Value| format!("{value:#}\n");
     let mut samples = String::from("variant,caches,sample,seconds\n");
+    let mut flags = serde_json::Map::new();
     for (at, (variant, measured)) in variants.iter().zip(&outcome.variants).enumerate() {
         std::fs::write(folder.join(format!("{}.toml", variant.name)), variant.workload.to_toml())?;
+        place::switch(&variant.workload.setting)?;
+        flags.insert(variant.name.clone(), json!(Flags::now(&variant.workload.setting)));
         let none: &[f64] = &[];
         let in_turn = outcome.in_turn.as_ref().map_or(none, |it| &it.samples[at]);
         let of = |timing: &Option<Timing>| timing.as_ref().map_or_else(Vec::new, |it| it.samples.clone());
@@ -218,7 +222,7 @@ pub fn artifacts(
     std::fs::write(folder.join("samples.csv"), samples)?;
     std::fs::write(folder.join("summary.json"), pretty(summary))?;
     std::fs::write(folder.join("device.json"), pretty(&machine::device_report(setting)))?;
-    std::fs::write(folder.join("flags.json"), pretty(&json!(Flags::now(setting))))?;
+    std::fs::write(folder.join("flags.json"), pretty(&Value::Object(flags)))?;
     std::fs::write(folder.join("environment.json"), pretty(&json!(machine::environment())))?;
     std::fs::write(folder.join("inputs.txt"), inputs(variants, &outcome.variants))?;
     std::fs::write(folder.join("command.txt"), format!("{}\n", request.command.join(" ")))?;

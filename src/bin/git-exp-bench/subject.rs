@@ -4,7 +4,7 @@ use git_exp::workload::{Shape, Task, Workload};
 use tch::Tensor;
 
 use crate::failure::Failure;
-use crate::place::{self, Place};
+use crate::place;
 use crate::{command, op, torchscript};
 
 /// A tensor at entry.
@@ -22,12 +22,12 @@ pub struct Entry {
 
 impl Entry {
     /// The entry of a tensor.
-    pub fn of(name: &str, tensor: &Tensor, place: &Place) -> Self {
+    pub fn of(name: &str, tensor: &Tensor) -> Self {
         Self {
             name: name.to_owned(),
             shape: Shape::new(tensor.size()).ok(),
             dtype: place::word(tensor.kind()),
-            device: place.named.to_string(),
+            device: place::word_of_device(tensor.device()),
         }
     }
 }

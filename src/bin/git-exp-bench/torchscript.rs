@@ -72,7 +72,7 @@ impl Subject for Module {
 
     fn entries(&self) -> Vec<Entry> {
         let named = self.task.inputs.iter().zip(&self.inputs);
-        named.map(|(input, tensor)| Entry::of(&input.name, tensor, &self.place)).collect()
+        named.map(|(input, tensor)| Entry::of(&input.name, tensor)).collect()
     }
 
     fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
