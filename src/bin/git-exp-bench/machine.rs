@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tch::Cuda;
 
 /// The environment variables that change how fast or how exact libtorch is.
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 21] = [
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_DEVICE_MAX_CONNECTIONS",
@@ -20,7 +20,6 @@ const VARIABLES: [&str; 22] = [
     "CUDA_VISIBLE_DEVICES",
     "GOMP_CPU_AFFINITY",
     "KMP_AFFINITY",
-    "LD_PRELOAD",
     "MALLOC_ARENA_MAX",
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_TOP_PAD_",
