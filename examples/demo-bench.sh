@@ -57,7 +57,7 @@ pass = "forward-backward"
 backend = "math"
 
 [measure]
-max-time = "3s"
+max-time = "1s"
 WORKLOAD
 cat >exp.toml <<'CONFIG'
 [metrics.time_hot]
@@ -85,11 +85,11 @@ run "sed 's/\"math\"/\"flash\"/' bench/step.toml >new && mv new bench/step.toml"
 run "git commit --quiet --all --message 'Use flash attention'"
 
 say 'Three launches of each side, in turn and in random order, each in a worktree of its own.'
-run 'git exp run -n 3 --against main -- git exp bench run step'
+run 'git exp run -n 3 --seed 1 --seed 2 --seed 3 --against main -- git exp bench run step'
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'
-run "git exp decide SPEED-001 accept --because 'faster in every launch, at the same error'"
+run "git exp decide SPEED-001 accept --because 'faster in every launch, at the same error' --next 'the same in the model'"
 run 'git exp seal SPEED-001'
 run "git clone --quiet --branch sealed/SPEED-001 '$place/study' '$place/clone' && cd '$place/clone' && git exp verify sealed/SPEED-001"
 
