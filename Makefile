@@ -1,4 +1,4 @@
-# make help    says what there is to do. Only Rust, Git and make are needed.
+# make help    says what there is to do. Only Rust, Git and make are needed; for `git exp bench` a C++ compiler and Python with pip too.
 
 CARGO = cargo
 PREFIX = $(HOME)/.local
@@ -8,9 +8,12 @@ COMPLETIONS = $(PREFIX)/share
 
 help:
 	@echo 'make demo      build, then train, record, compare, seal and reproduce in a throw-away repository'
-	@echo 'make test      run every test'
+	@echo 'make demo-bench     a study of speed on the CPU, from the baseline to the seal'
+	@echo 'make libtorch  fetch the library that `git exp bench` measures through, once for this machine'
+	@echo 'make test      run every test; those of the harness where libtorch can be had'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'
+	@echo 'make install-bench  install the harness of `git exp bench` beside git-exp'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'
 
@@ -18,12 +21,30 @@ demo:
 	$(CARGO) build --locked --release --bin git-exp --example train
 	sh examples/demo.sh
 
+demo-bench: libtorch
+	$(CARGO) build --locked --release --features torch --bin git-exp --bin git-exp-bench
+	sh examples/demo-bench.sh
+
+libtorch:
+	@sh scripts/libtorch.sh
+
+pytorch:
+	@sh scripts/pytorch.sh
+
+# With the harness where libtorch can be had, and without it elsewhere: one build either way.
 test:
-	$(CARGO) test --locked
+	@if sh scripts/libtorch.sh; then \
+		$(CARGO) test --locked --features torch; \
+	else \
+		echo; \
+		echo 'SKIPPED: the harness of `git exp bench` is not tested, because libtorch cannot be had (see above)'; \
+		echo; \
+		$(CARGO) test --locked; \
+	fi
 
 lint:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets --features torch,tch/doc-only -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --lib --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
 		$(CARGO) deny check; \
@@ -37,6 +58,17 @@ lint:
 bench:
 	$(CARGO) bench --locked --bench commands
 	$(CARGO) bench --locked --bench power
+	@if sh scripts/libtorch.sh; then \
+		sh scripts/pytorch.sh; \
+		$(CARGO) bench --locked --features torch --bench harness; \
+	else \
+		echo; \
+		echo 'SKIPPED: the harness of `git exp bench` is not held against anything, because libtorch cannot be had'; \
+		echo; \
+	fi
+
+install-bench: libtorch
+	$(CARGO) install --locked --path . --features torch --bin git-exp-bench --root '$(PREFIX)' --no-track
 
 install:
 	$(CARGO) install --locked --path . --bin git-exp --root '$(PREFIX)' --no-track
@@ -53,4 +85,4 @@ install:
 clean:
 	$(CARGO) clean
 
-.PHONY: help demo test lint bench install clean
+.PHONY: help demo demo-bench libtorch pytorch test lint bench install install-bench clean

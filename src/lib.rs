@@ -11,3 +11,4 @@ pub mod github;
 pub mod log;
 pub mod render;
 pub mod runner;
+pub mod workload;

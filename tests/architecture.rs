@@ -14,12 +14,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("git", &[]),
     ("log", &["domain", "git"]),
     ("config", &["domain", "git"]),
+    ("workload", &["domain"]),
     ("runner", &["domain"]),
-    ("render", &["domain"]),
+    ("render", &["domain", "workload"]),
     ("github", &[]),
     ("error", &["config", "domain", "git", "log", "runner"]),
     ("context", &["config", "domain", "error", "git", "log", "render"]),
-    ("commands", &["config", "context", "domain", "error", "git", "github", "log", "render", "runner"]),
+    (
+        "commands",
+        &["config", "context", "domain", "error", "git", "github", "log", "render", "runner", "workload"],
+    ),
 ];
 
 /// Files that hold the others together and may use all of them.
@@ -30,7 +34,11 @@ const ALONE: &[(&str, &str, &str)] = &[
     (r"\bgix\b", "git", "only `src/git` names gix"),
     (r#"Command::new\("git"\)"#, "git", "only `src/git` starts git"),
     (r"\boctocrab\b", "github", "only `src/github` names octocrab"),
-    (r"\btch\b|\btorch_sys\b", "bin/git-exp-bench", "only `src/bin/git-exp-bench` names tch"),
+    (
+        r"\btch\b|\btorch_sys\b|\bgit_exp_torch_switches\b",
+        "bin/git-exp-bench",
+        "only `src/bin/git-exp-bench` names tch",
+    ),
 ];
 
 /// Names that say nothing about what is inside.

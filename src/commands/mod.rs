@@ -2,6 +2,7 @@
 
 pub mod ab;
 pub mod archive;
+pub mod bench;
 pub mod brief;
 pub mod check;
 pub mod compare;

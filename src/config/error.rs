@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::domain::similarity::nearest_word;
+
 /// Why a configuration file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read `{file}`")]
@@ -95,22 +97,12 @@ impl<'a> Refusal<'a> {
 
     fn message(&self, section: Option<&str>) -> String {
         let place = section.map_or_else(String::new, |section| format!(" in `{section}`"));
-        let advice = match nearest(self.word, &self.known) {
+        let advice = match nearest_word(self.word, &self.known) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("known are `{}`", self.known.join("`, `")),
         };
         format!("unknown {} `{}`{place}; {advice}", self.what, shortened(self.word))
     }
-}
-
-/// The one of `known` that whoever wrote `word` most likely meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(word, name), *name))
-        .filter(|(likeness, _)| *likeness >= 0.6)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
 }
 
 /// The start of a word, in one line.

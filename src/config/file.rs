@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::Error as _};
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Problem, nearest, offset_of};
+use super::error::{ConfigError, Problem, offset_of};
 use super::{
     BudgetRules, Busy, CaptureLayer, Dataset, ExportRules, IdeaRules, LARGEST_ARTIFACT, Layer, Need,
     NotifyRules, RunLayer, SealRules, WorktreeFiles,
@@ -21,6 +21,7 @@ use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, 
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
 use crate::domain::quantity::{parse_budget, parse_duration, parse_size};
+use crate::domain::similarity::nearest_word;
 use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 
@@ -714,7 +715,7 @@ fn check_rules(rules: &Rules) -> Result<(), (Vec<&str>, String)> {
 
 /// What to do about a role that there is not.
 fn advice_on(role: &str, known: &[&str]) -> String {
-    match nearest(role, known) {
+    match nearest_word(role, known) {
         Some(name) => format!("did you mean `{name}`?"),
         None => "name it in `[roles]`".to_owned(),
     }

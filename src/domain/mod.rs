@@ -41,6 +41,7 @@ pub mod state;
 pub mod statistics;
 pub mod stop_guard;
 pub mod stopping;
+pub mod timing;
 pub mod topic;
 pub mod tried;
 pub mod verdict;

@@ -27,6 +27,7 @@ pub mod text;
 pub mod time;
 pub mod topic;
 pub mod tried;
+pub mod workload;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -11,6 +11,7 @@
 //! | `environment`, `hardware`, `accelerator`, `language` | what it ran on and with |
 //! | `machine` | the lock under which one measurement at a time has the machine |
 //! | `artifacts` | the files it left |
+//! | `harness` | the program that measures workloads through libtorch |
 //! | `redact`, `secret_name` | what is secret, and how it is kept out |
 #![expect(clippy::disallowed_methods, reason = "an adapter: it starts processes and reads the machine")]
 
@@ -21,6 +22,7 @@ mod environment;
 mod error;
 mod folder;
 mod hardware;
+mod harness;
 mod interruption;
 mod journal;
 mod language;
@@ -43,6 +45,7 @@ pub use environment::{
 };
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
+pub use harness::{Determinism, HARNESS, find_harness, run_harness};
 pub use interruption::Interruptions;
 pub use language::Python;
 pub use machine::MachineLock;

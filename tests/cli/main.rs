@@ -5,6 +5,7 @@
 mod lab;
 
 mod bad_input;
+mod bench;
 mod budget;
 mod check;
 mod compare;

@@ -1,0 +1,178 @@
+//! How right `git exp bench` is: against PyTorch's own timer, against slow-downs that were planted, and against none.
+//!
+//! `make bench` prints the tables that `docs/benchmarks.md` keeps. It takes about ten minutes.
+#![expect(clippy::disallowed_methods, reason = "a benchmark starts programs and looks at the clock")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+/// How often a slow-down is planted, and how often none.
+const TRIES: usize = 20;
+/// How often each operation is timed by either program, in turn.
+const ROUNDS: usize = 5;
+/// What keeps glibc from giving memory back between calls, for both programs alike: whether it does depends on what a process
+/// allocated before, and page faults of outputs would be most of what is timed.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
+    ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+];
+/// How often the list is asked for.
+const LISTS: usize = 30;
+
+/// The operations that are held against PyTorch's timer: some long ones, some short ones.
+const OPS: &[(&str, &[&str])] = &[
+    ("matmul", &[]),
+    ("matmul", &["a=128x128", "b=128x128"]),
+    ("matmul", &["pass=forward-backward"]),
+    ("batched-matmul", &[]),
+    ("attention", &[]),
+    ("attention", &["query=1x2x64x32", "key=1x2x64x32", "value=1x2x64x32"]),
+    ("layer-norm", &[]),
+    ("layer-norm", &["input=128x512"]),
+    ("rms-norm", &[]),
+    ("softmax", &[]),
+    ("softmax", &["input=128x512"]),
+    ("cross-entropy", &[]),
+    ("convolution", &[]),
+    ("embedding", &[]),
+    ("optimizer-step", &[]),
+];
+
+fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        // `cargo test --all-targets` builds and starts benchmarks too; timings are no tests.
+        println!("benchmarks run with `make bench`");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let status = Command::new("git").args(["init", "--quiet"]).arg(folder.path()).status();
+    assert!(status.is_ok_and(|status| status.success()), "git makes a repository");
+    let only = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
+    let asked = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    if asked("list") {
+        list(folder.path());
+    }
+    if asked("agreement") {
+        agreement(folder.path());
+    }
+    if asked("planted") {
+        planted(folder.path());
+    }
+}
+
+fn exp(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_git-exp"));
+    command.args(words).current_dir(folder).stdin(Stdio::null()).envs(ALLOCATOR);
+    command
+}
+
+/// The objects that a command prints.
+fn objects(folder: &Path, words: &[&str]) -> Vec<Value> {
+    let output = exp(folder, words).output().expect("git-exp can be started");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(|it| it.expect("JSON")).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}
+
+fn list(folder: &Path) {
+    let times = (0..LISTS).map(|_| {
+        let clock = Instant::now();
+        let output = exp(folder, &["bench", "list"]).output().expect("git-exp can be started");
+        assert!(output.status.success());
+        clock.elapsed().as_secs_f64()
+    });
+    let milliseconds = 1e3 * median(times.collect());
+    let word = if milliseconds <= 10.0 { "met" } else { "missed" };
+    println!("| `git exp bench list` | {milliseconds:.1} ms | 10 ms: {word} |\n");
+}
+
+/// Each operation by the harness and by `torch.utils.benchmark`, in turn.
+fn agreement(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python: PathBuf = root.join("target/pytorch/bin/python");
+    if !python.is_file() {
+        println!(
+            "SKIPPED: nothing is held against PyTorch's timer, because there is no target/pytorch (make pytorch)\n"
+        );
+        return;
+    }
+    let script = root.join("tests/bench/agreement.py");
+    let mut timer = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .env("OMP_NUM_THREADS", "1")
+        .envs(ALLOCATOR)
+        .spawn()
+        .expect("python can be started");
+    let mut questions = timer.stdin.take().expect("a pipe");
+    let mut answers = BufReader::new(timer.stdout.take().expect("a pipe")).lines();
+    println!("| operation | here | torch.utils.benchmark | ratio | bar |\n| --- | --- | --- | --- | --- |");
+    for (op, sets) in OPS {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let show: Vec<&str> =
+            ["--json", "bench", "show", op].into_iter().chain(sets.iter().copied()).collect();
+        let question = objects(folder, &show).remove(0);
+        let rules = ["--set", "caches=hot", "--set", "ceilings=false", "--set", "reference=false"];
+        let run: Vec<&str> =
+            ["--json", "bench", "run", op].into_iter().chain(sets.iter().copied()).chain(rules).collect();
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let seen = objects(folder, &run).remove(0);
+            here.push(seen["variants"][0]["hot"]["seconds"].as_f64().expect("a time"));
+            writeln!(questions, "{question}").expect("python listens");
+            let answer = answers.next().expect("an answer").expect("text");
+            there.push(answer.parse().expect("seconds"));
+        }
+        let ratios = here.iter().zip(&there).map(|(here, there): (&f64, &f64)| here / there).collect();
+        let (here, there, ratio) = (median(here), median(there), median(ratios));
+        let bar: Option<f64> = match there {
+            seconds if seconds >= 1e-3 => Some(0.03),
+            seconds if seconds >= 20e-6 => Some(0.10),
+            _ => None,
+        };
+        let verdict = bar.map_or("none so short".to_owned(), |bar| {
+            let word = if (ratio - 1.0).abs() <= bar { "met" } else { "missed" };
+            format!("{:.0} %: {word}", 100.0 * bar)
+        });
+        let shapes = sets.iter().filter(|word| **word != "--set").copied().collect::<Vec<_>>().join(" ");
+        println!("| {op} {shapes} | {:.1} µs | {:.1} µs | {ratio:.3} | {verdict} |", 1e6 * here, 1e6 * there);
+    }
+    drop(questions);
+    let _ = timer.wait();
+    println!();
+}
+
+/// A slow-down of 2 %, and none, by the A/B in one process.
+fn planted(folder: &Path) {
+    let shape =
+        ["--set", "a=256x256", "--set", "b=256x256", "--set", "ceilings=false", "--set", "reference=false"];
+    let found = |slow_down: &str, seed: usize| {
+        let seed = format!("seed={seed}");
+        let words = ["--json", "bench", "run", "matmul", "--set", &seed, "--set", slow_down];
+        let against = ["--against", "planted-slow-down=0"];
+        let words: Vec<&str> = words.into_iter().chain(shape).chain(against).collect();
+        let seen = objects(folder, &words).remove(0);
+        let interval = &seen["variants"][1]["versus_baseline"]["interval"];
+        (interval[0].as_f64().expect("a bound"), interval[1].as_f64().expect("a bound"))
+    };
+    let slower = (0..TRIES).filter(|seed| found("planted-slow-down=0.02", *seed).0 > 0.0).count();
+    let alarms = (0..TRIES).filter(|seed| {
+        let (low, high) = found("planted-slow-down=0", *seed);
+        low > 0.0 || high < 0.0
+    });
+    let alarms = alarms.count();
+    let word = |holds| if holds { "met" } else { "missed" };
+    println!("| slow-down of 2 % in one process | found {slower} of {TRIES} | 19: {} |", word(slower >= 19));
+    println!("| A/A in one process | {alarms} alarms in {TRIES} | 1: {} |", word(alarms <= 1));
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# A study of speed on the CPU in a throw-away repository: a baseline, a candidate that should be faster, a guardrail, launches in
+# turn, the comparison, a decision and a seal that is verified in a clone.
+#
+# `make demo-bench` builds what it needs and runs it. Every command is shown as typed; the first that fails ends the tour.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+built=${CARGO_TARGET_DIR:-$root/target}/release
+place=$(mktemp -d "${TMPDIR:-/tmp}/git-exp-demo-bench.XXXXXX")
+mkdir "$place/home" "$place/bin" "$place/study"
+ln -s "$built/git-exp" "$place/bin/git-exp"
+ln -s "$built/git-exp-bench" "$place/bin/git-exp-bench"
+
+# Nothing of the machine's configuration has a say, and nothing of it is changed.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE XDG_CONFIG_HOME MAKEFLAGS MAKELEVEL MFLAGS
+for name in $(env | sed -n 's/^\(GIT_EXP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+export HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_PAGER=cat PATH="$place/bin:$PATH"
+git config --global user.name 'Ada Lovelace'
+git config --global user.email 'ada@example.org'
+git config --global init.defaultBranch main
+git config --global advice.detachedHead false
+
+step=0
+say() {
+    step=$((step + 1))
+    printf '\n%s. %s\n' "$step" "$1"
+}
+
+# Shows a command, runs it, and ends the tour where it fails.
+run() {
+    printf '\n   $ %s\n' "$1"
+    status=0
+    eval "$1" >"$place/output" 2>&1 </dev/null || status=$?
+    sed 's/^/   /' <"$place/output"
+    if [ "$status" -ne 0 ]; then
+        printf '\nThe tour ends here: the command above exited with %s. Its repository: %s/study\n' "$status" "$place" >&2
+        exit 1
+    fi
+}
+
+cd "$place/study"
+git init --quiet
+
+say 'What is measured is a file in the repository: attention, forward and backward, as written with plain products.'
+mkdir bench
+cat >bench/step.toml <<'WORKLOAD'
+description = "attention over 512 places and its gradients"
+
+[op]
+name = "attention"
+query = "1x8x512x64"
+key = "1x8x512x64"
+value = "1x8x512x64"
+causal = true
+pass = "forward-backward"
+backend = "math"
+
+[measure]
+max-time = "1s"
+WORKLOAD
+cat >exp.toml <<'CONFIG'
+[metrics.time_hot]
+unit = "ms"
+better = "lower"
+kind = "measured"
+
+[metrics.error]
+better = "lower"
+kind = "quality"
+CONFIG
+git add --all
+git commit --quiet --message 'Measure attention'
+run 'git exp bench list'
+run 'git exp bench show step'
+
+say 'Tried in one process first, in turn: quick, and no proof.'
+run 'git exp bench run step --set backend=flash --against backend=math --set passes=6'
+
+say 'Then with a promise: what must come out, and what must not get worse.'
+run "git exp topic new speed --prefix SPEED --goal 'A faster step at the same error' --accept 'time_hot <= -10%' --guard 'error <= +50%' --budget wall=20m,runs=40"
+run "git exp new flash --topic speed --trials 3 --baseline main --hypothesis 'The plain back end writes all scores to memory' --change 'backend = flash'"
+run 'cd .worktrees/SPEED-001'
+run "sed 's/\"math\"/\"flash\"/' bench/step.toml >new && mv new bench/step.toml"
+run "git commit --quiet --all --message 'Use flash attention'"
+
+say 'Three launches of each side, in turn and in random order, each in a worktree of its own.'
+run 'git exp run -n 3 --against main -- git exp bench run step'
+
+say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
+run 'git exp compare'
+run "git exp decide SPEED-001 accept --because 'faster in every launch, at the same error' --next 'the same in the model'"
+run 'git exp seal SPEED-001'
+run "git clone --quiet --branch sealed/SPEED-001 '$place/study' '$place/clone' && cd '$place/clone' && git exp verify sealed/SPEED-001"
+
+cat <<END
+
+That was the study. It is all in $place; remove it when you are done.
+  what it left                 cd $place/study && export PATH="$place/bin:\$PATH" && git exp show SPEED-001
+  the page behind it           docs/guides/speed-up.md
+END

@@ -1,0 +1,47 @@
+//! `[command]`: starts a program and waits for its end.
+
+use std::process::{Command, Stdio};
+
+use git_exp::error::Error;
+use git_exp::workload::command;
+
+use crate::failure::Failure;
+use crate::subject::{Entry, Subject};
+
+/// A program that is started anew for each call.
+pub struct Program {
+    argv: Vec<String>,
+}
+
+impl Program {
+    /// The program of a workload.
+    pub fn new(task: &command::Command) -> Self {
+        Self { argv: task.argv.clone() }
+    }
+}
+
+impl Subject for Program {
+    fn call(&mut self) -> Result<(), Failure> {
+        let mut command = Command::new(&self.argv[0]);
+        command.args(&self.argv[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        let status = command.status().map_err(|error| {
+            let error = Error::request(format!("cannot start `{}`", self.argv[0])).because(error);
+            Failure::Request(error.hint("`argv` names the program and its arguments"))
+        })?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::failed(
+            format!("`{}` failed: {status}", self.argv.join(" ")),
+            "run it by hand: a program that fails is not measured",
+        ))
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+
+    fn is_in_process(&self) -> bool {
+        false
+    }
+}

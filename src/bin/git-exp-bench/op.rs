@@ -1,0 +1,261 @@
+//! `[op]`: calls one operation of libtorch.
+
+use git_exp::workload::op::{Algorithm, Backend, Layout, Op, OpTask, Pass};
+use git_exp::workload::setting::{Device, Dtype, Setting};
+use git_exp_torch_switches as switches;
+use tch::{Kind, Reduction, TchError, Tensor};
+
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::subject::{Entry, Subject, Work};
+
+/// The rate at which the optimiser step moves parameters.
+const LEARNING_RATE: f64 = 1e-3;
+const BETAS: (f64, f64) = (0.9, 0.999);
+const DECAY: f64 = 0.01;
+const EPSILON: f64 = 1e-8;
+const NORM_EPSILON: f64 = 1e-5;
+
+/// An operation and its inputs.
+pub struct OpSubject {
+    task: OpTask,
+    place: Place,
+    inputs: Vec<Tensor>,
+    /// What the output is multiplied with before the way back; absent for a forward pass and for scalars.
+    upstream: Option<Tensor>,
+    optimizer: Option<Optimizer>,
+}
+
+impl OpSubject {
+    /// Draws the inputs of an operation.
+    pub fn new(task: &OpTask, setting: &Setting) -> Result<Self, Failure> {
+        let place = Place::new(setting)?;
+        if let Op::Attention { backend: Backend::Efficient | Backend::Cudnn, .. } = task.op
+            && !matches!(setting.device, Device::Cuda(_))
+        {
+            return Err(Failure::request(
+                format!("this back end of attention needs CUDA, and the device is `{}`", setting.device),
+                "--set backend=flash or --set backend=math",
+            ));
+        }
+        let mut inputs = Vec::new();
+        for input in task.op.inputs() {
+            let tensor = place.tensor(&input.shape, input.content)?;
+            let tensor = match task.layout {
+                // The same numbers, with the two innermost dimensions the other way round in memory.
+                Layout::Transposed => tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?,
+                Layout::ChannelsLast if tensor.dim() == 4 => {
+                    tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?
+                }
+                Layout::Contiguous | Layout::ChannelsLast => tensor,
+            };
+            let is_leaf = task.pass == Pass::ForwardBackward && tensor.kind() != Kind::Int64;
+            inputs.push(if is_leaf { tensor.f_detach()?.f_set_requires_grad(true)? } else { tensor });
+        }
+        let mut subject = Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
+        if let Op::OptimizerStep { parameters, algorithm, .. } = task.op {
+            subject.optimizer = Some(Optimizer::new(&subject.inputs, parameters, algorithm)?);
+        } else if task.pass == Pass::ForwardBackward {
+            let output = subject.forward(&subject.inputs)?;
+            if output.dim() > 0 {
+                let shape = git_exp::workload::Shape::new(output.size())
+                    .map_err(|problem| Failure::request(problem, "use smaller shapes"))?;
+                subject.upstream = Some(subject.place.random(&shape)?);
+            }
+        }
+        Ok(subject)
+    }
+
+    fn forward(&self, inputs: &[Tensor]) -> Result<Tensor, Failure> {
+        if let Op::Attention { backend, .. } = &self.task.op {
+            choose(*backend)?;
+        }
+        if self.place.dtype != Dtype::Autocast {
+            return Ok(compute(&self.task.op, inputs)?);
+        }
+        let device = self.place.named.kind();
+        switches::set_autocast(device, true)?;
+        let output = compute(&self.task.op, inputs);
+        switches::set_autocast(device, false)?;
+        Ok(output?)
+    }
+
+    /// The output, then the gradient of each input that has one.
+    fn run(&self, inputs: &[Tensor], upstream: Option<&Tensor>) -> Result<Vec<Tensor>, Failure> {
+        let output = self.forward(inputs)?;
+        if self.task.pass == Pass::Forward {
+            return Ok(vec![output]);
+        }
+        let loss = match upstream {
+            Some(upstream) => (&output * upstream).f_sum(None::<Kind>)?,
+            None => output.shallow_clone(),
+        };
+        let leaves: Vec<&Tensor> = inputs.iter().filter(|input| input.requires_grad()).collect();
+        let mut results = vec![output];
+        results.extend(Tensor::f_run_backward(&[loss], &leaves, false, false)?);
+        Ok(results)
+    }
+}
+
+impl Subject for OpSubject {
+    fn call(&mut self) -> Result<(), Failure> {
+        if let Some(optimizer) = &mut self.optimizer {
+            let _guard = tch::no_grad_guard();
+            return Ok(optimizer.step()?);
+        }
+        let _guard = (self.task.pass == Pass::Forward).then(tch::no_grad_guard);
+        self.run(&self.inputs, self.upstream.as_ref()).map(drop)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let inputs = self.task.op.inputs();
+        inputs.iter().zip(&self.inputs).map(|(input, tensor)| Entry::of(input.name, tensor)).collect()
+    }
+
+    fn work(&self) -> Work {
+        let cost = self.task.cost();
+        let bytes = self.place.dtype.bytes();
+        Work {
+            flop: cost.flop,
+            bytes: cost.elements * bytes,
+            tokens: 0.0,
+            formula: format!("{}; bytes = {bytes} · elements", cost.formula),
+        }
+    }
+
+    fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
+        if let Op::OptimizerStep { algorithm, .. } = self.task.op {
+            return after_one_step(&self.inputs, algorithm);
+        }
+        self.run(&self.inputs, self.upstream.as_ref())
+    }
+
+    fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
+        let exact = |tensor: &Tensor| -> Result<Tensor, TchError> {
+            if tensor.kind() == Kind::Int64 {
+                return tensor.f_to_device_(tch::Device::Cpu, Kind::Int64, false, false);
+            }
+            let copy = tensor.f_detach()?.f_to_device_(tch::Device::Cpu, Kind::Double, false, true)?;
+            if tensor.requires_grad() { copy.f_set_requires_grad(true) } else { Ok(copy) }
+        };
+        let inputs: Vec<Tensor> = self.inputs.iter().map(exact).collect::<Result<_, _>>()?;
+        if let Op::OptimizerStep { algorithm, .. } = self.task.op {
+            return after_one_step(&inputs, algorithm).map(Some);
+        }
+        let upstream = self.upstream.as_ref().map(exact).transpose()?;
+        let mut task = self.task.clone();
+        if let Op::Attention { backend, .. } = &mut task.op {
+            *backend = Backend::Math;
+        }
+        let subject =
+            Self { task, place: self.place.exact(), inputs: Vec::new(), upstream: None, optimizer: None };
+        subject.run(&inputs, upstream.as_ref()).map(Some)
+    }
+}
+
+/// Lets attention run on one back end only, or on whichever libtorch takes.
+fn choose(backend: Backend) -> Result<(), Failure> {
+    let may = |this: Backend| backend == this || backend == Backend::Auto;
+    let (flash, efficient) = (may(Backend::Flash), may(Backend::Efficient));
+    Ok(switches::set_attention_backends(flash, efficient, may(Backend::Math), may(Backend::Cudnn))?)
+}
+
+/// Calls an operation; an optimiser step is called elsewhere.
+fn compute(op: &Op, inputs: &[Tensor]) -> Result<Tensor, TchError> {
+    let width = |tensor: &Tensor| vec![*tensor.size().last().expect("a tensor of a workload has a size")];
+    match op {
+        Op::Matmul { .. } => inputs[0].f_matmul(&inputs[1]),
+        Op::BatchedMatmul { .. } => inputs[0].f_bmm(&inputs[1]),
+        Op::Attention { causal, .. } => Tensor::f_scaled_dot_product_attention(
+            &inputs[0],
+            &inputs[1],
+            &inputs[2],
+            None::<Tensor>,
+            0.0,
+            *causal,
+            None::<f64>,
+            false,
+        ),
+        Op::LayerNorm { .. } => {
+            inputs[0].f_layer_norm(width(&inputs[0]), Some(&inputs[1]), Some(&inputs[2]), NORM_EPSILON, true)
+        }
+        Op::RmsNorm { .. } => inputs[0].f_rms_norm(width(&inputs[0]), Some(&inputs[1]), NORM_EPSILON),
+        Op::Softmax { .. } => inputs[0].f_softmax(-1, None::<Kind>),
+        Op::CrossEntropy { .. } => {
+            inputs[0].f_cross_entropy_loss(&inputs[1], None::<Tensor>, Reduction::Mean, -100, 0.0)
+        }
+        Op::Convolution { stride, padding, groups, .. } => inputs[0].f_conv2d(
+            &inputs[1],
+            None::<Tensor>,
+            [*stride, *stride],
+            [*padding, *padding],
+            [1, 1],
+            *groups,
+        ),
+        Op::Embedding { .. } => Tensor::f_embedding(&inputs[0], &inputs[1], -1, false, false),
+        Op::OptimizerStep { .. } => unreachable!("an optimiser step is no function of its inputs"),
+    }
+}
+
+/// An optimiser written with plain operations of libtorch, one parameter after the other.
+struct Optimizer {
+    algorithm: Algorithm,
+    steps: i32,
+    gradient: Tensor,
+    parameters: Vec<Tensor>,
+    first_moments: Vec<Tensor>,
+    second_moments: Vec<Tensor>,
+}
+
+impl Optimizer {
+    /// Copies of a parameter, each with the same gradient.
+    fn new(inputs: &[Tensor], parameters: i64, algorithm: Algorithm) -> Result<Self, TchError> {
+        let copies = |tensor: &Tensor| {
+            (0..parameters)
+                .map(|_| tensor.f_to_dtype(tensor.kind(), false, true))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let zero = inputs[0].f_zeros_like()?;
+        let (parameters, gradient) = (copies(&inputs[0])?, inputs[1].shallow_clone());
+        Ok(Self {
+            algorithm,
+            steps: 0,
+            gradient,
+            parameters,
+            first_moments: copies(&zero)?,
+            second_moments: if algorithm == Algorithm::Adamw { copies(&zero)? } else { Vec::new() },
+        })
+    }
+
+    fn step(&mut self) -> Result<(), TchError> {
+        self.steps = self.steps.saturating_add(1);
+        let gradient = &self.gradient;
+        for (at, parameter) in self.parameters.iter_mut().enumerate() {
+            let first = &mut self.first_moments[at];
+            match self.algorithm {
+                Algorithm::Sgd => {
+                    let _ = first.f_mul_scalar_(BETAS.0)?.f_add_(gradient)?;
+                    let _ = parameter.f_sub_(&first.f_mul_scalar(LEARNING_RATE)?)?;
+                }
+                Algorithm::Adamw => {
+                    let second = &mut self.second_moments[at];
+                    let _ = first.f_lerp_(gradient, 1.0 - BETAS.0)?;
+                    let _ = second.f_lerp_(&gradient.f_mul(gradient)?, 1.0 - BETAS.1)?;
+                    let correction = (1.0 - BETAS.1.powi(self.steps)).sqrt();
+                    let size = LEARNING_RATE / (1.0 - BETAS.0.powi(self.steps));
+                    let below = second.f_sqrt()?.f_div_scalar_(correction)?.f_add_scalar_(EPSILON)?;
+                    let _ = parameter.f_mul_scalar_(1.0 - LEARNING_RATE * DECAY)?;
+                    let _ = parameter.f_sub_(&first.f_div(&below)?.f_mul_scalar_(size)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn after_one_step(inputs: &[Tensor], algorithm: Algorithm) -> Result<Vec<Tensor>, Failure> {
+    let _guard = tch::no_grad_guard();
+    let mut optimizer = Optimizer::new(inputs, 1, algorithm)?;
+    optimizer.step()?;
+    Ok(optimizer.parameters)
+}

@@ -1,0 +1,277 @@
+//! Tells what was measured: lines that `git exp run` reads, files that it keeps, and a few sentences for people.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use git_exp::domain::timing::{Median, Timing};
+use git_exp::workload::request::Request;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::ceiling::Ceilings;
+use crate::failure::Failure;
+use crate::machine::{self, Flags};
+use crate::measuring::{Measured, Outcome, Variant};
+use crate::place;
+use crate::subject::{Entry, Work};
+
+/// The label of what was measured in one process.
+const WITHIN_PROCESS: &str = "within-process";
+
+/// Reports the tensors at entry and what was asked for, before anything is timed.
+pub fn inputs(variants: &[Variant], measured: &[Measured]) -> String {
+    let mut lines = String::new();
+    for (variant, measured) in variants.iter().zip(measured) {
+        let prefix = if variants.len() > 1 { format!("{}.", variant.name) } else { String::new() };
+        for Entry { name, shape, dtype, device } in &measured.entries {
+            let shape = shape.as_ref().map_or_else(String::new, |shape| format!(" shape={shape}"));
+            let _ = writeln!(lines, "INPUT name={prefix}{name}{shape} dtype={dtype} device={device}");
+        }
+        let setting = &variant.workload.setting;
+        let _ = writeln!(
+            lines,
+            "INPUT name={prefix}workload kind={} mode={} device={} device_count=1 threads={} distribution={}",
+            variant.workload.task.kind(),
+            variant.workload.task.mode(),
+            setting.device.kind(),
+            setting.threads,
+            setting.distribution.word()
+        );
+    }
+    lines
+}
+
+/// One number that is reported.
+struct Line {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    better: &'static str,
+}
+
+/// The lines that report metrics.
+pub fn metrics(outcome: &Outcome) -> Result<String, Failure> {
+    let mut text = String::new();
+    for (at, measured) in outcome.variants.iter().enumerate() {
+        let case =
+            if outcome.variants.len() > 1 { format!(" case={}", measured.name) } else { String::new() };
+        for Line { name, value, unit, better } in lines(outcome, at, measured)? {
+            let unit = if unit.is_empty() { String::new() } else { format!(" unit={unit}") };
+            let _ = writeln!(text, "METRIC {name}={value}{unit}{case} better={better}");
+        }
+    }
+    Ok(text)
+}
+
+fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>, Failure> {
+    let mut lines = Vec::new();
+    let mut push = |name, value: Option<f64>, unit, better| {
+        lines.extend(value.map(|value| Line { name, value, unit, better }));
+    };
+    let hot = hot(outcome, at, measured);
+    push("time_hot", hot.map(|it| 1e3 * it.value), "ms", "lower");
+    let device = measured.hot.as_ref().and_then(Timing::device_median);
+    push("device_time_hot", device.map(|it| 1e3 * it.value), "ms", "lower");
+    let cold = measured.cold.as_ref().and_then(Timing::median);
+    push("time_cold", cold.map(|it| 1e3 * it.value), "ms", "lower");
+    let rate = |amount: f64| hot.filter(|_| amount > 0.0).map(|it| amount / it.value);
+    let Work { flop, bytes, tokens, .. } = measured.work;
+    push("tflops", rate(flop).map(|it| it / 1e12), "TFLOP/s", "higher");
+    push("bandwidth", rate(bytes).map(|it| it / 1e9), "GB/s", "higher");
+    push("tokens_per_second", rate(tokens), "tokens/s", "higher");
+    push("ceiling_share", share(outcome.ceilings.as_ref(), rate(flop), rate(bytes)), "", "higher");
+    push("error", measured.error, "", "lower");
+    push("error_against_baseline", measured.error_against_baseline, "", "lower");
+    push("peak_memory", measured.peak_memory_bytes.map(|it| it as f64 / 1e6), "MB", "lower");
+    if at > 0
+        && let Some(in_turn) = &outcome.in_turn
+    {
+        let change = in_turn.versus(at)?.estimate.delta;
+        push("within_process_ratio", Some(1.0 + change), "", "lower");
+    }
+    Ok(lines)
+}
+
+fn hot(outcome: &Outcome, at: usize, measured: &Measured) -> Option<Median> {
+    match &outcome.in_turn {
+        // Samples of a pass hang together; their passes do less.
+        Some(in_turn) => Median::of(&in_turn.passes[at]),
+        None => measured.hot.as_ref().and_then(Timing::median),
+    }
+}
+
+/// The larger share of the two ceilings.
+fn share(ceilings: Option<&Ceilings>, flop: Option<f64>, bytes: Option<f64>) -> Option<f64> {
+    let ceilings = ceilings?;
+    let flop = flop.map(|it| it / ceilings.flop_per_second);
+    let bytes = bytes.map(|it| it / ceilings.bytes_per_second);
+    flop.into_iter().chain(bytes).reduce(f64::max)
+}
+
+#[derive(Serialize)]
+struct TimingJson {
+    seconds: f64,
+    interval: [f64; 2],
+    samples: usize,
+    effective_samples: f64,
+    calls_per_sample: u64,
+    spread: f64,
+    stopped: &'static str,
+    throttled: usize,
+    warm_up_calls: u64,
+    warm_up_seconds: f64,
+    steady: bool,
+    device_seconds: Option<f64>,
+}
+
+impl TimingJson {
+    fn of(timing: &Timing) -> Option<Self> {
+        let median = timing.median()?;
+        Some(Self {
+            seconds: median.value,
+            interval: [median.interval.low, median.interval.high],
+            samples: timing.samples.len(),
+            effective_samples: median.effective_size,
+            calls_per_sample: timing.warm_up.calls_per_sample,
+            spread: timing.spread(),
+            stopped: timing.stop.words(),
+            throttled: timing.throttled,
+            warm_up_calls: timing.warm_up.calls,
+            warm_up_seconds: timing.warm_up.seconds,
+            steady: timing.warm_up.is_steady,
+            device_seconds: timing.device_median().map(|it| it.value),
+        })
+    }
+}
+
+/// Everything but the samples, as one object.
+pub fn summary(request: &Request, variants: &[Variant], outcome: &Outcome) -> Result<Value, Failure> {
+    let mut seen = Vec::new();
+    for (at, measured) in outcome.variants.iter().enumerate() {
+        let numbers: serde_json::Map<String, Value> = lines(outcome, at, measured)?
+            .into_iter()
+            .map(|line| (line.name.to_owned(), json!({ "value": line.value, "unit": line.unit })))
+            .collect();
+        let versus = match &outcome.in_turn {
+            Some(in_turn) if at > 0 => {
+                let estimate = in_turn.versus(at)?.estimate;
+                let interval = estimate.interval.map(|it| [it.low, it.high]);
+                json!({
+                    "label": WITHIN_PROCESS,
+                    "change": estimate.delta,
+                    "interval": interval,
+                    "method": estimate.method.to_string(),
+                    "passes": in_turn.passes[at].len(),
+                    "throttled": in_turn.throttled,
+                })
+            }
+            _ => Value::Null,
+        };
+        seen.push(json!({
+            "name": measured.name,
+            "workload": variants[at].workload,
+            "hot": measured.hot.as_ref().and_then(TimingJson::of),
+            "cold": measured.cold.as_ref().and_then(TimingJson::of),
+            "metrics": numbers,
+            "formula": measured.work.formula,
+            "versus_baseline": versus,
+        }));
+    }
+    Ok(json!({
+        "schema": "git-exp/bench/1",
+        "name": request.name,
+        "command": request.command,
+        "variants": seen,
+        "ceilings": outcome.ceilings,
+        "overhead_seconds": outcome.overhead_seconds,
+        "warnings": outcome.warnings,
+        "warm_up_rule": "windows of 5 samples, until in 2 in a row the median is not more than 2 % below the one before",
+    }))
+}
+
+/// Writes what a run keeps into the folder that `git exp run` gives, if it gives one.
+pub fn artifacts(
+    request: &Request,
+    variants: &[Variant],
+    outcome: &Outcome,
+    summary: &Value,
+) -> Result<(), Failure> {
+    let Some(folder) = std::env::var_os("GIT_EXP_OUT").map(PathBuf::from) else { return Ok(()) };
+    let folder = folder.join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let pretty = |value: &Value| format!("{value:#}\n");
+    let mut samples = String::from("variant,caches,sample,seconds\n");
+    let mut flags = serde_json::Map::new();
+    for (at, (variant, measured)) in variants.iter().zip(&outcome.variants).enumerate() {
+        std::fs::write(folder.join(format!("{}.toml", variant.name)), variant.workload.to_toml())?;
+        place::switch(&variant.workload.setting)?;
+        flags.insert(variant.name.clone(), json!(Flags::now(&variant.workload.setting)));
+        let none: &[f64] = &[];
+        let in_turn = outcome.in_turn.as_ref().map_or(none, |it| &it.samples[at]);
+        let of = |timing: &Option<Timing>| timing.as_ref().map_or_else(Vec::new, |it| it.samples.clone());
+        let device = measured.hot.as_ref().map_or(none, |it| &it.device_samples);
+        let (hot, cold) = (of(&measured.hot), of(&measured.cold));
+        let series = [("hot", &hot[..]), ("hot-device", device), ("cold", &cold[..]), ("in-turn", in_turn)];
+        for (caches, values) in series {
+            for (number, seconds) in values.iter().enumerate() {
+                let _ = writeln!(samples, "{},{caches},{},{seconds}", variant.name, number + 1);
+            }
+        }
+    }
+    let setting = &variants[0].workload.setting;
+    std::fs::write(folder.join("samples.csv"), samples)?;
+    std::fs::write(folder.join("summary.json"), pretty(summary))?;
+    std::fs::write(folder.join("device.json"), pretty(&machine::device_report(setting)))?;
+    std::fs::write(folder.join("flags.json"), pretty(&Value::Object(flags)))?;
+    std::fs::write(folder.join("environment.json"), pretty(&json!(machine::environment())))?;
+    std::fs::write(folder.join("inputs.txt"), inputs(variants, &outcome.variants))?;
+    std::fs::write(folder.join("command.txt"), format!("{}\n", request.command.join(" ")))?;
+    Ok(())
+}
+
+/// What people are told.
+pub fn talk(outcome: &Outcome) -> Result<String, Failure> {
+    let mut text = String::new();
+    for (at, measured) in outcome.variants.iter().enumerate() {
+        if let Some(hot) = hot(outcome, at, measured) {
+            let _ = writeln!(text, "{}: {} hot", measured.name, shown(&hot));
+        }
+        if let Some(cold) = measured.cold.as_ref().and_then(Timing::median) {
+            let _ = writeln!(text, "{}: {} cold", measured.name, shown(&cold));
+        }
+        if at > 0
+            && let Some(in_turn) = &outcome.in_turn
+        {
+            let estimate = in_turn.versus(at)?.estimate;
+            let interval = estimate.interval.map_or_else(String::new, |it| {
+                format!(" (95 % CI {:+.2} … {:+.2})", 100.0 * it.low, 100.0 * it.high)
+            });
+            let _ = writeln!(
+                text,
+                "{} against {}: {:+.2} %{interval}, {WITHIN_PROCESS}; a verdict needs at least 3 launches of each",
+                measured.name,
+                outcome.variants[0].name,
+                100.0 * estimate.delta
+            );
+        }
+    }
+    for warning in &outcome.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    Ok(text)
+}
+
+fn shown(median: &Median) -> String {
+    let (factor, unit) = match median.value {
+        seconds if seconds < 1e-3 => (1e6, "µs"),
+        seconds if seconds < 1.0 => (1e3, "ms"),
+        _ => (1.0, "s"),
+    };
+    let interval = median.interval;
+    format!(
+        "{:.3} {unit} (95 % CI {:.3} … {:.3})",
+        factor * median.value,
+        factor * interval.low,
+        factor * interval.high
+    )
+}

@@ -1,0 +1,90 @@
+//! What every kind of workload gives to be measured.
+
+use git_exp::workload::{Shape, Task, Workload};
+use tch::Tensor;
+
+use crate::failure::Failure;
+use crate::place;
+use crate::{command, op, torchscript};
+
+/// A tensor at entry.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its sizes.
+    pub shape: Option<Shape>,
+    /// Its dtype.
+    pub dtype: String,
+    /// Where it lives.
+    pub device: String,
+}
+
+impl Entry {
+    /// The entry of a tensor.
+    pub fn of(name: &str, tensor: &Tensor) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: Shape::new(tensor.size()).ok(),
+            dtype: place::word(tensor.kind()),
+            device: place::word_of_device(tensor.device()),
+        }
+    }
+}
+
+/// What one call costs, where that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Floating-point operations of a call.
+    pub flop: f64,
+    /// Bytes read and written by a call.
+    pub bytes: f64,
+    /// Tokens of a call.
+    pub tokens: f64,
+    /// How these were computed.
+    pub formula: String,
+}
+
+/// A workload that was built: what is called and timed.
+///
+/// A kind of workload implements this in a file of its own, and [`build`] is where it is registered.
+pub trait Subject {
+    /// Makes one call; on an accelerator it need not have ended on return.
+    fn call(&mut self) -> Result<(), Failure>;
+
+    /// The tensors at entry.
+    fn entries(&self) -> Vec<Entry>;
+
+    /// What a call costs.
+    fn work(&self) -> Work {
+        Work::default()
+    }
+
+    /// What a call computes from a fresh start: outputs, then gradients. Empty where nothing can be looked at.
+    fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// The same computed in float64 on the processor from the same inputs; `None` where that cannot be done.
+    fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether the program that is measured is this one, so that caches can be flushed and batches made.
+    fn is_in_process(&self) -> bool {
+        true
+    }
+}
+
+/// A workload that was built, of whatever kind.
+pub type Build = Box<dyn Subject>;
+
+/// Builds what a workload calls, with inputs drawn from its seed.
+pub fn build(workload: &Workload) -> Result<Build, Failure> {
+    place::apply(&workload.setting)?;
+    Ok(match &workload.task {
+        Task::Op(task) => Box::new(op::OpSubject::new(task, &workload.setting)?),
+        Task::TorchScript(task) => Box::new(torchscript::Module::new(task, &workload.setting)?),
+        Task::Command(task) => Box::new(command::Program::new(task)),
+    })
+}

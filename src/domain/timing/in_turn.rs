@@ -1,0 +1,169 @@
+//! Several variants in one process, in turn, each built anew in every pass.
+//!
+//! Where a tensor happens to lie in memory changes times by more than a percent and stays as it is for as long as the tensor
+//! lives. So each pass builds every variant anew, in random order, and the medians of the passes are what is compared, not the
+//! samples within them.
+
+use super::{Plan, Reading, warm_up};
+use crate::domain::metric::{Kind, Scale};
+use crate::domain::statistics::describe::quantile;
+use crate::domain::statistics::random::Random;
+use crate::domain::statistics::{Design, Estimate, EstimateError, Sample, choose, estimate};
+
+/// How variants are measured in turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turns {
+    /// How often each variant is built anew.
+    pub passes: usize,
+    /// How long the variants together are sampled in each pass.
+    pub pass_seconds: f64,
+    /// How each is warmed up, and how long its samples last.
+    pub plan: Plan,
+}
+
+/// A variant against the first one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Versus {
+    /// The change of its time, relative to that of the first one.
+    pub estimate: Estimate,
+}
+
+/// What came of measuring variants in turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InTurn {
+    /// For each variant, the median of each pass in seconds a call.
+    pub passes: Vec<Vec<f64>>,
+    /// For each variant, every sample in seconds a call, in the order in which they were taken.
+    pub samples: Vec<Vec<f64>>,
+    /// Rounds that were thrown away because the machine was slowed down.
+    pub throttled: usize,
+}
+
+impl InTurn {
+    /// A variant against the first one, by the medians of their passes.
+    pub fn versus(&self, variant: usize) -> Result<Versus, EstimateError> {
+        let sample = |side: usize| Sample::new(self.passes[side].as_slice());
+        let baseline = sample(0).map_err(EstimateError::Baseline)?;
+        let candidate = sample(variant).map_err(EstimateError::Candidate)?;
+        let method = choose(Design::Paired, Kind::Measured, Scale::Ratio, baseline.size(), candidate.size());
+        Ok(Versus { estimate: estimate(method, &baseline, &candidate)? })
+    }
+}
+
+/// Measures `variants` variants in turn; `build` makes one anew, `sample` calls it so many times.
+pub fn measure_in_turn<S, E>(
+    turns: &Turns,
+    variants: usize,
+    random: &mut Random,
+    mut build: impl FnMut(usize) -> Result<S, E>,
+    mut sample: impl FnMut(&mut S, u64) -> Result<Reading, E>,
+) -> Result<InTurn, E> {
+    let mut result =
+        InTurn { passes: vec![Vec::new(); variants], samples: vec![Vec::new(); variants], throttled: 0 };
+    let mut order: Vec<usize> = (0..variants).collect();
+    for _ in 0..turns.passes {
+        random.shuffle(&mut order);
+        let mut built: Vec<Option<S>> = (0..variants).map(|_| None).collect();
+        let mut calls = vec![1; variants];
+        for variant in order.iter().copied() {
+            let mut subject = build(variant)?;
+            calls[variant] = warm_up(&turns.plan, &mut |calls| sample(&mut subject, calls))?.calls_per_sample;
+            built[variant] = Some(subject);
+        }
+        let mut pass: Vec<Vec<f64>> = vec![Vec::new(); variants];
+        let mut seconds = 0.0;
+        // At least one round, however long it takes, and no more throttled ones than there is time for.
+        while seconds < turns.pass_seconds {
+            random.shuffle(&mut order);
+            let mut round = vec![Reading::default(); variants];
+            for variant in order.iter().copied() {
+                let subject = built[variant].as_mut().expect("every variant was built");
+                round[variant] = sample(subject, calls[variant])?;
+                seconds += round[variant].seconds + round[variant].aside_seconds;
+            }
+            if round.iter().any(|reading| reading.is_throttled) {
+                result.throttled += 1;
+                continue;
+            }
+            for (variant, reading) in round.iter().enumerate() {
+                pass[variant].push(reading.seconds / calls[variant] as f64);
+            }
+        }
+        if pass[0].is_empty() {
+            continue;
+        }
+        for (variant, samples) in pass.into_iter().enumerate() {
+            let mut sorted = samples.clone();
+            sorted.sort_by(f64::total_cmp);
+            result.passes[variant].push(quantile(&sorted, 0.5));
+            result.samples[variant].extend(samples);
+        }
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TURNS: Turns = Turns {
+        passes: 12,
+        pass_seconds: 0.05,
+        plan: Plan {
+            min_seconds: 0.0,
+            max_seconds: 1.0,
+            relative_error: 0.01,
+            min_samples: 1,
+            max_samples: 1_000,
+            batch_seconds: 50e-6,
+            most_calls: u64::MAX,
+        },
+    };
+
+    /// Times with noise of 3 % from call to call and of 1 % from one building to the next.
+    fn simulated(slow_down: f64, seed: u64) -> InTurn {
+        let mut noise = Random::from_seed(seed);
+        let mut places = Random::from_seed(seed + 1_000);
+        let build = |variant: usize| {
+            let factor = if variant == 1 { 1.0 + slow_down } else { 1.0 };
+            Ok::<_, ()>(1e-3 * factor * (1.0 + 0.02 * (places.unit() - 0.5)))
+        };
+        let sample = |seconds: &mut f64, calls: u64| {
+            let spent = *seconds * calls as f64 * (1.0 + 0.06 * (noise.unit() - 0.5));
+            Ok(Reading { seconds: spent, ..Reading::default() })
+        };
+        measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample).unwrap()
+    }
+
+    fn finds(in_turn: &InTurn) -> bool {
+        !in_turn.versus(1).unwrap().estimate.interval.unwrap().contains(0.0)
+    }
+
+    #[test]
+    fn a_slow_down_of_two_percent_is_found() {
+        let found = (0..40).filter(|seed| finds(&simulated(0.02, *seed))).count();
+        assert!(found >= 38, "{found} of 40");
+    }
+
+    #[test]
+    fn where_a_tensor_lies_is_not_taken_for_an_effect() {
+        let found = (0..200).filter(|seed| finds(&simulated(0.0, *seed))).count();
+        assert!(found <= 20, "{found} of 200");
+    }
+
+    #[test]
+    fn throttled_rounds_are_dropped_on_both_sides() {
+        let mut at = 0;
+        let sample = |(): &mut (), calls: u64| {
+            at += 1;
+            Ok::<_, ()>(Reading {
+                seconds: 1e-3 * calls as f64,
+                is_throttled: at % 5 == 0,
+                ..Reading::default()
+            })
+        };
+        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_| Ok(()), sample).unwrap();
+        assert!(in_turn.throttled > 0);
+        assert_eq!(in_turn.samples[0].len(), in_turn.samples[1].len());
+    }
+}

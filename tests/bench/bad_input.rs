@@ -1,0 +1,96 @@
+//! What cannot be measured: an error with a hint, or a failed run that says why.
+
+use crate::lab::TestLab;
+use crate::short;
+
+/// The exit status and what was said of a measurement that does not work.
+fn refusal(lab: &TestLab, workload: &str, more: &[&str]) -> (Option<i32>, String) {
+    let output = lab.exp_output(short(workload, more));
+    (output.status.code(), lab.steady(&String::from_utf8_lossy(&output.stderr)))
+}
+
+#[track_caller]
+fn is_refused(lab: &TestLab, workload: &str, more: &[&str], because: &str) {
+    let (status, said) = refusal(lab, workload, more);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains(because) && said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn what_does_not_fit_is_said_before_anything_is_loaded() {
+    let lab = TestLab::with_commit();
+    lab.write("bench/wrong.toml", "[op]\nname = \"matmull\"\n");
+    is_refused(&lab, "wrong", &[], "did you mean `matmul`?");
+    is_refused(&lab, "matmu", &[], "did you mean `matmul`?");
+    is_refused(
+        &lab,
+        "matmul",
+        &["--set", "a=3x4", "--set", "b=5x6"],
+        "the last size of `a` must be the first of `b`",
+    );
+    is_refused(&lab, "matmul", &["--set", "measure.max-tim=5s"], "did you mean `max-time`?");
+    is_refused(&lab, "matmul", &["--set", "max-samples=0"], "nothing would be measured");
+    is_refused(&lab, "matmul", &["--set", "device=gpu"], "`gpu` is no device");
+    is_refused(&lab, "matmul", &["--set", "dtype=f8"], "unknown value `f8`");
+    is_refused(&lab, "matmul", &["--set", "a"], "`a` is not `key=value`");
+    is_refused(&lab, "matmul", &["--set", "graph=true"], "`graph` is not supported");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused() {
+    let lab = TestLab::with_commit();
+    is_refused(&lab, "matmul", &["--set", "device=cuda:7"], "there is no device `cuda:7` here");
+    is_refused(&lab, "matmul", &["--set", "device=mps"], "there is no device `mps` here");
+    is_refused(&lab, "attention", &["--set", "backend=efficient"], "needs CUDA");
+}
+
+#[test]
+fn what_is_no_module_is_refused() {
+    let lab = TestLab::with_commit();
+    lab.write("note.pt", "not a module");
+    lab.write(
+        "bench/note.toml",
+        "[torchscript]\nfile = \"note.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n",
+    );
+    lab.write(
+        "bench/gone.toml",
+        "[torchscript]\nfile = \"gone.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n",
+    );
+    is_refused(&lab, "note", &[], "`note.pt` is not a TorchScript module");
+    is_refused(&lab, "gone", &[], "cannot read the module `gone.pt`");
+}
+
+#[test]
+fn memory_that_is_not_there_makes_a_failed_run_with_the_peak() {
+    let lab = TestLab::with_commit();
+    let words = ["run", "--", "git", "exp"].into_iter();
+    let output = lab.exp_output(words.chain(short("softmax", &["--set", "input=1000000x1000000"])));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("out of memory") && said.contains("hint: "), "{said}");
+    assert!(!said.contains("frame #"), "{said}");
+    let run = lab.exp_json(["runs"]).remove(0);
+    assert_eq!(run["status"], "failed");
+    assert!(run["metrics"]["peak_memory"]["value"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn what_is_not_finite_fails() {
+    let lab = TestLab::with_commit();
+    // Sums of 60,000 products of f16 overflow.
+    let more =
+        ["--set", "dtype=f16", "--set", "distribution=uniform", "--set", "a=8x600000", "--set", "b=600000x8"];
+    let (status, said) = refusal(&lab, "matmul", &more);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("is not finite") && said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn a_program_that_fails_is_not_measured() {
+    let lab = TestLab::with_commit();
+    lab.write("bench/fails.toml", "[command]\nargv = [\"false\"]\n");
+    lab.write("bench/gone.toml", "[command]\nargv = [\"no-such-program\"]\n");
+    let (status, said) = refusal(&lab, "fails", &[]);
+    assert_eq!(status, Some(1), "{said}");
+    is_refused(&lab, "gone", &[], "cannot start `no-such-program`");
+}
