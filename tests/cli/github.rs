@@ -244,7 +244,7 @@ fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed(
     exit: 1
     --- stderr
     refused by the policy, nothing was recorded: post about moe
-      the verdict on MOE-001 is `unclear`: `step_time <= -8%` is neither shown to hold nor to fail, `step_time <= -8%`: `step_time` is not declared: say in `exp.toml` under `[metrics.step_time]` whether it is measured or a quality: run what is missing (git exp compare MOE-001), or decide all the same: git exp decide MOE-001 reject --because "…"
+      the verdict on MOE-001 is `unclear`: `step_time <= -8%` is neither shown to hold nor to fail, `step_time <= -8%`: `step_time` is not declared: say in `exp.toml` under `[metrics.step_time]` whether it is measured, a quality or exact: run what is missing (git exp compare MOE-001), or decide all the same: git exp decide MOE-001 reject --because "…"
       the code of MOE-001 is linked, and <id 1> was not pushed: git exp push --data
       the logbook is linked, and research/moe at <id 2> was not pushed: git exp push --topics
     "#);
