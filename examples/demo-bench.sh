@@ -89,7 +89,12 @@ run 'git exp run -n 3 --against main -- git exp bench run step'
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'
-run "git exp decide SPEED-001 accept --because 'faster in every launch, at the same error' --next 'the same in the model'"
+# The numbers decide: on a busy machine three launches may not be enough.
+if git exp compare --check=accept >/dev/null 2>&1; then
+    run "git exp decide SPEED-001 accept --because 'shown to be faster, at the same error' --next 'the same in the model'"
+else
+    run "git exp decide SPEED-001 iterate --because 'three launches do not show it on this machine' --next 'as many trials as the comparison names'"
+fi
 run 'git exp seal SPEED-001'
 run "git clone --quiet --branch sealed/SPEED-001 '$place/study' '$place/clone' && cd '$place/clone' && git exp verify sealed/SPEED-001"
 
