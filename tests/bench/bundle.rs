@@ -79,8 +79,10 @@ fn a_seal_freezes_the_bundle_and_is_verified() {
     lab.write("bench/step.toml", workload("math"));
     lab.commit_all("measure attention");
     lab.exp_ok(["topic", "new", "speed", "--prefix", "S", "--goal", "a faster step"]);
-    let brief = ["--hypothesis", "h", "--change", "flash", "--accept", "error <= 1e-4", "--no-guard", "a test"];
-    let rest = ["--budget", "runs=50", "--topic", "speed", "--baseline", "main", "--trials", "3", "--no-worktree"];
+    let brief =
+        ["--hypothesis", "h", "--change", "flash", "--accept", "error <= 1e-4", "--no-guard", "a test"];
+    let rest =
+        ["--budget", "runs=50", "--topic", "speed", "--baseline", "main", "--trials", "3", "--no-worktree"];
     lab.exp_ok(["new", "flash"].iter().chain(&brief).chain(&rest));
     lab.git(["switch", "--quiet", "exp/S-001"]);
     lab.write("bench/step.toml", workload("flash"));
@@ -90,8 +92,15 @@ fn a_seal_freezes_the_bundle_and_is_verified() {
     lab.exp_ok(["decide", "S-001", "accept", "--because", "the same error", "--next", "the model"]);
     lab.exp_ok(["seal", "S-001", "--incomplete"]);
     let files = lab.git(["ls-tree", "-r", "--name-only", "sealed/S-001"]);
-    for file in ["bench/device.json", "bench/flags.json", "bench/samples.csv", "bench/summary.json", "bench/step.toml"] {
-        let kept = files.lines().filter(|path| path.starts_with(".exp/files/") && path.ends_with(file)).count();
+    for file in [
+        "bench/device.json",
+        "bench/flags.json",
+        "bench/samples.csv",
+        "bench/summary.json",
+        "bench/step.toml",
+    ] {
+        let kept =
+            files.lines().filter(|path| path.starts_with(".exp/files/") && path.ends_with(file)).count();
         assert!(kept >= 3, "`{file}` is missing from:\n{files}");
     }
     lab.exp_ok(["verify", "sealed/S-001"]);

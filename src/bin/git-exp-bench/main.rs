@@ -56,7 +56,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(bytes) = machine::peak_process_memory() {
+            if let Failure::Failed(_) = failure
+                && let Some(bytes) = machine::peak_process_memory()
+            {
                 println!("METRIC peak_memory={} unit=MB better=lower", bytes as f64 / 1e6);
             }
             eprint!("{}", failure.error().render());

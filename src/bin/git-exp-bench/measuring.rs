@@ -15,6 +15,8 @@ use crate::place::{self, Place};
 use crate::sampler::Sampler;
 use crate::subject::{Entry, Findings, Work, build};
 
+/// With fewer samples than this no two of them hold the median with 95 % confidence.
+const FEWEST_FOR_AN_INTERVAL: usize = 6;
 /// The most calls in a sample where something must happen between calls.
 const ONE: u64 = 1;
 
@@ -242,6 +244,12 @@ fn warn(caches: &str, timing: &Timing, warnings: &mut Vec<String>) -> Result<(),
             "let it cool down, or lift its power limit",
         ));
     }
+    if timing.samples.len() < FEWEST_FOR_AN_INTERVAL {
+        warnings.push(format!(
+            "{caches}: {} samples are too few for a 95 % interval, and the one given is too narrow",
+            timing.samples.len()
+        ));
+    }
     if !timing.warm_up.is_steady {
         warnings.push(format!("{caches}: times were still falling when the time for warming up was over"));
     }
@@ -269,7 +277,8 @@ fn in_turn(
     let turns = Turns {
         passes: first.measure.passes,
         pass_seconds: first.measure.pass_time.seconds(),
-        plan: plan(&first.measure, u64::MAX),
+        // The process is warm from the second pass on, and a program that is started anew never is.
+        plan: Plan { max_seconds: first.measure.pass_time.seconds(), ..plan(&first.measure, u64::MAX) },
     };
     // What is planted is the one rule that each variant has for itself.
     let rules = |variant: &Variant| Measure { planted_slow_down: 0.0, ..variant.workload.measure.clone() };

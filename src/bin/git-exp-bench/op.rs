@@ -42,13 +42,12 @@ impl OpSubject {
         for input in task.op.inputs() {
             let tensor = place.tensor(&input.shape, input.content)?;
             let tensor = match task.layout {
-                Layout::Contiguous => tensor,
                 // The same numbers, with the two innermost dimensions the other way round in memory.
                 Layout::Transposed => tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?,
                 Layout::ChannelsLast if tensor.dim() == 4 => {
                     tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?
                 }
-                Layout::ChannelsLast => tensor,
+                Layout::Contiguous | Layout::ChannelsLast => tensor,
             };
             let is_leaf = task.pass == Pass::ForwardBackward && tensor.kind() != Kind::Int64;
             inputs.push(if is_leaf { tensor.f_detach()?.f_set_requires_grad(true)? } else { tensor });

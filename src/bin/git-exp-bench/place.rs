@@ -142,7 +142,7 @@ pub fn word_of_device(device: tch::Device) -> String {
         tch::Device::Cpu => "cpu".to_owned(),
         tch::Device::Cuda(number) => format!("cuda:{number}"),
         tch::Device::Mps => "mps".to_owned(),
-        other => format!("{other:?}").to_lowercase(),
+        tch::Device::Vulkan => "vulkan".to_owned(),
     }
 }
 

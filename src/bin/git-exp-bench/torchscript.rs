@@ -15,7 +15,7 @@ use crate::subject::{Entry, Subject};
 pub struct Module {
     task: TorchScript,
     place: Place,
-    module: CModule,
+    loaded: CModule,
     inputs: Vec<Tensor>,
 }
 
@@ -32,7 +32,7 @@ impl Module {
             let content = input.below.map_or(Content::Random, Content::Below);
             place.tensor(&input.shape, content)
         });
-        Ok(Self { task: task.clone(), place, module, inputs: inputs.collect::<Result<_, _>>()? })
+        Ok(Self { task: task.clone(), place, loaded: module, inputs: inputs.collect::<Result<_, _>>()? })
     }
 
     fn run(&self) -> Result<Vec<Tensor>, Failure> {
@@ -41,7 +41,7 @@ impl Module {
         if is_autocast {
             switches::set_autocast(self.place.named.kind(), true)?;
         }
-        let output = self.module.forward_is(&values);
+        let output = self.loaded.forward_is(&values);
         if is_autocast {
             switches::set_autocast(self.place.named.kind(), false)?;
         }
@@ -49,7 +49,7 @@ impl Module {
         collect(output?, &mut tensors);
         if self.task.pass == Pass::ForwardBackward {
             let leaves: Vec<Tensor> =
-                self.module.named_parameters()?.into_iter().map(|(_, parameter)| parameter).collect();
+                self.loaded.named_parameters()?.into_iter().map(|(_, parameter)| parameter).collect();
             let leaves: Vec<&Tensor> = leaves.iter().filter(|it| it.requires_grad()).collect();
             let Some(first) = tensors.iter().find(|tensor| tensor.requires_grad()) else {
                 return Err(Failure::request(
@@ -89,7 +89,7 @@ impl Subject for Module {
             tensor.f_to_device_(tch::Device::Cpu, kind, false, false)
         };
         let inputs = self.inputs.iter().map(exact).collect::<Result<_, _>>()?;
-        let exact = Self { task: self.task.clone(), place, module, inputs };
+        let exact = Self { task: self.task.clone(), place, loaded: module, inputs };
         // A module that makes tensors of f32 on its way has no float64 form.
         Ok(exact.run().ok())
     }
@@ -123,7 +123,9 @@ fn collect(value: IValue, tensors: &mut Vec<Tensor>) {
         IValue::Tensor(tensor) => tensors.push(tensor),
         IValue::TensorList(list) => tensors.extend(list),
         IValue::Tuple(values) | IValue::GenericList(values) => {
-            values.into_iter().for_each(|value| collect(value, tensors));
+            for value in values {
+                collect(value, tensors);
+            }
         }
         _ => {}
     }
