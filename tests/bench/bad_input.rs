@@ -93,7 +93,7 @@ fn a_model_that_cannot_be_is_refused() {
 #[test]
 fn a_model_for_which_memory_is_not_there_makes_a_failed_run_with_the_peak() {
     let lab = TestLab::with_commit();
-    let larger = ["--set", "width=300000", "--set", "mode=prefill"];
+    let larger = ["--set", "width=300000", "--set", "layers=1", "--set", "mode=prefill"];
     let words = ["run", "--", "git", "exp"].into_iter().chain(short("smoke", &larger));
     let output = lab.exp_output(words);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -50,7 +50,7 @@ impl TransformerSubject {
                     let before = task.sequence - 1;
                     if before > 0 {
                         let _guard = tch::no_grad_guard();
-                        model.read(&tokens.f_narrow(1, 0, before)?, 0, &mut cache)?;
+                        let _ = model.read(&tokens.f_narrow(1, 0, before)?, 0, &mut cache)?;
                     }
                     Job::Decode { tokens, cache }
                 }

@@ -53,7 +53,7 @@ impl Training {
         };
         let store = VarStore::new(place.device);
         for (name, parameter) in model.parameters() {
-            store.root().add(&name.replace('.', "_"), parameter.shallow_clone(), true);
+            let _ = store.root().add(&name.replace('.', "_"), parameter.shallow_clone(), true);
         }
         let optimizer = AdamW { wd: DECAY, ..AdamW::default() }.build(&store, task.learning_rate)?;
         Ok(Self { batches, optimizer, steps: 0 })
@@ -145,7 +145,7 @@ impl Training {
         let (tokens, targets) = self.batch()?;
         let (tokens, targets) =
             (tokens.f_to_device(tch::Device::Cpu)?, targets.f_to_device(tch::Device::Cpu)?);
-        exact.learn(&tokens, &targets)?;
+        let _ = exact.learn(&tokens, &targets)?;
         crate::place::seed(setting);
         let _guard = tch::no_grad_guard();
         let norm = |tensor: &Tensor| tensor.f_norm()?.f_double_value(&[]);
