@@ -14,6 +14,13 @@ use serde_json::Value;
 const TRIES: usize = 20;
 /// How often each operation is timed by either program, in turn.
 const ROUNDS: usize = 5;
+/// What keeps glibc from giving memory back between calls, for both programs alike: whether it does depends on what a process
+/// allocated before, and page faults of outputs would be most of what is timed.
+const ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
+    ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+];
 /// How often the list is asked for.
 const LISTS: usize = 30;
 
@@ -74,7 +81,7 @@ fn main() {
 
 fn exp(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_git-exp"));
-    command.args(words).current_dir(folder).stdin(Stdio::null());
+    command.args(words).current_dir(folder).stdin(Stdio::null()).envs(ALLOCATOR);
     command
 }
 
@@ -119,6 +126,7 @@ fn agreement(folder: &Path) {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .env("OMP_NUM_THREADS", "1")
+        .envs(ALLOCATOR)
         .spawn()
         .expect("python can be started");
     let mut questions = timer.stdin.take().expect("a pipe");

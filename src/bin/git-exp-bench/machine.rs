@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tch::Cuda;
 
 /// The environment variables that change how fast or how exact libtorch is.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 21] = [
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_DEVICE_MAX_CONNECTIONS",
@@ -20,6 +20,10 @@ const VARIABLES: [&str; 17] = [
     "CUDA_VISIBLE_DEVICES",
     "GOMP_CPU_AFFINITY",
     "KMP_AFFINITY",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_TRIM_THRESHOLD_",
     "MKL_CBWR",
     "MKL_NUM_THREADS",
     "NVIDIA_TF32_OVERRIDE",

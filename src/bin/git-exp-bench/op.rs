@@ -124,8 +124,8 @@ impl Subject for OpSubject {
     }
 
     fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
-        if let Op::OptimizerStep { parameters, algorithm, .. } = self.task.op {
-            return after_one_step(&self.inputs, parameters, algorithm);
+        if let Op::OptimizerStep { algorithm, .. } = self.task.op {
+            return after_one_step(&self.inputs, algorithm);
         }
         self.run(&self.inputs, self.upstream.as_ref())
     }
@@ -139,8 +139,8 @@ impl Subject for OpSubject {
             if tensor.requires_grad() { copy.f_set_requires_grad(true) } else { Ok(copy) }
         };
         let inputs: Vec<Tensor> = self.inputs.iter().map(exact).collect::<Result<_, _>>()?;
-        if let Op::OptimizerStep { parameters, algorithm, .. } = self.task.op {
-            return after_one_step(&inputs, parameters, algorithm).map(Some);
+        if let Op::OptimizerStep { algorithm, .. } = self.task.op {
+            return after_one_step(&inputs, algorithm).map(Some);
         }
         let upstream = self.upstream.as_ref().map(exact).transpose()?;
         let mut task = self.task.clone();
@@ -253,9 +253,9 @@ impl Optimizer {
     }
 }
 
-fn after_one_step(inputs: &[Tensor], parameters: i64, algorithm: Algorithm) -> Result<Vec<Tensor>, Failure> {
+fn after_one_step(inputs: &[Tensor], algorithm: Algorithm) -> Result<Vec<Tensor>, Failure> {
     let _guard = tch::no_grad_guard();
-    let mut optimizer = Optimizer::new(inputs, parameters.min(1), algorithm)?;
+    let mut optimizer = Optimizer::new(inputs, 1, algorithm)?;
     optimizer.step()?;
     Ok(optimizer.parameters)
 }
