@@ -44,7 +44,7 @@ git init --quiet
 
 say 'What is measured is a file in the repository: a small transformer that learns a text, with attention written as plain products.'
 mkdir bench
-git exp bench show smoke --set attention=plain --set max-time=2s >bench/model.toml
+git exp bench show smoke --set attention=plain --set max-time=2s --set ceilings=false >bench/model.toml
 cat >exp.toml <<'CONFIG'
 [metrics.time_hot]
 unit = "ms"
@@ -66,17 +66,17 @@ run 'git exp bench run model --set attention=fused --against attention=plain --s
 
 say 'Then with a promise: what must come out, and what must not get worse.'
 run "git exp topic new speed --prefix SPEED --goal 'A faster step that learns as well' --accept 'time_hot <= -5%' --guard 'evaluation_loss <= +0.5%' --budget wall=20m,runs=40"
-run "git exp new fused --topic speed --trials 3 --baseline main --hypothesis 'The plain back end writes all scores to memory' --change 'attention = fused'"
+run "git exp new fused --topic speed --trials 5 --baseline main --hypothesis 'The plain back end writes all scores to memory' --change 'attention = fused'"
 run 'cd .worktrees/SPEED-001'
 run "sed 's/\"plain\"/\"fused\"/' bench/model.toml >new && mv new bench/model.toml"
 run "git commit --quiet --all --message 'Use fused attention'"
 
-say 'Three launches of each side, in turn and in random order, each in a worktree of its own.'
-run 'git exp run -n 3 --against main -- git exp bench run model'
+say 'Five launches of each side, in turn and in random order, each in a worktree of its own; both sides of a pair learn from one seed.'
+run "git exp run -n 5 --against main -- sh -c 'git exp bench run model --set seed=\$GIT_EXP_SEED'"
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'
-run "git exp decide SPEED-001 accept --because 'faster in every launch, and it learns the same'"
+run "git exp decide SPEED-001 accept --because 'faster in every launch, and it learns the same' --next 'longer sequences'"
 run 'git exp seal SPEED-001'
 run "git clone --quiet --branch sealed/SPEED-001 '$place/study' '$place/clone' && cd '$place/clone' && git exp verify sealed/SPEED-001"
 
