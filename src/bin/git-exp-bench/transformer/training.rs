@@ -112,7 +112,7 @@ impl Training {
         Ok(sum / rows as f64)
     }
 
-    /// Writes the weights and every batch into an archive of NumPy.
+    /// Writes the weights and every batch into an `.npz` archive.
     pub fn export(&self, file: &str, task: &Transformer, model: &Model) -> Result<(), Failure> {
         let _guard = tch::no_grad_guard();
         let plain =
