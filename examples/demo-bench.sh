@@ -76,7 +76,12 @@ run "git exp run -n 5 --against main -- sh -c 'git exp bench run model --set see
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'
-run "git exp decide SPEED-001 accept --because 'faster in every launch, and it learns the same' --next 'longer sequences'"
+# The numbers decide: on a busy machine five launches may not be enough.
+if git exp compare --check=accept >/dev/null 2>&1; then
+    run "git exp decide SPEED-001 accept --because 'shown to be faster, and it learns the same' --next 'longer sequences'"
+else
+    run "git exp decide SPEED-001 iterate --because 'five launches do not show it on this machine' --next 'as many trials as the comparison names'"
+fi
 run 'git exp seal SPEED-001'
 run "git clone --quiet --branch sealed/SPEED-001 '$place/study' '$place/clone' && cd '$place/clone' && git exp verify sealed/SPEED-001"
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Answer;
-use crate::context::Context;
+use crate::context::{Context, variable};
 use crate::domain::similarity::nearest_word;
 use crate::error::Error;
 use crate::render::workload::{Listed, WorkloadJson, table};
@@ -180,7 +180,9 @@ fn show(context: &mut Context, word: &str, set: &[String]) -> Result<Answer, Err
 /// Resolves what is asked for, and hands it to the harness.
 fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]) -> Result<Answer, Error> {
     let source = find(context, word)?;
-    let common = changes(set)?;
+    // A trial's own seed draws its own inputs; what is set by hand comes after it and holds.
+    let seed = variable("GIT_EXP_SEED").map(|seed| format!("setting.seed={seed}"));
+    let common = changes(seed.iter().chain(set))?;
     let workload = resolve(&source, &common)?;
     let mut is_deterministic = workload.setting.deterministic;
     let mut variants = vec![variant(&source.name, &workload)];

@@ -69,6 +69,18 @@ fn the_harness_is_given_what_was_resolved_and_its_status_is_passed_on() {
 }
 
 #[test]
+fn a_trial_draws_from_its_own_seed_unless_it_is_set_by_hand() {
+    let lab = TestLab::with_commit();
+    let script = "cat >request.json";
+    for (more, expected) in [(&[][..], "seed = 41"), (&["--set", "seed=7"][..], "seed = 7")] {
+        let words: Vec<&str> = ["bench", "run", "matmul"].into_iter().chain(more.iter().copied()).collect();
+        let output = exp_with_harness(&lab, Some(script), &words).env("GIT_EXP_SEED", "41").output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(lab.read("request.json").contains(expected), "{expected}");
+    }
+}
+
+#[test]
 fn a_missing_harness_and_a_missing_library_are_told_with_what_mends_them() {
     let lab = TestLab::with_commit();
     let words = ["bench", "run", "matmul"];
