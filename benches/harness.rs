@@ -43,6 +43,17 @@ const OPS: &[(&str, &[&str])] = &[
     ("optimizer-step", &[]),
 ];
 
+/// The models whose losses are held against PyTorch's Python API, as changes to the preset `smoke`.
+const MODELS: &[&[&str]] = &[
+    &[],
+    &["attention=plain"],
+    &["norm=layer", "norm-placement=post"],
+    &["checkpointing=true", "layers=8"],
+    &["dtype=autocast"],
+    // Here every step makes a difference of rounding larger, whichever program computes it.
+    &["attention=plain", "learning-rate=0.003"],
+];
+
 fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         // `cargo test --all-targets` builds and starts benchmarks too; timings are no tests.
@@ -59,6 +70,9 @@ fn main() {
     }
     if asked("agreement") {
         agreement(folder.path());
+    }
+    if asked("transformer") {
+        transformer(folder.path());
     }
     if asked("planted") {
         planted(folder.path());
@@ -150,6 +164,56 @@ fn agreement(folder: &Path) {
     }
     drop(questions);
     let _ = timer.wait();
+    println!();
+}
+
+/// The losses of models by the harness and by PyTorch's Python API, from the same weights and batches.
+fn transformer(folder: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python: PathBuf = root.join("target/pytorch/bin/python");
+    if !python.is_file() {
+        println!(
+            "SKIPPED: no model is held against PyTorch's, because there is no target/pytorch (make pytorch)\n"
+        );
+        return;
+    }
+    println!(
+        "| model | loss at step 50, here | PyTorch's Python API | relative difference | held-out loss: difference | bar |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for changes in MODELS {
+        let rules = ["steps=50", "export=initial.npz", "max-time=20ms", "min-time=1ms", "min-samples=2"];
+        let more = ["ceilings=false", "reference=false"];
+        let sets: Vec<&str> =
+            changes.iter().chain(&rules).chain(&more).flat_map(|set| ["--set", *set]).collect();
+        let words = |verb| ["--json", "bench", verb, "smoke"].into_iter().chain(sets.iter().copied());
+        let seen = objects(folder, &words("run").collect::<Vec<_>>()).remove(0);
+        let question = objects(folder, &words("show").collect::<Vec<_>>()).remove(0);
+        let mut there = Command::new(&python)
+            .arg(root.join("tests/bench/transformer.py"))
+            .arg("initial.npz")
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python can be started");
+        writeln!(there.stdin.take().expect("a pipe"), "{question}").expect("python listens");
+        let output = there.wait_with_output().expect("python ends");
+        let there: Value = serde_json::from_slice(&output.stdout).expect("losses");
+        let here = &seen["variants"][0];
+        let last = |value: &Value| value["losses"][49].as_f64().expect("50 losses");
+        let held_out = here["metrics"]["evaluation_loss"]["value"].as_f64().expect("a loss");
+        let held_out_there = there["evaluation_loss"].as_f64().expect("a loss");
+        let off = |here: f64, there: f64| (here / there - 1.0).abs();
+        let (step, held_out) = (off(last(here), last(&there)), off(held_out, held_out_there));
+        let word = if step.max(held_out) <= 1e-4 { "met" } else { "missed" };
+        let name = if changes.is_empty() { "smoke".to_owned() } else { changes.join(" ") };
+        println!(
+            "| {name} | {:.6} | {:.6} | {step:.1e} | {held_out:.1e} | 1e-4: {word} |",
+            last(here),
+            last(&there)
+        );
+    }
     println!();
 }
 

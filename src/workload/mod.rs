@@ -6,7 +6,7 @@
 //! | `preset` | the workloads that come with the program |
 //! | `request` | what the harness is asked to do |
 //! | `setting`, `measure` | the sections that every workload has |
-//! | `op`, `torchscript`, `command` | one kind of workload each |
+//! | `op`, `torchscript`, `command`, `transformer` | one kind of workload each |
 //!
 //! A new kind is a file here with its section, a variant of [`Task`], and a file in the harness that builds what is called.
 
@@ -19,6 +19,7 @@ pub mod request;
 pub mod setting;
 mod shape;
 pub mod torchscript;
+pub mod transformer;
 
 use serde::Serialize;
 
@@ -30,6 +31,7 @@ use measure::Measure;
 use op::OpTask;
 use setting::Setting;
 use torchscript::TorchScript;
+use transformer::Transformer;
 
 /// What is called and timed: the section that names the kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,11 +44,13 @@ pub enum Task {
     TorchScript(TorchScript),
     /// Any program.
     Command(Command),
+    /// A decoder-only transformer.
+    Transformer(Transformer),
 }
 
 impl Task {
     /// The names of the kinds, as sections are called.
-    pub const KINDS: [&'static str; 3] = ["op", "torchscript", "command"];
+    pub const KINDS: [&'static str; 4] = ["op", "torchscript", "command", "transformer"];
 
     /// The name of its kind.
     pub fn kind(&self) -> &'static str {
@@ -54,6 +58,7 @@ impl Task {
             Self::Op(_) => "op",
             Self::TorchScript(_) => "torchscript",
             Self::Command(_) => "command",
+            Self::Transformer(_) => "transformer",
         }
     }
 
@@ -63,6 +68,7 @@ impl Task {
             Self::Op(task) => task.pass.word(),
             Self::TorchScript(task) => task.pass.word(),
             Self::Command(_) => "whole",
+            Self::Transformer(task) => task.mode.word(),
         }
     }
 
@@ -70,6 +76,7 @@ impl Task {
         Ok(match kind {
             "op" => Self::Op(read::op(section)?),
             "torchscript" => Self::TorchScript(read::section(section)?),
+            "transformer" => Self::Transformer(read::section(section)?),
             _ => Self::Command(read::section(section)?),
         })
     }
@@ -79,6 +86,7 @@ impl Task {
             Self::Op(task) => task.check(),
             Self::TorchScript(task) => task.check(),
             Self::Command(task) => task.check(),
+            Self::Transformer(task) => task.check(),
         }
     }
 }

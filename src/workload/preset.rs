@@ -22,11 +22,13 @@ presets! {
     "batched-matmul",
     "convolution",
     "cross-entropy",
+    "deep-60m",
     "embedding",
     "layer-norm",
     "matmul",
     "optimizer-step",
     "rms-norm",
+    "smoke",
     "softmax",
 }
 

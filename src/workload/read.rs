@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(problem(MATMUL, &["max-time=0s", "min-time=0s"]), refused);
         assert_eq!(
             problem("description = \"x\"\n", &[]),
-            "nothing says what it does; it takes one of `[op]`, `[torchscript]`, `[command]`"
+            "nothing says what it does; it takes one of `[op]`, `[torchscript]`, `[command]`, `[transformer]`"
         );
     }
 }

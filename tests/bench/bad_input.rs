@@ -75,6 +75,46 @@ fn memory_that_is_not_there_makes_a_failed_run_with_the_peak() {
 }
 
 #[test]
+fn a_model_that_cannot_be_is_refused() {
+    let lab = TestLab::with_commit();
+    is_refused(&lab, "smoke", &["--set", "heads=3"], "which do not divide it");
+    is_refused(
+        &lab,
+        "smoke",
+        &["--set", "width=60", "--set", "heads=12"],
+        "rotary embeddings turn them in pairs",
+    );
+    is_refused(&lab, "smoke", &["--set", "sequence=0"], "`sequence` is 0");
+    is_refused(&lab, "smoke", &["--set", "text=gone.txt"], "cannot read the text `gone.txt`");
+    is_refused(&lab, "smoke", &["--set", "sequence=10000"], "the last tenth must hold a sequence");
+    is_refused(&lab, "smoke", &["--set", "device=mps"], "there is no device `mps` here");
+}
+
+#[test]
+fn a_model_for_which_memory_is_not_there_makes_a_failed_run_with_the_peak() {
+    let lab = TestLab::with_commit();
+    let larger = ["--set", "width=300000", "--set", "layers=1", "--set", "mode=prefill"];
+    let words = ["run", "--", "git", "exp"].into_iter().chain(short("smoke", &larger));
+    let output = lab.exp_output(words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("out of memory") && !said.contains("frame #"), "{said}");
+    let run = lab.exp_json(["runs"]).remove(0);
+    assert_eq!(run["status"], "failed");
+    assert!(run["metrics"]["peak_memory"]["value"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_fails() {
+    let lab = TestLab::with_commit();
+    let more =
+        ["--set", "learning-rate=1e30", "--set", "layers=1", "--set", "sequence=8", "--set", "steps=5"];
+    let (status, said) = refusal(&lab, "smoke", &more);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("the loss after 2 steps is not finite") && said.contains("hint: "), "{said}");
+}
+
+#[test]
 fn what_is_not_finite_fails() {
     let lab = TestLab::with_commit();
     // Sums of 60,000 products of f16 overflow.

@@ -8,6 +8,7 @@ mod bad_input;
 mod bundle;
 mod modules;
 mod ops;
+mod transformer;
 
 use lab::TestLab;
 

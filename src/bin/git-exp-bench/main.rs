@@ -6,7 +6,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `subject` | what every kind of workload gives to be measured, and where the kinds are registered |
-//! | `op`, `torchscript`, `command` | one kind of workload each |
+//! | `op`, `torchscript`, `command`, `transformer` | one kind of workload each |
 //! | `place` | devices, dtypes and switches of a setting |
 //! | `sampler`, `watch`, `ceiling` | the clock, what slows the machine down, and what it can do at best |
 //! | `measuring` | a request from its workloads to what came of them |
@@ -28,6 +28,7 @@ mod report;
 mod sampler;
 mod subject;
 mod torchscript;
+mod transformer;
 mod watch;
 
 use std::io::Read as _;

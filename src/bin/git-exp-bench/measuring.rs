@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::machine;
 use crate::place::{self, Place};
 use crate::sampler::Sampler;
-use crate::subject::{Entry, Work, build};
+use crate::subject::{Entry, Findings, Work, build};
 
 /// With fewer samples than this no two of them hold the median with 95 % confidence.
 const FEWEST_FOR_AN_INTERVAL: usize = 6;
@@ -44,6 +44,8 @@ pub struct Measured {
     pub error: Option<f64>,
     /// The relative norm of what differs from the first variant.
     pub error_against_baseline: Option<f64>,
+    /// What it found out beside its time.
+    pub findings: Findings,
     /// The most memory on the device, or of this process on the processor, in bytes.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -150,6 +152,7 @@ fn check_one(
     }
     let reference = if variant.workload.measure.reference { subject.reference()? } else { None };
     let error = reference.map(|reference| distance(&outputs, &reference)).transpose()?.flatten();
+    let findings = subject.findings()?;
     let error_against_baseline = match baseline {
         Some(baseline) => distance(&outputs, baseline)?,
         None => None,
@@ -168,6 +171,7 @@ fn check_one(
         cold: None,
         error,
         error_against_baseline,
+        findings,
         peak_memory_bytes,
     };
     Ok((measured, outputs))

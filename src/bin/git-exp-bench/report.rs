@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::machine::{self, Flags};
 use crate::measuring::{Measured, Outcome, Variant};
 use crate::place;
-use crate::subject::{Entry, Work};
+use crate::subject::{Entry, Finding, Work};
 
 /// The label of what was measured in one process.
 const WITHIN_PROCESS: &str = "within-process";
@@ -82,6 +82,9 @@ fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>,
     push("ceiling_share", share(outcome.ceilings.as_ref(), rate(flop), rate(bytes)), "", "higher");
     push("error", measured.error, "", "lower");
     push("error_against_baseline", measured.error_against_baseline, "", "lower");
+    for Finding { name, value, unit, better } in &measured.findings.numbers {
+        push(*name, Some(*value), *unit, *better);
+    }
     push("peak_memory", measured.peak_memory_bytes.map(|it| it as f64 / 1e6), "MB", "lower");
     if at > 0
         && let Some(in_turn) = &outcome.in_turn
@@ -174,6 +177,7 @@ pub fn summary(request: &Request, variants: &[Variant], outcome: &Outcome) -> Re
             "cold": measured.cold.as_ref().and_then(TimingJson::of),
             "metrics": numbers,
             "formula": measured.work.formula,
+            "losses": measured.findings.losses,
             "versus_baseline": versus,
         }));
     }

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use crate::failure::Failure;
 use crate::place;
-use crate::{command, op, torchscript};
+use crate::{command, op, torchscript, transformer};
 
 /// A tensor at entry.
 #[derive(Clone, Debug)]
@@ -45,6 +45,28 @@ pub struct Work {
     pub formula: String,
 }
 
+/// A number that a workload finds beside its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding {
+    /// What it is called in reports.
+    pub name: &'static str,
+    /// The number.
+    pub value: f64,
+    /// Its unit; empty for a plain number.
+    pub unit: &'static str,
+    /// The direction in which it improves: `lower` or `higher`.
+    pub better: &'static str,
+}
+
+/// What a workload finds out beside its time.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The numbers that are reported.
+    pub numbers: Vec<Finding>,
+    /// The loss before each step of training.
+    pub losses: Vec<f64>,
+}
+
 /// A workload that was built: what is called and timed.
 ///
 /// A kind of workload implements this in a file of its own, and [`build`] is where it is registered.
@@ -70,6 +92,11 @@ pub trait Subject {
         Ok(None)
     }
 
+    /// What it finds out beside its time; called once, after what it computes was looked at.
+    fn findings(&mut self) -> Result<Findings, Failure> {
+        Ok(Findings::default())
+    }
+
     /// Whether the program that is measured is this one, so that caches can be flushed and batches made.
     fn is_in_process(&self) -> bool {
         true
@@ -86,5 +113,6 @@ pub fn build(workload: &Workload) -> Result<Build, Failure> {
         Task::Op(task) => Box::new(op::OpSubject::new(task, &workload.setting)?),
         Task::TorchScript(task) => Box::new(torchscript::Module::new(task, &workload.setting)?),
         Task::Command(task) => Box::new(command::Program::new(task)),
+        Task::Transformer(task) => Box::new(transformer::TransformerSubject::new(task, &workload.setting)?),
     })
 }
