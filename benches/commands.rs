@@ -218,7 +218,6 @@ fn draft(writer: &Writer, number: usize, time: Timestamp, body: Body) -> Draft {
         by: Identity { name: "Ada".to_owned(), email: "ada@example.org".to_owned() },
         replaces: Vec::new(),
         answers: None,
-        seen: std::collections::BTreeMap::new(),
         body,
     }
 }
