@@ -4,6 +4,7 @@ pub mod ab;
 pub mod archive;
 pub mod brief;
 pub mod check;
+pub mod ci;
 pub mod compare;
 pub mod decide;
 pub mod diff;
@@ -23,6 +24,7 @@ pub mod logbook;
 pub mod new;
 pub mod noise;
 pub mod note;
+pub mod pr;
 pub mod pull;
 pub mod push;
 pub mod review;
@@ -36,6 +38,7 @@ pub mod topic;
 pub mod tried;
 pub mod verify;
 
+mod actions;
 mod agents;
 mod baseline;
 mod checks;
@@ -72,6 +75,7 @@ mod stopping;
 mod surroundings;
 mod trial;
 mod waiting;
+mod workflows;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::Args;
 use serde_json::json;
 
-use super::{Answer, remotes};
+use super::{Answer, github, remotes};
 use crate::context::Context;
 use crate::domain::id::Writer;
 use crate::error::Error;
@@ -14,6 +14,8 @@ use crate::log::{Lock, layout};
 use crate::render::number::bytes;
 use crate::render::text::harmless;
 
+/// What the workflows on GitHub are told that something new was pushed.
+const EVENT: &str = "git-exp";
 /// Where topics have their branches.
 const TOPICS: &str = "refs/heads/research/";
 
@@ -91,7 +93,31 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         track(context, &remote, &pending, &outcomes)?;
         outcomes
     };
-    show(context, &remote, &arguments, &pending, &outcomes, lacking.as_ref())
+    let answer = show(context, &remote, &arguments, &pending, &outcomes, lacking.as_ref())?;
+    let has_log = |it: &&Pushed| it.name.starts_with(layout::LOGS) && it.refusal.is_none();
+    let logs: Vec<&str> = outcomes.iter().filter(has_log).map(|it| it.name.as_str()).collect();
+    if !logs.is_empty() && context.repo.config_bool("exp.githubDispatch").unwrap_or(false) {
+        dispatch(context, &remote, &logs);
+    }
+    Ok(answer)
+}
+
+/// Starts the workflows that post what is new, since GitHub starts none for logs; what stands against it is said, and the push stands.
+fn dispatch(context: &mut Context, remote: &str, logs: &[&str]) {
+    let sent = github::address_of_remote(context, remote)
+        .and_then(|address| github::reach(context, address))
+        .and_then(|(github, _)| {
+            let sent = github.dispatch(EVENT, &json!({ "logs": logs }));
+            sent.map_err(|error| github::explained(&error))
+        });
+    match sent {
+        Ok(()) => context.output.say(&format!("told the workflows on GitHub (`{EVENT}`)")),
+        Err(error) => {
+            let causes: String = error.causes.iter().map(|cause| format!(": {cause}")).collect();
+            let why = format!("{}{causes}", error.message);
+            context.output.say(&format!("the workflows on GitHub were not told: {}", harmless(&why)));
+        }
+    }
 }
 
 /// The logs of this clone that the remote has not, or not whole.
