@@ -123,7 +123,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
 fn dispatch(cli: Cli) -> Result<Answer, Error> {
     let output = Output::new(cli.json, cli.color);
     let mut context = Context::open(output)?;
-    if !matches!(cli.command, Command::Run(_) | Command::Ab(_) | Command::Ci(_) | Command::Noise(_) | Command::Init(_)) {
+    if !matches!(
+        cli.command,
+        Command::Run(_) | Command::Ab(_) | Command::Ci(_) | Command::Noise(_) | Command::Init(_)
+    ) {
         // A repository that cannot be written to is read all the same; `run` says what stands in the way.
         let _ = commands::recovery::recover(&mut context);
     }

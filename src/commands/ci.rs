@@ -286,13 +286,7 @@ fn tell(
 }
 
 /// Keeps the one comment in the pull request; what stands against it is said and does not fail the check.
-fn comment(
-    context: &mut Context,
-    number: u64,
-    name: &str,
-    text: &str,
-    has_summary: bool,
-) -> Option<String> {
+fn comment(context: &mut Context, number: u64, name: &str, text: &str, has_summary: bool) -> Option<String> {
     let mark = mark(name);
     let rest = "the rest is in the job's summary";
     let text = format!("{}\n\n{mark}\n", fit(text, LONGEST - length(&mark) - 3, rest).trim_end());

@@ -194,9 +194,10 @@ fn each(
     let names: Vec<String> = {
         let mut index = context.log.index()?;
         let state = context.log.state(&mut index)?;
-        let shown = state.topics.iter().filter(|(_, topic)| {
-            topic.topic.closing.is_none() && issue::link(&topic.issue).is_some()
-        });
+        let shown = state
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.topic.closing.is_none() && issue::link(&topic.issue).is_some());
         shown.map(|(name, _)| name.to_string()).collect()
     };
     let (mut answer, mut failure) = (Answer::Yes, None);
@@ -251,7 +252,10 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let claim = connection.claim(name.as_str())?;
     let writer = context.writer()?;
     let begun = pending(&topic.issue, &writer);
-    let begun = begun.iter().find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none()).map(|it| it.entry);
+    let begun = begun
+        .iter()
+        .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
+        .map(|it| it.entry);
     let event = IssueEvent {
         topic: name.clone(),
         act: IssueAct::Opened,

@@ -117,7 +117,8 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let branch = layout::experiment_branch(&experiment.id);
     let tip = deciding::commit_of(context, experiment)?.and_then(|tip| Oid::from_hex(tip.as_str()));
     let tip = tip.ok_or_else(|| {
-        Error::request(format!("the branch of `{name}` is not here")).hint(format!("git fetch {remote} {branch}"))
+        Error::request(format!("the branch of `{name}` is not here"))
+            .hint(format!("git fetch {remote} {branch}"))
     })?;
     let said = compared_aside(context, index, &research.state, &name, |comparison| {
         (comparison.outcome, ComparisonFields::from(comparison))
@@ -179,7 +180,8 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let heading = title(&format!("{name}: {change}"));
     if wanted.dry_run {
         let text = format!("{heading}\n\n{text}");
-        return Shown { experiment: &name, number: None, url: None, why: None, text: Some(&text) }.show(context);
+        return Shown { experiment: &name, number: None, url: None, why: None, text: Some(&text) }
+            .show(context);
     }
     let mark = pull_mark(&registered.entry);
     let rest = format!("the rest is in the log: `git exp show {name}`");
@@ -202,8 +204,7 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         Some(entry) => entry,
         None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
     };
-    let new =
-        NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };
+    let new = NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };
     let pull = connection
         .github
         .pull_once(&mark, &new, &connection.identities, &|| holds(claim.as_ref()))

@@ -164,7 +164,9 @@ mod tests {
     fn a_workflow_is_started_by_what_its_filters_let_through() {
         let all = ["branches `research/*`", "branches `exp/*`", "tags `sealed/*`"];
         let said = |on: &str| starting(on).expect("it is YAML");
-        for on in ["on: push\n", "on: [push, pull_request]\n", "on:\n  push:\n  pull_request:\n", "on: create\n"] {
+        for on in
+            ["on: push\n", "on: [push, pull_request]\n", "on:\n  push:\n  pull_request:\n", "on: create\n"]
+        {
             assert_eq!(said(on), all, "{on}");
         }
         for on in [

@@ -34,7 +34,8 @@ pub fn annotation(severity: Severity, title: &str, text: &str) -> String {
 fn data(text: &str) -> String {
     let text: String = text.chars().take(LONGEST_ANNOTATION).collect();
     // Line ends have a form of their own; whatever else steers a terminal is shown.
-    let lines: Vec<String> = text.split('\n').map(|line| harmless(&line.replace('\r', "")).into_owned()).collect();
+    let lines: Vec<String> =
+        text.split('\n').map(|line| harmless(&line.replace('\r', "")).into_owned()).collect();
     lines.join("\n").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -44,12 +44,15 @@ impl Comparison<'_> {
             })
             .collect();
         let asked = || self.rows.iter().filter(|row| is_asked(row) && row.verdict.is_some());
-        let is_told = metrics.iter().all(|name| {
-            asked().any(|row| row.name == *name && row.case.is_none() && row.interval.is_some())
-        });
+        let is_told = metrics
+            .iter()
+            .all(|name| asked().any(|row| row.name == *name && row.case.is_none() && row.interval.is_some()));
         let is_absent = match proof.is_empty() {
             false => Check::No,
-            true if metrics.is_empty() || !is_told || asked().any(|row| seems_worse(row) && !is_guarded(row)) => {
+            true if metrics.is_empty()
+                || !is_told
+                || asked().any(|row| seems_worse(row) && !is_guarded(row)) =>
+            {
                 Check::Unknown
             }
             true => Check::Yes,
