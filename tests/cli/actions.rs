@@ -9,7 +9,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use super::github::{TOKEN, command, experiment, lab, publish, reject, skipped, steady};
 use crate::lab::TestLab;
-use crate::lab::github::{Issue, LOGIN, LocalGitHub, State, What};
+use crate::lab::github::{Issue, LOGIN, LocalGitHub, What};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const METRICS: &str =
@@ -21,7 +21,7 @@ static CHECKED: LazyLock<TestLab> = LazyLock::new(|| {
     lab.write("exp.toml", METRICS);
     lab.script(
         "bench.sh",
-        "echo \"METRIC step_time=$(( $(cat step) + GIT_EXP_SEED * $(cat salt) % 5 )) unit=ms\"",
+        "test \"$(cat step)\" -gt 0 || exit 1\necho \"METRIC step_time=$(( $(cat step) + GIT_EXP_SEED * $(cat salt) % 5 )) unit=ms\"",
     );
     lab.write("step", "100\n");
     lab.write("salt", "7\n");
@@ -82,7 +82,9 @@ impl Job {
 
 /// A GitHub with one pull request that nobody wrote on.
 fn github() -> LocalGitHub {
-    LocalGitHub::with(State { issues: vec![Issue::default()], ..State::default() })
+    let github = LocalGitHub::start();
+    github.state().issues.push(Issue::default());
+    github
 }
 
 fn err(output: &Output) -> String {
@@ -106,12 +108,9 @@ fn a_proven_regression_fails_the_check_and_is_told_everywhere() {
     assert!(annotations[0].starts_with("::error title=regression::step_time +"), "{annotations:?}");
     assert!(annotations[0].ends_with("): worse"), "{annotations:?}");
     let summary = job.file("summary.md");
-    for part in [
-        "## Regression against `main`",
-        "- **worse**: step\\_time +",
-        "| metric |",
-        "5 pairs of `./bench.sh`",
-    ] {
+    for part in
+        ["## Regression against `main`", "- **worse**: step_time +", "| metric |", "5 pairs of `./bench.sh`"]
+    {
         assert!(summary.contains(part), "`{part}` is not in\n{summary}");
     }
     let outputs = job.outputs();
@@ -126,7 +125,7 @@ fn a_proven_regression_fails_the_check_and_is_told_everywhere() {
     let comments = &state.issues[0].comments;
     assert_eq!(comments.len(), 1);
     assert!(comments[0].body.ends_with("<!-- git-exp:ci default -->\n"), "{}", comments[0].body);
-    assert!(comments[0].body.contains("step\\_time"), "{}", comments[0].body);
+    assert!(comments[0].body.contains("step_time"), "{}", comments[0].body);
     assert!(state.asked.iter().any(|(asked, _)| asked.starts_with("PATCH /repos/octo/moe/issues/comments/")));
 }
 
@@ -247,7 +246,7 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
     for part in ["MOE-001 is not accepted", "exp/MOE-001 was not pushed as it is"] {
         assert!(err(&refused).contains(part), "`{part}` is not in {}", err(&refused));
     }
-    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less"]);
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
     publish(&lab);
     lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
     let dry = open(&["pr", "open", "MOE-001", "--dry-run"]);
@@ -271,7 +270,7 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
         for part in [
             "- **accepted**: a fifth less",
             "- hypothesis: the disk is slow",
-            "| step\\_time |",
+            "| step_time |",
             "git exp run --against main -n 3 -- ./train.sh",
             &format!("git checkout {}", commit.trim()),
         ] {
@@ -287,7 +286,20 @@ fn init_writes_what_github_needs_and_warns_of_workflows_that_our_pushes_start() 
     let lab = TestLab::with_commit();
     lab.write(".github/workflows/build.yml", "on: push\njobs: {}\n");
     lab.write(".github/workflows/main.yml", "on:\n  push:\n    branches: [main]\njobs: {}\n");
-    insta::assert_snapshot!(lab.exp(["init", "--github"]), @"");
+    insta::assert_snapshot!(lab.exp(["init", "--github"]), @"
+    exit: 0
+    --- stdout
+    this clone goes by the name `<id 1>`
+    plain `git log` shows results from now on (`notes.displayRef`)
+    made .github/actions/git-exp/action.yml
+    made .github/workflows/git-exp-post.yml
+    made .github/workflows/git-exp-ci.yml
+    made .github/ISSUE_TEMPLATE/experiment.yml
+    --- stderr
+    pushes of git exp start `.github/workflows/build.yml`: branches `research/*`, branches `exp/*`, tags `sealed/*`
+    hint: where that is not wanted, filter them: on: {push: {branches: [main]}}
+    hint: read them and commit them; on GitHub, the variables GIT_EXP_REPOSITORY and GIT_EXP_VERSION say what is installed, and GIT_EXP_CI what is measured; `git config exp.githubDispatch true` has `git exp push` start the posting
+    ");
     lab.write(".github/ISSUE_TEMPLATE/experiment.yml", "name: ours\n");
     let again = lab.exp(["init", "--github"]);
     assert!(
