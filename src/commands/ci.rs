@@ -154,7 +154,15 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let command = command_line(&argv.iter().map(ToString::to_string).collect::<Vec<_>>());
     let interruptions = Interruptions::watch()?;
     let series = Series { seeds, confirms: false };
-    let ran = pairs::beside(context, setup, &arguments.baseline, &series, &interruptions)?;
+    let ran =
+        pairs::beside(context, setup, &arguments.baseline, &series, &interruptions).map_err(|error| {
+            let is_cut = error.fault == Fault::Request && context.repo.is_shallow();
+            if is_cut {
+                error.hint("this clone is shallow; in a workflow, `fetch-depth: 0` brings the rest")
+            } else {
+                error
+            }
+        })?;
     let outcome = match ran.paired.is_whole {
         true => judged(context, &arguments, &guard, &ran.paired, (&ran.baseline, &ran.candidate))?,
         false => {

@@ -149,6 +149,25 @@ fn noise_passes_the_check_and_so_does_a_fork_without_a_token() {
 }
 
 #[test]
+fn hostile_words_stay_within_the_summary_and_the_annotation() {
+    let job = Job::of("slower");
+    let hostile = "100 %\n::error::forged\n<!-- git-exp:ci default --> @octo </details>";
+    let words = ["ci", "main", "-n", "3", "--name", "second", "--", "sh", "-c", "./bench.sh", hostile];
+    let seen = job.command(&words).output().expect("it starts");
+    assert_eq!(seen.status.code(), Some(1), "{}", err(&seen));
+    assert_eq!(err(&seen).lines().filter(|line| line.starts_with("::")).count(), 1, "{}", err(&seen));
+    let summary = job.file("summary.md");
+    assert!(!summary.lines().any(|line| line.starts_with("::") || line.starts_with("<!--")), "{summary}");
+    assert!(summary.contains("forged"), "{summary}");
+    assert!(job.outputs()["comparison"].ends_with("git-exp-ci-second.json"));
+    // A summary that is full already takes no more, and the check goes on.
+    std::fs::write(job.folder.join("summary.md"), "x".repeat(1_000_000)).expect("the laboratory is ours");
+    let seen = job.command(&["ci", "main", "-n", "3", "--", "./bench.sh"]).output().expect("it starts");
+    assert_eq!(seen.status.code(), Some(1), "{}", err(&seen));
+    assert_eq!(job.file("summary.md").len(), 1_000_000);
+}
+
+#[test]
 fn a_token_that_may_only_read_fails_no_check() {
     let job = Job::of("as-fast");
     let github = github();
@@ -277,7 +296,20 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
             assert!(pull.body.contains(part), "`{part}` is not in\n{}", pull.body);
         }
     }
-    // A clone that knows nothing of it finds it by its mark; an issue is another thing.
+    // A clone that knows nothing of it finds it by its mark.
+    let log = lab.git(["for-each-ref", "--format=%(refname)", "refs/exp/log/"]);
+    let tip = lab.git(["rev-parse", &format!("{}~2", log.trim())]);
+    let other = lab.copy();
+    other.git(["update-ref", log.trim(), tip.trim()]);
+    let found = command(&other, &github.api, &words).output().expect("it starts");
+    assert_eq!(
+        steady(&github, &String::from_utf8_lossy(&found.stdout)),
+        "opened: <github>/octo/moe/pull/1\n",
+        "{}",
+        err(&found)
+    );
+    assert_eq!(github.state().pulls.len(), 1);
+    // A pull request is no issue.
     assert!(lab.exp_json(["topic", "show", "moe"])[0]["issue"].is_null());
 }
 
@@ -468,6 +500,9 @@ impl<'a> Runner<'a> {
             "github.event_name == 'push'" => self.event == "push",
             "github.event_name != 'push'" => self.event != "push",
             "inputs.install != 'none'" => input("install") != "none",
+            "inputs.install != 'none' && inputs.version != ''" => {
+                input("install") != "none" && !input("version").is_empty()
+            }
             "inputs.fetch == 'true'" => input("fetch") == "true",
             "inputs.arguments != ''" => !input("arguments").is_empty(),
             other => panic!("what is `if: {other}`?"),
