@@ -74,7 +74,7 @@ mod tests {
     fn an_annotation_stays_one_command() {
         assert_eq!(
             annotation(Severity::Error, "a:b,c%\n::x", "100 %\r\n::set-output name=x::y\u{1b}[2J"),
-            "::error title=a%3Ab%2Cc%25%0A%3A%3Ax::100 %25%0A::set-output name=x::y<U+001B>[2J"
+            "::error title=a%3Ab%2Cc%25%0A%3A%3Ax::100 %25%0A::set-output name=x::y␛[2J"
         );
         assert_eq!(annotation(Severity::Warning, "t", "x"), "::warning title=t::x");
     }

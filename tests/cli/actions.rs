@@ -389,11 +389,8 @@ fn no_expression_stands_in_a_script_and_every_action_is_pinned_by_its_commit() {
         let name = path.display();
         for step in steps(&file) {
             if let Some(script) = step["run"].as_str() {
-                let untrusted = script.contains("github.event")
-                    || script.contains("github.head_ref")
-                    || script.contains("inputs.");
-                let is_ours = name.to_string().contains("git-exp");
-                assert!(!untrusted && !(is_ours && script.contains("${{")), "{name}: {script}");
+                // None at all, so that nobody has to tell trusted ones from others.
+                assert!(!script.contains("${{"), "{name}: {script}");
             }
             if let Some(action) = step["uses"].as_str().filter(|it| !it.starts_with("./")) {
                 let commit = action.split_once('@').map_or("", |(_, commit)| commit);
