@@ -45,8 +45,8 @@ Examples:
   git exp ci main -n 20 --metric step_time -- python bench.py
   git exp ci main --guard 'step_time <= +5%' -- python bench.py     5 % more is borne, more is not
 
-Exit status: 0 no regression is proven; 1 one is; 2 the request is wrong; 3 something outside failed; 4 nothing could be compared,
-because runs failed.
+Exit status: 0 no regression is proven; 1 one is; 2 the request is wrong; 3 something outside failed; 4 it cannot be compared,
+because runs failed or did not report what is judged.
 
 JSON: each run as git-exp/run/1, one git-exp/comparison/1, then one git-exp/ci/1.")]
 pub struct Arguments {
@@ -92,6 +92,8 @@ pub struct Arguments {
 /// What came of it.
 struct Outcome {
     is_absent: Check,
+    /// Whether what is judged did not come from both sides.
+    is_lacking: bool,
     /// Why it cannot be told.
     why: Option<String>,
     /// The regressions, a line each.
@@ -105,15 +107,21 @@ impl Outcome {
     /// Nothing could be compared.
     fn unknown(why: String) -> Self {
         let (regressions, metrics) = (Vec::new(), Vec::new());
-        Self { is_absent: Check::Unknown, why: Some(why), regressions, metrics, fields: None, json: None }
+        let (is_absent, is_lacking, why) = (Check::Unknown, true, Some(why));
+        Self { is_absent, is_lacking, why, regressions, metrics, fields: None, json: None }
     }
 
     fn of(comparison: &Comparison<'_>, metrics: &[String]) -> Self {
         let regression = comparison.regression(metrics);
-        let why = (regression.is_absent == Check::Unknown)
-            .then(|| "the numbers do not say enough of what was to be judged".to_owned());
+        let is_lacking = !regression.lacking.is_empty();
+        let why = match regression.is_absent {
+            _ if is_lacking => Some(format!("not reported on both sides: {}", regression.lacking.join(", "))),
+            Check::Unknown => Some("the numbers do not say enough of what is judged".to_owned()),
+            Check::Yes | Check::No => None,
+        };
         Self {
             is_absent: regression.is_absent,
+            is_lacking,
             why,
             regressions: regression.proof.iter().map(|row| outcome_of(row)).collect(),
             metrics: regression.metrics,
@@ -172,9 +180,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     };
     let sides = (arguments.baseline.as_str(), ran.candidate.as_str());
     tell(context, &arguments, &ran.paired, &outcome, sides, &command)?;
-    Ok(match (outcome.is_absent, &outcome.fields) {
-        (Check::No, _) => Answer::No,
-        (_, None) => Answer::Unknown,
+    Ok(match outcome.is_absent {
+        Check::No => Answer::No,
+        _ if outcome.is_lacking => Answer::Unknown,
         _ => Answer::Yes,
     })
 }

@@ -204,6 +204,11 @@ fn what_a_guardrail_bears_is_no_regression_and_what_fails_to_run_is_not_told() {
     let seen = command.output().expect("it starts");
     assert_eq!(seen.status.code(), Some(0), "{}", err(&seen));
     assert!(job.lab.read("c.json").contains("\"git-exp/comparison/1\""));
+    let mut command =
+        job.command(&["ci", "main", "-n", "2", "--metric", "step_tiem", "--no-comment", "--", "./bench.sh"]);
+    let seen = command.output().expect("it starts");
+    assert_eq!(seen.status.code(), Some(4), "{}", err(&seen));
+    assert!(err(&seen).contains("::not reported on both sides: step_tiem"), "{}", err(&seen));
     let job = Job::of("broken");
     let seen = job
         .command(&["ci", "main", "-n", "3", "--no-comment", "--", "./bench.sh"])

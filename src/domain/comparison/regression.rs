@@ -17,6 +17,8 @@ pub struct Regression<'a> {
     pub proof: Vec<&'a Row>,
     /// The metrics that were looked at.
     pub metrics: Vec<String>,
+    /// Those of them that did not come from both sides.
+    pub lacking: Vec<String>,
 }
 
 impl Comparison<'_> {
@@ -57,7 +59,11 @@ impl Comparison<'_> {
             }
             true => Check::Yes,
         };
-        Regression { is_absent, proof, metrics: metrics.into_iter().map(str::to_owned).collect() }
+        let is_there = |name: &&str| {
+            self.rows.iter().any(|row| row.name == **name && row.case.is_none() && row.delta.is_some())
+        };
+        let lacking = metrics.iter().filter(|name| !is_there(name)).map(|name| (*name).to_owned()).collect();
+        Regression { is_absent, proof, lacking, metrics: metrics.into_iter().map(str::to_owned).collect() }
     }
 
     /// The metrics that are looked at.
@@ -71,7 +77,7 @@ impl Comparison<'_> {
         let own: BTreeSet<&str> = self
             .rows
             .iter()
-            .filter(|row| row.verdict.is_some() && !is_built_in(row) && row.name != FAILURE_RATE)
+            .filter(|row| row.better.is_some() && !is_built_in(row) && row.name != FAILURE_RATE)
             .map(|row| row.name.as_str())
             .collect();
         match own.is_empty() {
