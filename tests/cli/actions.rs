@@ -396,6 +396,8 @@ fn no_expression_stands_in_a_script_and_every_action_is_pinned_by_its_commit() {
             if let Some(script) = step["run"].as_str() {
                 // None at all, so that nobody has to tell trusted ones from others.
                 assert!(!script.contains("${{"), "{name}: {script}");
+                let read = Command::new("bash").args(["-n", "-c", script]).output().expect("bash is there");
+                assert!(read.status.success(), "{name}: {script}\n{}", err(&read));
             }
             if let Some(action) = step["uses"].as_str().filter(|it| !it.starts_with("./")) {
                 let commit = action.split_once('@').map_or("", |(_, commit)| commit);
@@ -410,6 +412,42 @@ fn no_expression_stands_in_a_script_and_every_action_is_pinned_by_its_commit() {
             assert!(!file["concurrency"].is_badvalue(), "{name} has no concurrency group");
         }
     }
+}
+
+#[test]
+fn the_action_installs_a_release_only_as_its_checksum_has_it() {
+    let action = yaml(Path::new(&format!("{ROOT}/templates/github/action.yml")));
+    let install = steps(&action).into_iter().find(|step| step["name"].as_str() == Some("Install git exp"));
+    let script = install.expect("there is such a step")["run"].as_str().expect("it has a script").to_owned();
+    let lab = TestLab::with_commit();
+    let name = "git-exp-x86_64-unknown-linux-musl.tar.gz";
+    lab.script("bin/curl", "while [ \"$1\" != -o ]; do shift; done\ncp \"served/${3##*/}\" \"$2\"");
+    lab.script("served/git-exp", "echo released");
+    let make = format!(
+        "cd served && tar -czf {name} git-exp && (sha256sum {name} || shasum -a 256 {name}) > {name}.sha256"
+    );
+    assert!(lab.command(["sh", "-c", &make]).status().expect("sh is there").success());
+    let install = |mode: &str, repository: &str| {
+        let mut command = lab.command(["bash", "-c", &format!("PATH=\"$PWD/bin:$PATH\"\n{script}")]);
+        command.env("INSTALL", mode).env("REPOSITORY", repository).env("VERSION", "v1").env("IS_THERE", "");
+        command.env("GITHUB_PATH", lab.home().join("path")).env("RUNNER_TEMP", lab.home());
+        command
+            .env("GITHUB_SERVER_URL", "https://github.com")
+            .env("RUNNER_OS", "Linux")
+            .env("RUNNER_ARCH", "X64");
+        command.output().expect("bash is there")
+    };
+    let nowhere = install("", "");
+    assert_eq!(nowhere.status.code(), Some(2), "{}", err(&nowhere));
+    assert!(String::from_utf8_lossy(&nowhere.stdout).starts_with("::error title=git exp is not installed::"));
+    let done = install("release", "octo/git-exp");
+    assert!(done.status.success(), "{}", err(&done));
+    let program = lab.home().join(".cargo/bin/git-exp");
+    assert!(program.exists());
+    std::fs::remove_file(&program).expect("it is ours");
+    lab.write(format!("served/{name}"), "something else");
+    assert!(!install("release", "octo/git-exp").status.success());
+    assert!(!program.exists());
 }
 
 #[test]
