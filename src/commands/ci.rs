@@ -157,6 +157,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let place = Place::scratch(context);
     let mut setup = Setup::new(context, place, &arguments.options, &arguments.command)?;
     setup.shows_output = arguments.show_output;
+    // What is checked is somebody's proposal.
+    setup.hides_tokens = true;
     let seeds = seeds(arguments.trials, &arguments.options.seed, &setup.settings)?;
     let argv = setup.redacted_argv();
     let command = command_line(&argv.iter().map(ToString::to_string).collect::<Vec<_>>());

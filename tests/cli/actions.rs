@@ -21,7 +21,7 @@ static CHECKED: LazyLock<TestLab> = LazyLock::new(|| {
     lab.write("exp.toml", METRICS);
     lab.script(
         "bench.sh",
-        "test \"$(cat step)\" -gt 0 || exit 1\necho \"METRIC step_time=$(( $(cat step) + GIT_EXP_SEED * $(cat salt) % 5 )) unit=ms\"",
+        "test -z \"$GH_TOKEN\" && test \"$(cat step)\" -gt 0 || exit 1\necho \"METRIC step_time=$(( $(cat step) + GIT_EXP_SEED * $(cat salt) % 5 )) unit=ms\"",
     );
     lab.write("step", "100\n");
     lab.write("salt", "7\n");
