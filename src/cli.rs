@@ -68,6 +68,7 @@ enum Command {
     Log(commands::log::Arguments),
     Diff(commands::diff::Arguments),
     Compare(commands::compare::Arguments),
+    Ci(commands::ci::Arguments),
     Check(commands::check::Arguments),
     Review(commands::review::Arguments),
     Decide(commands::decide::Arguments),
@@ -78,6 +79,7 @@ enum Command {
     Logbook(commands::logbook::Arguments),
     Handoff(commands::handoff::Arguments),
     Issue(commands::issue::Arguments),
+    Pr(commands::pr::Arguments),
     Push(commands::push::Arguments),
     Pull(commands::pull::Arguments),
     Export(commands::export::Arguments),
@@ -126,7 +128,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
 fn dispatch(cli: Cli) -> Result<Answer, Error> {
     let output = Output::new(cli.json, cli.color);
     let mut context = Context::open(output)?;
-    if !matches!(cli.command, Command::Run(_) | Command::Ab(_) | Command::Noise(_) | Command::Init(_)) {
+    if !matches!(
+        cli.command,
+        Command::Run(_) | Command::Ab(_) | Command::Ci(_) | Command::Noise(_) | Command::Init(_)
+    ) {
         // A repository that cannot be written to is read all the same; `run` says what stands in the way.
         let _ = commands::recovery::recover(&mut context);
     }
@@ -152,6 +157,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Log(arguments) => commands::log::run(&mut context, arguments),
         Command::Diff(arguments) => commands::diff::run(&mut context, arguments),
         Command::Compare(arguments) => commands::compare::run(&mut context, arguments),
+        Command::Ci(arguments) => commands::ci::run(&mut context, arguments),
         Command::Check(arguments) => commands::check::run(&mut context, arguments),
         Command::Review(arguments) => commands::review::run(&mut context, arguments),
         Command::Decide(arguments) => commands::decide::run(&mut context, arguments),
@@ -162,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<Answer, Error> {
         Command::Logbook(arguments) => commands::logbook::run(&mut context, arguments),
         Command::Handoff(arguments) => commands::handoff::run(&mut context, arguments),
         Command::Issue(arguments) => commands::issue::run(&mut context, arguments),
+        Command::Pr(arguments) => commands::pr::run(&mut context, arguments),
         Command::Push(arguments) => commands::push::run(&mut context, arguments),
         Command::Pull(arguments) => commands::pull::run(&mut context, arguments),
         Command::Export(arguments) => commands::export::run(&mut context, arguments),

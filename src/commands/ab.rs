@@ -4,17 +4,14 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::comparing::{compared, of_rows};
+use super::comparing::compared;
 use super::pairs::{self, DEFAULT_PAIRS, PairedSide, Series};
 use super::place::Place;
 use super::run::seeds;
-use super::surroundings::unreadable_index;
 use super::trial::{Setup, TrialOptions};
 use super::{Answer, recovery};
 use crate::context::Context;
-use crate::domain::run::PairSide;
 use crate::error::Error;
-use crate::log::index::RowRef;
 use crate::render::comparison::{ComparisonJson, Detail, headline, page};
 use crate::runner::Interruptions;
 
@@ -88,13 +85,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let mut rows: [Vec<RowRef>; 2] = [Vec::new(), Vec::new()];
-    for (side, recorded) in &paired.recorded {
-        let found = index.with_prefix(&recorded.entry.id.to_hex()).map_err(unreadable_index)?;
-        rows[usize::from(*side == PairSide::Candidate)].extend(found);
-    }
-    let [from_rows, to_rows] = rows;
-    let (from, to) = (of_rows(from, from_rows), of_rows(to, to_rows));
+    let (from, to) = paired.sides(&mut index, (from, to))?;
     compared(context, &mut index, &state, &from, &[to], |context, comparisons| {
         for comparison in comparisons {
             if context.output.json {

@@ -25,6 +25,8 @@ pub enum Fate {
     Added,
     /// It was as it should be.
     Kept,
+    /// Somebody had changed it, and it was replaced, as was asked for.
+    Replaced,
     /// Somebody changed it, and it was left as it is.
     Left,
 }
@@ -37,6 +39,7 @@ impl Fate {
             Self::Renewed => "renewed the section in",
             Self::Added => "added a section to",
             Self::Kept => "kept",
+            Self::Replaced => "replaced",
             Self::Left => "left as it is, though it differs from ours:",
         }
     }
@@ -79,7 +82,8 @@ fn with_section(text: &str, section: &str) -> String {
     format!("{text}{gap}{section}")
 }
 
-fn read(path: &Path) -> Result<Option<String>, Error> {
+/// The text of a file, where there is one.
+pub fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -87,7 +91,8 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<Fate, Error> {
+/// Writes a file where it is not so already, and the folders it is in.
+pub fn write(path: &Path, text: &str) -> Result<Fate, Error> {
     let before = read(path)?;
     if before.as_deref() == Some(text) {
         return Ok(Fate::Kept);

@@ -100,6 +100,26 @@ enum Looks {
     Leave,
 }
 
+/// How sides are compared.
+struct Way<'a> {
+    cross_check: CrossCheck,
+    looks: Looks,
+    /// Guardrails besides those of the briefs.
+    guard: &'a [Criterion],
+}
+
+impl Way<'_> {
+    /// For somebody who sees it.
+    fn usual(cross_check: CrossCheck) -> Self {
+        Self { cross_check, looks: Looks::Record, guard: &[] }
+    }
+
+    /// On the side.
+    fn aside() -> Self {
+        Self { looks: Looks::Leave, ..Self::usual(CrossCheck::Skip) }
+    }
+}
+
 /// Compares `candidates` with `baseline`, and hands what came of it to `then`.
 ///
 /// A look before all planned trials are in, or at a baseline that the brief does not promise, is recorded: once for the
@@ -124,7 +144,7 @@ pub fn compared_aside<T>(
     then: impl FnOnce(&Comparison<'_>) -> T,
 ) -> Result<T, Error> {
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let way = (CrossCheck::Skip, Looks::Leave);
+    let way = Way::aside();
     let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
         compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, _| {
             Ok(then(&comparisons[0]))
@@ -146,7 +166,22 @@ pub fn compared_with<T>(
 ) -> Result<T, Error> {
     let then =
         |context: &mut Context, comparisons: &[Comparison<'_>], _: &Basis<'_>| then(context, comparisons);
-    compare_sides((cross_check, Looks::Record), context, index, state, baseline, candidates, then)
+    compare_sides(Way::usual(cross_check), context, index, state, baseline, candidates, then)
+}
+
+/// As [`compared`], for one candidate that is asked to keep these guardrails besides those of its brief.
+pub fn compared_guarded<T>(
+    guard: &[Criterion],
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    (baseline, candidate): (&Chosen, Chosen),
+    then: impl FnOnce(&mut Context, &Comparison<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let way = Way { guard, ..Way::usual(CrossCheck::Skip) };
+    compare_sides(way, context, index, state, baseline, &[candidate], |context, comparisons, _| {
+        then(context, &comparisons[0])
+    })
 }
 
 /// What a comparison of one candidate was made of, so that it can be made again.
@@ -168,7 +203,7 @@ pub fn compared_with_basis<T>(
     then: impl FnOnce(&Comparison<'_>, &Basis<'_>) -> T,
 ) -> Result<T, Error> {
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let way = (CrossCheck::Skip, Looks::Leave);
+    let way = Way::aside();
     let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
         compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, basis| {
             Ok(then(&comparisons[0], basis))
@@ -209,7 +244,7 @@ pub fn compared_again<T>(
 }
 
 fn compare_sides<T>(
-    (cross_check, looks): (CrossCheck, Looks),
+    Way { cross_check, looks, guard }: Way<'_>,
     context: &mut Context,
     index: &mut Index,
     state: &State,
@@ -234,6 +269,9 @@ fn compare_sides<T>(
             &mut known_settings,
         )?);
         candidate_sides.push(side);
+    }
+    for promise in &mut promises {
+        promise.brief.guard.extend_from_slice(guard);
     }
     let mut found = Vec::with_capacity(candidates.len());
     for (side, promise) in candidate_sides.iter().zip(&mut promises) {

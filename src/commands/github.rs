@@ -46,6 +46,10 @@ pub fn address(context: &Context, remote: Option<&str>) -> Result<Address, Error
             })?
         }
     };
+    placed(context, location)
+}
+
+fn placed(context: &Context, location: Location) -> Result<Address, Error> {
     let api = context.repo.config_string("exp.githubApi").or_else(|| variable("GITHUB_API_URL"));
     Address::of(location, api.as_deref()).map_err(|error| {
         let hint = match &error {
@@ -58,9 +62,34 @@ pub fn address(context: &Context, remote: Option<&str>) -> Result<Address, Error
     })
 }
 
+/// The repository on GitHub that the remote itself stands for, whatever `exp.github` says; that is asked only where the remote is none
+/// and the one that is usually meant.
+pub fn address_of_remote(context: &Context, remote: &str) -> Result<Address, Error> {
+    let text = context.repo.remote_address(remote)?;
+    match Location::parse(&text).filter(|it| it.host.is_some()) {
+        Some(location) => placed(context, location),
+        None if remotes::named(context, None)? == remote => address(context, Some(remote)),
+        None => Err(Error::request(format!("the remote `{remote}` is no repository on GitHub"))),
+    }
+}
+
 /// Makes ready to talk to GitHub, and asks it who we are.
 pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Error> {
-    let address = address(context, remote)?;
+    let (github, lease) = reach(context, address(context, remote)?)?;
+    let login = github.login().map_err(|error| explained(&error))?;
+    let mut names = context.repo.config_strings("exp.githubIdentity");
+    if login.is_none() && names.is_empty() && variable("GITHUB_ACTIONS").is_none() {
+        return Err(Error::request("cannot tell as whom the token posts")
+            .because("it is that of an app")
+            .hint("say so: git config --add exp.githubIdentity '<app>[bot]'"));
+    }
+    names.extend(login);
+    let holder = holder(context)?;
+    Ok(Connection { github, identities: Identities::new(names), holder, lease })
+}
+
+/// Makes ready to talk to GitHub, and says for how long a claim is to hold.
+pub fn reach(context: &Context, address: Address) -> Result<(GitHub, Duration), Error> {
     let token = Token::find(variable, &address.host).ok_or_else(|| {
         Error::request("there is no token for GitHub")
             .hint("set `GH_TOKEN` or `GITHUB_TOKEN`, or log in with: gh auth login")
@@ -73,16 +102,7 @@ pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Er
     let timeout = seconds("exp.githubTimeout", TIMEOUT);
     let github = GitHub::connect(Options { address, token, timeout, deadline, tell: aloud })
         .map_err(|error| explained(&error))?;
-    let login = github.login().map_err(|error| explained(&error))?;
-    let mut names = context.repo.config_strings("exp.githubIdentity");
-    if login.is_none() && names.is_empty() && variable("GITHUB_ACTIONS").is_none() {
-        return Err(Error::request("cannot tell as whom the token posts")
-            .because("it is that of an app")
-            .hint("say so: git config --add exp.githubIdentity '<app>[bot]'"));
-    }
-    names.extend(login);
-    let holder = holder(context)?;
-    Ok(Connection { github, identities: Identities::new(names), holder, lease: deadline + MARGIN })
+    Ok((github, deadline + MARGIN))
 }
 
 /// What tells this clone on this machine from others: nothing that can be read back.

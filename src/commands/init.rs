@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::{Answer, agents, hooks, remotes};
+use super::{Answer, agents, hooks, remotes, workflows};
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::layout::NOTES;
@@ -16,7 +16,7 @@ use crate::render::text::harmless;
 /// `git log` show results, and keeps worktrees of experiments out of `git status`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  git exp init\n  git exp init --hooks\n  git exp init --agents\n\nNo file is put into your worktree unless you ask for it, and nothing is pushed."
+    after_help = "Examples:\n  git exp init\n  git exp init --hooks\n  git exp init --agents\n  git exp init --github\n\nNo file is put into your worktree unless you ask for it, and nothing is pushed."
 )]
 pub struct Arguments {
     /// Have each commit checked against the rules about files, by Git hooks; hooks of yours are left as they are
@@ -26,6 +26,14 @@ pub struct Arguments {
     /// Teach coding agents the loop: .agents/skills/git-exp/SKILL.md, and a section of AGENTS.md
     #[arg(long)]
     agents: bool,
+
+    /// Write an action, workflows that post and that check pull requests, and an issue form, below .github
+    #[arg(long)]
+    github: bool,
+
+    /// Replace those files where somebody changed them
+    #[arg(long, requires = "github")]
+    force: bool,
 }
 
 /// Runs the command.
@@ -41,6 +49,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let followed = remotes::follow_all(context)?;
     let installed = if arguments.hooks { Some(hooks::install(context)?) } else { None };
     let taught = if arguments.agents { agents::install(context)? } else { Vec::new() };
+    let written = arguments.github.then(|| workflows::install(context, arguments.force)).transpose()?;
     let is_done =
         |installed: &hooks::Hooks| if installed.theirs.is_empty() { Answer::Yes } else { Answer::No };
     if context.output.json {
@@ -51,6 +60,10 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             "remotes": followed,
             "hooks": installed.as_ref().map(|hooks| &hooks.ours),
             "agents": taught.iter().map(|(file, fate)| (*file, fate.word())).collect::<BTreeMap<_, _>>(),
+            "github": written.as_ref().map(|it| {
+                it.files.iter().map(|(file, fate)| (*file, fate.word())).collect::<BTreeMap<_, _>>()
+            }),
+            "workflows_started": written.as_ref().map(|it| it.started.iter().cloned().collect::<BTreeMap<_, _>>()),
             "hooks_of_others": installed.as_ref().map(|hooks| &hooks.theirs),
         });
         context.output.object(&view)?;
@@ -71,14 +84,38 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if !taught.is_empty() {
         context.output.hint("read them, then commit them");
     }
+    if let Some(written) = &written {
+        tell_workflows(context, written)?;
+    }
     if let Some(installed) = &installed {
         hooks::tell(context, installed)?;
         return Ok(is_done(installed));
     }
-    if taught.is_empty() {
+    if taught.is_empty() && written.is_none() {
         context.output.hint("run something: git exp run -- <command>");
     }
     Ok(Answer::Yes)
+}
+
+/// Says what became of the files for GitHub, and what is to be known of them.
+fn tell_workflows(context: &mut Context, written: &workflows::Workflows) -> Result<(), Error> {
+    for (file, fate) in &written.files {
+        context.output.line(&format!("{} {file}", fate.word()))?;
+    }
+    for (workflow, what) in &written.started {
+        context.output.say(&format!("pushes of git exp start `{}`: {}", harmless(workflow), harmless(what)));
+    }
+    if !written.started.is_empty() {
+        context.output.hint("where that is not wanted, filter them: on: {push: {branches: [main]}}");
+    }
+    if written.files.iter().any(|(_, fate)| *fate == agents::Fate::Left) {
+        context.output.hint("`git exp init --github --force` replaces what was changed");
+    }
+    context.output.hint(
+        "read them and commit them; on GitHub, the variables GIT_EXP_REPOSITORY and GIT_EXP_VERSION say what is installed, and GIT_EXP_CI \
+         what is measured; `git config exp.githubDispatch true` has `git exp push` start the posting",
+    );
+    Ok(())
 }
 
 /// What keeps worktrees of experiments out of `git status`.

@@ -91,10 +91,18 @@ enum Action {
     Close(Which),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct Which {
     /// The topic; that of the current branch when left out
     topic: Option<String>,
+
+    /// Every topic that has an issue and is not closed
+    #[arg(long, conflicts_with = "topic")]
+    all: bool,
+
+    /// Whether it is one of them.
+    #[arg(skip)]
+    is_one_of_all: bool,
 
     /// The remote that is on GitHub
     #[arg(long, value_name = "NAME")]
@@ -106,16 +114,16 @@ struct Which {
 }
 
 /// A topic and all that happened in it, as it was when it was read.
-struct Subjects {
+pub(super) struct Subjects {
     /// Where each log ended before anything was read.
     tips: Vec<(Writer, Oid)>,
-    index: Index,
-    research: Research,
-    name: TopicName,
+    pub(super) index: Index,
+    pub(super) research: Research,
+    pub(super) name: TopicName,
 }
 
 impl Subjects {
-    fn read(context: &mut Context, word: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn read(context: &mut Context, word: Option<&str>) -> Result<Self, Error> {
         let tips = context.log.tips()?;
         let mut index = context.log.index()?;
         let (state, entries) = context.log.state_and_entries(&mut index)?;
@@ -130,7 +138,7 @@ impl Subjects {
         Ok(Self { tips, index, research, name })
     }
 
-    fn topic(&self) -> &TopicState {
+    pub(super) fn topic(&self) -> &TopicState {
         &self.research.state.topics[&self.name]
     }
 
@@ -159,15 +167,54 @@ struct Outcome<'a> {
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     match arguments.action {
+        Action::Open(which) | Action::Close(which) | Action::Update { which, seal: Some(_) } if which.all => {
+            Err(Error::request("`--all` is for `sync`, `update` and `heartbeat`").hint("name the topic"))
+        }
         Action::Open(which) => open(context, &which),
-        Action::Sync(which) => sync(context, &which),
-        Action::Update { which, seal: None } => update(context, &which),
+        Action::Sync(which) => each(context, &which, sync),
+        Action::Update { which, seal: None } => each(context, &which, update),
         Action::Update { which, seal: Some(seal) } => update_seal(context, &which, &seal),
         Action::Heartbeat { which, mut blocker, mut eta } => {
             redaction::texts(context, blocker.iter_mut().chain(&mut eta))?;
-            heartbeat(context, &which, &blocker, eta.as_deref())
+            each(context, &which, |context, which| heartbeat(context, which, &blocker, eta.as_deref()))
         }
         Action::Close(which) => close(context, &which),
+    }
+}
+
+/// Does it for the topic, or for all that have an issue: what goes wrong with one keeps no other from it, and is answered in the end.
+fn each(
+    context: &mut Context,
+    which: &Which,
+    act: impl Fn(&mut Context, &Which) -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    if !which.all {
+        return act(context, which);
+    }
+    let names: Vec<String> = {
+        let mut index = context.log.index()?;
+        let state = context.log.state(&mut index)?;
+        let shown = state
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.topic.closing.is_none() && issue::link(&topic.issue).is_some());
+        shown.map(|(name, _)| name.to_string()).collect()
+    };
+    let (mut answer, mut failure) = (Answer::Yes, None);
+    for name in names {
+        let one = Which { topic: Some(name.clone()), all: false, is_one_of_all: true, ..which.clone() };
+        match act(context, &one) {
+            Ok(Answer::Yes) => {}
+            Ok(other) => answer = other,
+            Err(error) => {
+                context.output.say(&format!("{name}: {}", error.render().trim_end()));
+                failure = Some(error);
+            }
+        }
+    }
+    match failure {
+        Some(error) => Err(Error { hint: None, causes: Vec::new(), ..error }),
+        None => Ok(answer),
     }
 }
 
@@ -205,7 +252,10 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let claim = connection.claim(name.as_str())?;
     let writer = context.writer()?;
     let begun = pending(&topic.issue, &writer);
-    let begun = begun.iter().find(|it| it.event.act == IssueAct::Opened).map(|it| it.entry);
+    let begun = begun
+        .iter()
+        .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
+        .map(|it| it.entry);
     let event = IssueEvent {
         topic: name.clone(),
         act: IssueAct::Opened,
@@ -501,6 +551,22 @@ fn against(
     links: &Links,
     experiments: &[&ExperimentState],
 ) -> Result<Option<Answer>, Error> {
+    let breaches = breaches(context, index, research, topic, links, experiments)?;
+    if breaches.is_empty() {
+        return Ok(None);
+    }
+    deciding::refuse(context, "post about", topic.as_str(), &breaches).map(Some)
+}
+
+/// What stands against posting the numbers of `experiments`.
+pub(super) fn breaches(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicName,
+    links: &Links,
+    experiments: &[&ExperimentState],
+) -> Result<Vec<String>, Error> {
     let mut breaches: Vec<String> = Vec::new();
     let mut found =
         of_logbook(topic.as_str(), logbook::missing(context, index, topic)?).into_iter().collect::<Vec<_>>();
@@ -529,15 +595,16 @@ fn against(
             }
         });
     }
-    if breaches.is_empty() {
-        return Ok(None);
-    }
-    deciding::refuse(context, "post about", topic.as_str(), &breaches).map(Some)
+    Ok(breaches)
 }
 
 fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
-    let mut subjects = Subjects::read(context, which.topic.as_deref())?;
+    let own = match &which.topic {
+        Some(topic) => Some(topic.clone()),
+        None => topic_of_seal(context, word)?,
+    };
+    let mut subjects = Subjects::read(context, own.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
     let remote = remotes::named(context, which.remote.as_deref())?;
@@ -596,6 +663,15 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
+/// The topic of the experiment that is sealed.
+fn topic_of_seal(context: &Context, word: &str) -> Result<Option<String>, Error> {
+    let (_, alias) = sealed(context, word)?;
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    let found = state.find(&alias);
+    Ok(found.first().and_then(|it| it.topic()).map(ToString::to_string))
+}
+
 /// The tag that `word` names, and the experiment that it seals: the newest of an experiment.
 fn sealed(context: &Context, word: &str) -> Result<(String, String), Error> {
     let word = word.strip_prefix("refs/tags/").unwrap_or(word);
@@ -625,6 +701,9 @@ fn heartbeat(
     let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
     let rules = context.rules_for(Some(&name))?.issue;
+    if rules.heartbeat.is_none() && which.is_one_of_all {
+        return Ok(Answer::Yes);
+    }
     if rules.heartbeat.is_none() {
         return Err(Error::request(format!("the topic `{name}` does not ask for heartbeats")).hint(format!(
             "say so in exp.toml on {}: [issue] heartbeat = \"6h\"",

@@ -84,7 +84,7 @@ pub fn links(
 }
 
 /// The code that the newest runs of an experiment had.
-fn commit_of(trials: &[Trial<'_>]) -> Option<Oid> {
+pub fn commit_of(trials: &[Trial<'_>]) -> Option<Oid> {
     let all = cells(trials);
     let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0).or(all.first())?;
     Oid::from_hex(cell.newest().run.code.commit.as_str())

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod bench;
 pub mod brief;
 pub mod check;
+pub mod ci;
 pub mod compare;
 pub mod decide;
 pub mod diff;
@@ -24,6 +25,7 @@ pub mod logbook;
 pub mod new;
 pub mod noise;
 pub mod note;
+pub mod pr;
 pub mod pull;
 pub mod purge;
 pub mod push;
@@ -39,6 +41,7 @@ pub mod topic;
 pub mod tried;
 pub mod verify;
 
+mod actions;
 mod agents;
 mod baseline;
 mod checks;
@@ -78,6 +81,7 @@ mod surroundings;
 mod trial;
 mod waiting;
 mod withdrawing;
+mod workflows;
 
 /// What a command answers, as its exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

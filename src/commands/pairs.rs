@@ -1,4 +1,4 @@
-//! Baseline and candidate in turn, as pairs: what `run --against` and `ab` share.
+//! Baseline and candidate in turn, as pairs: what `run --against`, `ab` and `ci` share.
 #![expect(clippy::disallowed_methods, reason = "makes and removes the folder that the two worktrees are in")]
 
 use std::collections::HashSet;
@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::code_state::CodeState;
+use super::comparing::{Chosen, of_rows};
 use super::place::Place;
 use super::recording::Recorded;
+use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, Turn};
 use super::{Answer, comparing, gate, init, limits, new, notify};
 use crate::context::Context;
@@ -17,6 +19,7 @@ use crate::domain::run::{Code, Membership, Pair, PairSide};
 use crate::domain::statistics::random::{First, Random, balanced_order};
 use crate::error::Error;
 use crate::git::{Oid, PathBytes, Repo};
+use crate::log::index::{Index, RowRef};
 use crate::log::layout;
 use crate::render::text::command_line;
 use crate::runner::{Interruptions, MachineLock};
@@ -63,6 +66,17 @@ pub struct Paired {
     pub is_whole: bool,
 }
 
+/// What came of a series of pairs against a baseline.
+pub struct Against {
+    /// What ran.
+    pub paired: Paired,
+    /// The baseline, as it can be named from then on.
+    pub baseline: String,
+    /// The candidate, likewise.
+    pub candidate: String,
+    has_what_is_ignored: bool,
+}
+
 /// Runs the command of `setup` on its own code and on that of the baseline that `word` names, in turn.
 pub fn against(
     context: &mut Context,
@@ -71,6 +85,24 @@ pub fn against(
     series: &Series,
     interruptions: &Interruptions,
 ) -> Result<Answer, Error> {
+    let ran = beside(context, setup, word, series, interruptions)?;
+    if ran.paired.is_whole {
+        let Against { baseline, candidate, .. } = &ran;
+        context.output.hint(&format!("git exp compare {} {candidate}", command_line(&[baseline])));
+    } else {
+        ran.hint_at_what_is_ignored(context);
+    }
+    Ok(Answer::of_command(ran.paired.first_failure.unwrap_or(0)))
+}
+
+/// As [`against`], for whoever says themselves what came of it.
+pub fn beside(
+    context: &mut Context,
+    setup: Setup,
+    word: &str,
+    series: &Series,
+    interruptions: &Interruptions,
+) -> Result<Against, Error> {
     let baseline = comparing::baseline(context, &setup.place, word)?;
     let own = &setup.place.membership;
     if own.registration.is_some() && own.registration == baseline.membership.registration {
@@ -100,23 +132,37 @@ pub fn against(
         PairedSide { setup: setup.at(candidate, &setup.argv), code: Some(state.code.clone()) },
     );
     let paired = run(context, sides, series, interruptions)?;
-    if paired.is_whole {
-        let candidate = match own.registration {
-            Some(_) => own.experiment.to_string(),
-            None => commit.to_hex()[..12].to_owned(),
-        };
-        let baseline = match own.registration {
-            Some(_) => word.to_owned(),
-            None => baseline.commit.to_hex()[..12].to_owned(),
-        };
-        context.output.hint(&format!("git exp compare {} {candidate}", command_line(&[baseline])));
-    } else if !aside.has_what_is_ignored {
-        context.output.hint(
-            "each side runs in a fresh worktree; name the ignored files that it needs in `exp.toml`: \
-             [worktree] include = [\"data\"]",
-        );
+    let short = |commit: Oid| commit.to_hex()[..12].to_owned();
+    let (baseline, candidate) = match own.registration {
+        Some(_) => (word.to_owned(), own.experiment.to_string()),
+        None => (short(baseline.commit), short(commit)),
+    };
+    Ok(Against { paired, baseline, candidate, has_what_is_ignored: aside.has_what_is_ignored })
+}
+
+impl Against {
+    /// Says how ignored files come along, where that may be why the pairs did not run.
+    pub fn hint_at_what_is_ignored(&self, context: &mut Context) {
+        if !self.has_what_is_ignored {
+            context.output.hint(
+                "each side runs in a fresh worktree; name the ignored files that it needs in `exp.toml`: \
+                 [worktree] include = [\"data\"]",
+            );
+        }
     }
-    Ok(Answer::of_command(paired.first_failure.unwrap_or(0)))
+}
+
+impl Paired {
+    /// The runs of both sides, to be compared under these names.
+    pub fn sides(&self, index: &mut Index, (from, to): (&str, &str)) -> Result<(Chosen, Chosen), Error> {
+        let mut rows: [Vec<RowRef>; 2] = [Vec::new(), Vec::new()];
+        for (side, recorded) in &self.recorded {
+            let found = index.with_prefix(&recorded.entry.id.to_hex()).map_err(unreadable_index)?;
+            rows[usize::from(*side == PairSide::Candidate)].extend(found);
+        }
+        let [from_rows, to_rows] = rows;
+        Ok((of_rows(from, from_rows), of_rows(to, to_rows)))
+    }
 }
 
 /// Runs the pairs: a warm-up that does not count, then each pair in an order drawn at random.

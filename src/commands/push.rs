@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::Answer;
 use super::remotes::{self, Wanted};
 use super::withdrawing::Withdrawing;
+use super::{Answer, github};
 use crate::context::Context;
 use crate::domain::id::Writer;
 use crate::error::Error;
@@ -19,6 +19,8 @@ use crate::log::{Lock, layout};
 use crate::render::number::bytes;
 use crate::render::text::harmless;
 
+/// What the workflows on GitHub are told that something new was pushed.
+const EVENT: &str = "git-exp";
 /// Where topics have their branches.
 const TOPICS: &str = "refs/heads/research/";
 
@@ -166,7 +168,35 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         remotes::tell_trouble(context, &taken);
         plan = self::plan(context, &remote, &arguments)?;
     }
-    show(context, &remote, &arguments, &done, &refused, visible.as_ref())
+    let answer = show(context, &remote, &arguments, &done, &refused, visible.as_ref())?;
+    // What was taken away there has no number of entries.
+    let is_log = |it: &&Pending| it.name.starts_with(layout::LOGS) && it.entries.is_some();
+    let logs: Vec<&str> = done.iter().filter(is_log).map(|it| it.name.as_str()).collect();
+    if !arguments.dry_run
+        && !logs.is_empty()
+        && context.repo.config_bool("exp.githubDispatch").unwrap_or(false)
+    {
+        dispatch(context, &remote, &logs);
+    }
+    Ok(answer)
+}
+
+/// Starts the workflows that post what is new, since GitHub starts none for logs; what stands against it is said, and the push stands.
+fn dispatch(context: &mut Context, remote: &str, logs: &[&str]) {
+    let sent = github::address_of_remote(context, remote)
+        .and_then(|address| github::reach(context, address))
+        .and_then(|(github, _)| {
+            let sent = github.dispatch(EVENT, &json!({ "logs": logs }));
+            sent.map_err(|error| github::explained(&error))
+        });
+    match sent {
+        Ok(()) => context.output.say(&format!("told the workflows on GitHub (`{EVENT}`)")),
+        Err(error) => {
+            let causes: String = error.causes.iter().map(|cause| format!(": {cause}")).collect();
+            let why = format!("{}{causes}", error.message);
+            context.output.say(&format!("the workflows on GitHub were not told: {}", harmless(&why)));
+        }
+    }
 }
 
 /// Whether a ref of ours was refused because it moved there meanwhile.

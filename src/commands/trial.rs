@@ -92,6 +92,8 @@ pub struct Setup {
     pub group: Nonce,
     /// Whether the command's output is shown as it comes.
     pub shows_output: bool,
+    /// Whether the command is not to see the tokens that open GitHub.
+    pub hides_tokens: bool,
     /// Added to the environment, so that both sides of a pair get one of equal size.
     padding: Option<usize>,
 }
@@ -187,6 +189,7 @@ impl Setup {
             settings,
             padding: None,
             shows_output: true,
+            hides_tokens: false,
         };
         needs::check(context, &setup.settings, &setup.place.directory)?;
         setup.tell_changed_parameters(context);
@@ -349,6 +352,9 @@ impl Setup {
             if variable(name).is_none() {
                 variables.push((name, value.into()));
             }
+        }
+        if self.hides_tokens {
+            variables.extend(["GH_TOKEN", "GITHUB_TOKEN"].map(|name| (name, OsString::new())));
         }
         if let Some(size) = self.padding {
             let taken =

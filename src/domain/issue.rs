@@ -23,7 +23,7 @@ pub struct IssueEvent {
     pub act: IssueAct,
     /// What a comment is for.
     pub post: Option<Post>,
-    /// What the comment is about, as the tag of a seal.
+    /// What the comment is about, as the tag of a seal; of what was opened, the experiment that a pull request is of.
     pub about: Option<String>,
     /// The repository that has the issue, as `github.com/owner/name`.
     pub repository: String,
@@ -113,7 +113,8 @@ pub struct IssueLink<'a> {
 pub fn link(events: &[IssueEventOf]) -> Option<IssueLink<'_>> {
     events.iter().find_map(|it| {
         let event = &it.event;
-        let url = event.url.as_deref().filter(|_| event.act == IssueAct::Opened)?;
+        // What is about something was opened for that: a pull request.
+        let url = event.url.as_deref().filter(|_| event.act == IssueAct::Opened && event.about.is_none())?;
         Some(IssueLink { repository: &event.repository, number: event.number?, url })
     })
 }

@@ -108,6 +108,20 @@ pub struct Comment {
     pub created_at: String,
 }
 
+/// A pull request that is to be opened.
+pub struct NewPull<'a> {
+    /// Its title.
+    pub title: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// The branch with what is to be merged.
+    pub head: &'a str,
+    /// The branch that it is to be merged into.
+    pub base: &'a str,
+    /// Whether nobody is asked to look at it yet.
+    pub is_draft: bool,
+}
+
 /// Who acts on GitHub.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Account {
@@ -229,6 +243,55 @@ impl GitHub {
                 self.post(&path, &json!({ "body": text }))
             },
         )
+    }
+
+    /// Keeps one comment that holds `mark` in a line of its own: writes it where there is none, else sets its text.
+    pub fn keep_comment(
+        &self,
+        number: u64,
+        mark: &str,
+        text: &str,
+        identities: &Identities,
+    ) -> Result<Comment, GitHubError> {
+        let comment = self.comment_once(number, mark, text, identities, &|| Ok(()))?;
+        if comment.text().trim_end() == text.trim_end() {
+            return Ok(comment);
+        }
+        let path = self.path(&format!("/issues/comments/{}", comment.id));
+        self.transport.repeated(Method::Patch, &path, Some(&json!({ "body": text })))?.read()
+    }
+
+    /// The pull request, open or not, whose text holds `mark` in a line of its own and that `identities` opened.
+    pub fn pull_with(&self, mark: &str, identities: &Identities) -> Result<Option<Issue>, GitHubError> {
+        let pulls: Vec<Issue> = self.list(&self.path("/pulls"), "&state=all", |_| true)?;
+        let is_it = |pull: &Issue| has_line(&pull.text(), mark) && identities.has(pull.user.as_ref());
+        Ok(pulls.into_iter().filter(is_it).min_by_key(|pull| pull.number))
+    }
+
+    /// Opens a pull request whose text holds `mark` in a line of its own, unless it is there already.
+    pub fn pull_once(
+        &self,
+        mark: &str,
+        new: &NewPull<'_>,
+        identities: &Identities,
+        may_post: &dyn Fn() -> Result<(), GitHubError>,
+    ) -> Result<Issue, GitHubError> {
+        let NewPull { title, text, head, base, is_draft } = new;
+        let path = self.path("/pulls");
+        let body = json!({ "title": title, "body": text, "head": head, "base": base, "draft": is_draft });
+        self.once(
+            || self.pull_with(mark, identities),
+            || {
+                may_post()?;
+                self.post(&path, &body)
+            },
+        )
+    }
+
+    /// Tells the workflows of the repository that something happened; told twice at worst where the answer is lost.
+    pub fn dispatch(&self, event: &str, payload: &Value) -> Result<(), GitHubError> {
+        let body = json!({ "event_type": event, "client_payload": payload });
+        self.transport.single(Method::Post, &self.path("/dispatches"), Some(&body)).map(drop)
     }
 
     /// Opens an issue whose text holds `mark` in a line of its own, unless it is there already.

@@ -117,11 +117,16 @@ pub fn headline(comparison: &Comparison<'_>) -> String {
     let Some(row) = row.filter(|row| row.delta.is_some()) else {
         return "nothing to compare".to_owned();
     };
+    outcome_of(row)
+}
+
+/// What came out for a metric, in a line: `step_time[b8] +3.1 % (95 % CI +2 … +4.2 %): worse`.
+pub fn outcome_of(row: &Row) -> String {
     let interval = match interval(row) {
         interval if interval.is_empty() => "no interval".to_owned(),
         interval => format!("95 % CI {interval}"),
     };
-    format!("{} {} ({interval}): {}", harmless(&row.name), change(row), says(row))
+    format!("{} {} ({interval}): {}", harmless(&name(row)), change(row), says(row))
 }
 
 /// Several comparisons with one baseline, a line each.

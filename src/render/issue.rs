@@ -32,6 +32,11 @@ pub fn topic_mark(topic: &TopicName) -> String {
     format!("<!-- git-exp:topic {topic} -->")
 }
 
+/// The hidden line by which the pull request of an experiment is known again, whoever opened it; `registration` is the entry that began it.
+pub fn pull_mark(registration: &EntryId) -> String {
+    format!("<!-- git-exp:pull-request {} -->", registration.to_hex())
+}
+
 /// The hidden line that says how many entries of each log a post takes into account.
 pub fn seen_line(seen: &BTreeMap<Writer, u64>) -> String {
     let logs: Vec<String> = seen.iter().map(|(writer, count)| format!("{writer}={count}")).collect();

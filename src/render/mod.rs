@@ -1,5 +1,6 @@
 //! Views as text for people and as JSON for scripts; everything here returns strings.
 
+pub mod actions;
 pub mod check;
 pub mod comparison;
 pub mod decision;

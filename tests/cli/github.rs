@@ -8,7 +8,7 @@ use crate::lab::TestLab;
 use crate::lab::github::{LOGIN, LocalGitHub, State, What};
 
 /// A token that is to show nowhere.
-const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
+pub const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
 const ISSUE: &str = "POST /repos/octo/moe/issues";
 const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
 
@@ -28,7 +28,7 @@ fn base() -> (TestLab, LocalGitHub) {
 }
 
 /// A repository with a topic, and a remote that has what the topic links.
-fn lab() -> TestLab {
+pub fn lab() -> TestLab {
     let lab = TestLab::with_commit();
     lab.script(
         "train.sh",
@@ -73,12 +73,12 @@ fn lab() -> TestLab {
 }
 
 /// Writes the logbook, and pushes all that is linked.
-fn publish(lab: &TestLab) {
+pub fn publish(lab: &TestLab) {
     lab.exp_ok(["logbook", "moe", "--write"]);
     lab.exp_ok(["push", "--data", "--topics", "--yes"]);
 }
 
-fn command(lab: &TestLab, api: &str, words: &[&str]) -> Command {
+pub fn command(lab: &TestLab, api: &str, words: &[&str]) -> Command {
     let mut command = lab.exp_command(words);
     command.env("GH_TOKEN", TOKEN).env("GITHUB_API_URL", api);
     command
@@ -89,12 +89,12 @@ fn seen(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
 }
 
 /// A text with the address of the local GitHub replaced.
-fn steady(github: &LocalGitHub, text: &str) -> String {
+pub fn steady(github: &LocalGitHub, text: &str) -> String {
     text.replace(&github.api, "<github>").replace(github.api.trim_start_matches("http://"), "<host>")
 }
 
 /// An experiment that ran beside the baseline, and was rejected.
-fn experiment(lab: &TestLab) {
+pub fn experiment(lab: &TestLab) {
     lab.exp_ok([
         "new",
         "prefetch",
@@ -114,7 +114,7 @@ fn experiment(lab: &TestLab) {
     lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
 }
 
-fn reject(lab: &TestLab) {
+pub fn reject(lab: &TestLab) {
     let why = "exploratory: the disk was busy";
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", why, "--next", "a faster disk"]);
 }
@@ -676,16 +676,21 @@ impl Drop for Emulator {
     }
 }
 
+/// Says loudly that something was not tested.
+pub fn skipped(what: &str, why: &str) {
+    // Past the harness, which shows nothing of tests that pass.
+    if let Ok(mut terminal) = std::fs::OpenOptions::new().write(true).open("/dev/stderr") {
+        let text = format!("\n!!!! SKIPPED: {what} did not run: {why} !!!!\n\n");
+        let _ = std::io::Write::write_all(&mut terminal, text.as_bytes());
+    }
+}
+
 /// Starts it; `None`, said loudly, where npm is absent or cannot fetch it.
 fn emulator() -> Option<Emulator> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/github");
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulate");
     let skipped = |why: &str| {
-        // Past the harness, which shows nothing of tests that pass.
-        let mut terminal = std::fs::OpenOptions::new().write(true).open("/dev/stderr").ok()?;
-        let text =
-            format!("\n!!!! SKIPPED: the tests against an emulated GitHub did not run: {why} !!!!\n\n");
-        let _ = std::io::Write::write_all(&mut terminal, text.as_bytes());
+        skipped("the tests against an emulated GitHub", why);
         None
     };
     let program = folder.join("node_modules/emulate/dist/index.js");

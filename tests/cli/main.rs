@@ -4,6 +4,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod actions;
 mod bad_input;
 mod bench;
 mod budget;

@@ -25,6 +25,10 @@ pub struct LocalGitHub {
 pub struct State {
     /// Issues, the first is number 1.
     pub issues: Vec<Issue>,
+    /// Pull requests, the first is number 1 of a count of its own.
+    pub pulls: Vec<Issue>,
+    /// What the workflows were told: the event and what came with it.
+    pub dispatches: Vec<Value>,
     /// Git refs, and what they point to.
     pub refs: BTreeMap<String, String>,
     /// Commits: message and parents.
@@ -349,6 +353,37 @@ impl State {
                 }
                 None => missing,
             },
+            ("PATCH", ["issues", "comments", id]) => {
+                let comments = self.issues.iter_mut().enumerate();
+                let mut all =
+                    comments.flat_map(|(place, it)| it.comments.iter_mut().map(move |it| (place + 1, it)));
+                match all.find(|(_, it)| it.id.to_string() == *id) {
+                    Some((number, it)) => {
+                        it.body = text("body");
+                        (200, comment(number, it, api))
+                    }
+                    None => missing,
+                }
+            }
+            ("GET", ["pulls"]) => page((1..=self.pulls.len()).rev().map(|it| self.pull(it, api)).collect()),
+            ("POST", ["pulls"]) => {
+                let user = LOGIN.to_owned();
+                let labels = vec![text("head"), text("base")];
+                let (title, body) = (text("title"), text("body"));
+                self.pulls.push(Issue {
+                    title,
+                    body,
+                    user,
+                    labels,
+                    state: "open".to_owned(),
+                    ..Issue::default()
+                });
+                (201, self.pull(self.pulls.len(), api))
+            }
+            ("POST", ["dispatches"]) => {
+                self.dispatches.push(body.clone());
+                (204, Value::Null)
+            }
             ("POST", ["labels"]) => (201, json!({ "name": text("name") })),
             ("POST", ["git", "trees"]) => (201, json!({ "sha": self.name() })),
             ("POST", ["git", "commits"]) => {
@@ -409,6 +444,17 @@ impl State {
             "number": number, "title": issue.title, "body": issue.body, "state": issue.state,
             "user": { "login": issue.user }, "created_at": NOW,
             "html_url": format!("{api}/octo/moe/issues/{number}"),
+        })
+    }
+}
+
+impl State {
+    fn pull(&self, number: usize, api: &str) -> Value {
+        let pull = &self.pulls[number - 1];
+        json!({
+            "number": number, "title": pull.title, "body": pull.body, "state": pull.state,
+            "user": { "login": pull.user }, "created_at": NOW, "head": { "ref": pull.labels[0] },
+            "html_url": format!("{api}/octo/moe/pull/{number}"),
         })
     }
 }

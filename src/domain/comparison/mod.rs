@@ -7,6 +7,7 @@ mod answer;
 mod matchup;
 #[cfg(test)]
 mod plan_tests;
+mod regression;
 mod row;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::answer::{Answered, Role, answer_word};
 use self::answer::{answered, answered_for_failures, holds_at};
 pub use self::matchup::{DeclaredLook, LeftOut, Matchup, Plan, Side, matchups};
+pub use self::regression::Regression;
 use self::row::{Judged, SmallestEffects, rows};
 pub use self::row::{Numbers, Row};
 use self::warning::warnings;

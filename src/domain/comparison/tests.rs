@@ -750,3 +750,39 @@ fn what_was_evaluated_by_different_code_is_never_accepted() {
     let unknown = Made::new(1).values("val_loss", &losses);
     assert!(brief.judge(&unknown, &same).is_like_with_like());
 }
+
+#[test]
+fn a_regression_is_what_is_shown_in_pairs_in_the_metrics_that_were_asked_for() {
+    let baseline = Made::new(1).values("step_time", &FAST).paired(PairSide::Baseline);
+    let candidate = Made::new(2).values("step_time", &SLOW).paired(PairSide::Candidate).later(1);
+    let brief = Brief::declares(&["step_time"]);
+    let comparison = brief.judge(&baseline, &candidate);
+    let found = comparison.regression(&[]);
+    assert_eq!((found.is_absent, found.metrics.as_slice()), (Check::No, &["step_time".to_owned()][..]));
+    assert_eq!(found.proof.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["step_time"]);
+    let other = comparison.regression(&["val_loss".to_owned()]);
+    assert_eq!((other.is_absent, other.lacking.as_slice()), (Check::Unknown, &["val_loss".to_owned()][..]));
+    // The other way round nothing is worse.
+    let baseline = Made::new(1).values("step_time", &SLOW).paired(PairSide::Baseline);
+    let candidate = Made::new(2).values("step_time", &FAST).paired(PairSide::Candidate).later(1);
+    assert_eq!(brief.judge(&baseline, &candidate).regression(&[]).is_absent, Check::Yes);
+}
+
+#[test]
+fn what_ran_at_different_times_proves_no_regression() {
+    let baseline = Made::new(1).values("step_time", &FAST);
+    let candidate = Made::new(2).values("step_time", &SLOW).later(600);
+    let comparison = Brief::declares(&["step_time"]).judge(&baseline, &candidate);
+    let found = comparison.regression(&[]);
+    assert_eq!((found.is_absent, found.proof.len()), (Check::Unknown, 0));
+}
+
+#[test]
+fn a_guardrail_says_how_much_worse_is_borne() {
+    let baseline = Made::new(1).values("step_time", &FAST).paired(PairSide::Baseline);
+    let candidate = Made::new(2).values("step_time", &SLOW).paired(PairSide::Candidate).later(1);
+    for (guard, answer) in [("step_time <= +30%", Check::Yes), ("step_time <= +2%", Check::No)] {
+        let comparison = Brief::declares(&["step_time"]).guards(guard).judge(&baseline, &candidate);
+        assert_eq!(comparison.regression(&[]).is_absent, answer, "{guard}");
+    }
+}

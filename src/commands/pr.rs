@@ -1,0 +1,252 @@
+//! `git exp pr`
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::comparing::compared_aside;
+use super::github::{address, connect, explained, holds};
+use super::issue::{Subjects, breaches};
+use super::issue_fields::{commit_of, links, rendered};
+use super::posting::link_or;
+use super::{Answer, deciding, handoff, remotes, selection};
+use crate::context::Context;
+use crate::domain::decision::Decision;
+use crate::domain::entry::Body;
+use crate::domain::issue::{self, IssueAct, IssueEvent, pending};
+use crate::domain::verdict::Outcome;
+use crate::error::Error;
+use crate::git::Oid;
+use crate::github::NewPull;
+use crate::log::{Lock, layout};
+use crate::render::comparison::ComparisonFields;
+use crate::render::issue::{LONGEST, fit, length, pull_mark, title};
+use crate::render::logbook::TopicFields;
+use crate::render::text::{command_line, harmless};
+
+/// Hand an experiment that beats the best to people, as a pull request
+///
+/// Its text has the comparison, the brief and how to reproduce it. It is opened once, whatever fails or is killed, and whichever clone asks.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  git exp pr open MOE-HC-004 --dry-run     print what would be posted
+  git exp pr open MOE-HC-004               open it, from exp/MOE-HC-004 to the main branch
+
+Exit status: 0 done, or it was open already; 1 something is to be in order first; 2 the request is wrong; 3 GitHub or the way there failed.
+
+JSON: one git-exp/pull-request/1 object.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Open the pull request of an experiment that was accepted and is the best of its topic
+    Open(Open),
+}
+
+#[derive(Args, Debug)]
+struct Open {
+    /// The experiment; that of the current branch when left out
+    experiment: Option<String>,
+
+    /// The branch to merge into; the main branch when left out
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+
+    /// Open it as a draft
+    #[arg(long)]
+    draft: bool,
+
+    /// Open it though it was not accepted, is not shown to be better, or is not the best
+    #[arg(long)]
+    force: bool,
+
+    /// The remote that is on GitHub
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Print what would be posted, and post nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+/// Runs the command.
+pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
+    let Action::Open(wanted) = arguments.action;
+    open(context, &wanted)
+}
+
+fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
+    let _lock = Lock::of_posts(context.log.folders())?;
+    let (name, topic) = {
+        let mut index = context.log.index()?;
+        let state = context.log.state(&mut index)?;
+        let (experiment, _) = deciding::registered(context, &state, wanted.experiment.as_deref())?;
+        (experiment.name(), experiment.topic().map(ToString::to_string))
+    };
+    let topic = topic.ok_or_else(|| {
+        Error::request(format!("`{name}` belongs to no topic, so it is the best of nothing"))
+            .hint("a pull request can be opened by hand; `git exp compare --markdown` makes its table")
+    })?;
+    let mut subjects = Subjects::read(context, Some(&topic))?;
+    let there = address(context, wanted.remote.as_deref())?;
+    let remote = remotes::named(context, wanted.remote.as_deref())?;
+    let about = name.clone();
+    let opened = |it: &&issue::IssueEventOf| {
+        it.event.act == IssueAct::Opened && it.event.about.as_deref() == Some(&about)
+    };
+    let known = subjects.topic().issue.iter().filter(opened).find(|it| it.event.url.is_some()).cloned();
+    if let Some(known) = known {
+        let why = Some(format!("the pull request of {name} is open already, or was"));
+        let (number, url) = (known.event.number, known.event.url);
+        return Shown { experiment: &name, number, url, why, text: None }.show(context);
+    }
+    let base = match &wanted.base {
+        Some(base) => base.clone(),
+        None => context.main_branch()?.unwrap_or_else(|| "main".to_owned()),
+    };
+    let found = links(context, &remote, &there, &subjects.research, subjects.topic())?;
+    let Subjects { index, research, name: topic_name, .. } = &mut subjects;
+    let topic = &research.state.topics[&*topic_name];
+    let experiment = selection::experiment(&research.state, &name)?;
+    let registered = experiment.registered.as_ref().expect("it was looked up as a registered one");
+    let branch = layout::experiment_branch(&experiment.id);
+    let tip = deciding::commit_of(context, experiment)?.and_then(|tip| Oid::from_hex(tip.as_str()));
+    let tip = tip.ok_or_else(|| {
+        Error::request(format!("the branch of `{name}` is not here"))
+            .hint(format!("git fetch {remote} {branch}"))
+    })?;
+    let said = compared_aside(context, index, &research.state, &name, |comparison| {
+        (comparison.outcome, ComparisonFields::from(comparison))
+    });
+    let (outcome, comparison) = said?;
+    let best = handoff::handoff(context, index, research, topic)?.best;
+    let mut against = Vec::new();
+    if !wanted.force {
+        if experiment.decision() != Some(Decision::Accepted) {
+            against.push(format!("{name} is not accepted: git exp decide {name} accept --because \"…\""));
+        }
+        if outcome != Outcome::Accept {
+            against.push(format!("its numbers say `{outcome}`: git exp compare {name}"));
+        }
+        if let Some(best) = best.filter(|best| best.name != name) {
+            against.push(format!("the best of {topic_name} is {}, not {name}", best.name));
+        }
+        let measured = commit_of(&research.trials_of(experiment)).filter(|oid| context.repo.has_object(*oid));
+        if let Some(measured) = measured
+            && context.repo.read_commit(measured)?.tree != context.repo.read_commit(tip)?.tree
+        {
+            let (ran, tip) = (&measured.to_hex()[..8], &tip.to_hex()[..8]);
+            against.push(format!(
+                "what ran is {ran}, and {branch} is at {tip}, which is other code: commit what ran, or run what is committed"
+            ));
+        }
+        against.extend(breaches(context, index, research, topic_name, &found, &[experiment])?);
+    }
+    let full = format!("refs/heads/{branch}");
+    if !context.repo.refs_of_remote(&remote, &[&full])?.iter().any(|(_, oid)| *oid == tip) {
+        against.push(format!("{branch} was not pushed as it is: git push {remote} {branch}"));
+    }
+    if !against.is_empty() {
+        return deciding::refuse(context, "open a pull request of", &name, &against);
+    }
+    let brief = &registered.current.brief;
+    let fields = research.fields(experiment);
+    let target = brief.baseline.as_deref().unwrap_or(&base);
+    let target = topic.topic.baselines.get(target).map_or(target, String::as_str);
+    let reproduce = format!(
+        "git fetch {remote} {branch}\ngit checkout {tip}\ngit exp run --against {} -n {} -- {}",
+        command_line(&[target]),
+        brief.planned_trials(),
+        fields.command().unwrap_or("…"),
+    );
+    let page = there.page();
+    let made = json!({
+        "topic": TopicFields::new(&topic.topic, topic.opened),
+        "experiment": fields,
+        "comparison": comparison,
+        "reproduce": reproduce,
+        "branch": branch,
+        "commit": format!("{page}/commit/{tip}"),
+        "links": found.there,
+        "issue": issue::link(&topic.issue).map(|it| it.url),
+    });
+    let text = rendered(context, topic, "pull-request.md", made)?;
+    let change = brief.change.as_deref().or(brief.hypothesis.as_deref()).unwrap_or_default();
+    let heading = title(&format!("{name}: {change}"));
+    if wanted.dry_run {
+        let text = format!("{heading}\n\n{text}");
+        return Shown { experiment: &name, number: None, url: None, why: None, text: Some(&text) }
+            .show(context);
+    }
+    let mark = pull_mark(&registered.entry);
+    let rest = format!("the rest is in the log: `git exp show {name}`");
+    let text = format!("{}\n\n{mark}\n", fit(&text, LONGEST - length(&mark) - 3, &rest).trim_end());
+    let connection = connect(context, wanted.remote.as_deref())?;
+    let claim = connection.claim(topic_name.as_str())?;
+    let event = IssueEvent {
+        topic: topic_name.clone(),
+        act: IssueAct::Opened,
+        post: None,
+        about: Some(name.clone()),
+        repository: there.repository(),
+        number: None,
+        comment: None,
+        url: None,
+        seen: BTreeMap::new(),
+    };
+    let begun = pending(&topic.issue, &context.writer()?).into_iter().find(opened).map(|it| it.entry);
+    let intended = match begun {
+        Some(entry) => entry,
+        None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
+    };
+    let new = NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };
+    let pull = connection
+        .github
+        .pull_once(&mark, &new, &connection.identities, &|| holds(claim.as_ref()))
+        .map_err(|error| explained(&error))?;
+    let url = link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number));
+    let done = IssueEvent { number: Some(pull.number), url: Some(url.clone()), ..event };
+    context.append_answer(Body::Issue(done), Some(intended))?;
+    let number = Some(pull.number);
+    Shown { experiment: &name, number, url: Some(url), why: None, text: None }.show(context)
+}
+
+/// What came of it.
+struct Shown<'a> {
+    experiment: &'a str,
+    number: Option<u64>,
+    url: Option<String>,
+    /// Why nothing was posted, where nothing was.
+    why: Option<String>,
+    /// What would be posted, where that was asked for.
+    text: Option<&'a str>,
+}
+
+impl Shown<'_> {
+    fn show(self, context: &mut Context) -> Result<Answer, Error> {
+        if context.output.json {
+            context.output.object(&json!({
+                "schema": "git-exp/pull-request/1",
+                "experiment": self.experiment,
+                "number": self.number,
+                "url": self.url,
+                "posted": self.why.is_none() && self.text.is_none(),
+                "why": self.why,
+                "text": self.text,
+            }))?;
+            return Ok(Answer::Yes);
+        }
+        let url = self.url.as_deref().map(harmless).unwrap_or_default();
+        match (self.text, &self.why) {
+            (Some(text), _) => context.output.line(text.trim_end())?,
+            (None, Some(why)) => context.output.line(&format!("{}: {url}", harmless(why)))?,
+            (None, None) => context.output.line(&format!("opened: {url}"))?,
+        }
+        Ok(Answer::Yes)
+    }
+}
