@@ -30,6 +30,7 @@ use crate::domain::seal::{
     SealedFile, TERMS, TRAILER, check_runs, entry_path, file_path, written_name,
 };
 use crate::domain::state::{ExperimentState, Registered, State};
+use crate::domain::withdrawal::{Results, Withdrawn};
 use crate::error::Error;
 use crate::git::{FILE, FOLDER, NewCommit, ObjectKind, Oid, TreeEdit};
 use crate::log::index::sides::{Common, runs_of};
@@ -376,6 +377,9 @@ fn fill(
     };
     fields.commands.extend(commands("baseline", &baseline_trials));
     fields.limits.extend(limits_of(&code, &all_trials, &bundle.by_hash_only));
+    let registrations: BTreeSet<EntryId> =
+        own.iter().chain(&baseline).filter_map(Entry::registration).collect();
+    fields.limits.extend(withdrawn(&entries, &registrations));
     let topic = experiment.topic().cloned();
     let name = experiment.name();
     let research = Research::read(context, index, state.clone(), entries, topic.as_ref(), Some(&name))?;
@@ -533,6 +537,22 @@ fn limits_of(code: &SealedCode, trials: &[Trial<'_>], by_hash_only: &[FileByHash
         limits.push(format!("{} files of runs are known by their hash only", by_hash_only.len()));
     }
     limits
+}
+
+/// The runs of these experiments that were taken back, each withdrawal with its reason: what is left out must be said.
+fn withdrawn(entries: &[Entry], registrations: &BTreeSet<EntryId>) -> Vec<String> {
+    let line = |entry: &Entry| {
+        let Body::Withdrawal(it) = &entry.body else { return None };
+        let is_of = |one: &&Withdrawn| {
+            one.kind == "run" && one.registration.is_some_and(|it| registrations.contains(&it))
+        };
+        let runs = it.entries.iter().filter(is_of).count();
+        let were = if runs == 1 { "1 run was".to_owned() } else { format!("{runs} runs were") };
+        (runs > 0 && it.results == Results::Withdrawn).then(|| {
+            format!("{were} withdrawn and {} left out: {}", if runs == 1 { "is" } else { "are" }, it.because)
+        })
+    };
+    entries.iter().filter_map(line).collect()
 }
 
 /// What is about to become a tag.

@@ -334,6 +334,11 @@ fn a_comparison_leaves_withdrawn_runs_out_and_says_so() {
         let (_, said) = net.exp("lab", words);
         assert!(said.contains("1 run is left out, withdrawn"), "{words:?}: {said}");
     }
+    net.exp_ok("lab", &["seal", &two, "--incomplete"]);
+    let tag = format!("sealed/{two}");
+    let readme = net.git("lab", &["show", &format!("{tag}:.exp/README.md")]);
+    assert!(readme.contains("1 run was withdrawn and is left out: another job ran"), "{readme}");
+    net.exp_ok("lab", &["verify", &tag]);
 }
 
 #[test]
