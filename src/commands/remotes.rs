@@ -24,18 +24,21 @@ pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
         let branch = context.repo.head().ok()?.branch?;
         context.repo.config_string(&format!("branch.{branch}.remote")).filter(|name| name != ".")
     };
+    let known = context.repo.remotes()?;
+    // As `git fetch` does: where there is one only, it is that one.
+    let only = || if let [only] = known.as_slice() { Some(only.clone()) } else { None };
     let name = wanted
         .map(str::to_owned)
         .or_else(|| context.repo.config_string("exp.remote"))
         .or_else(of_branch)
+        .or_else(only)
         .unwrap_or_else(|| USUAL.to_owned());
-    let known = context.repo.remotes()?;
     if known.contains(&name) {
         return Ok(name);
     }
     let error = Error::request(format!("there is no remote `{}`", harmless(&name)));
     Err(match known.as_slice() {
-        [] => error.hint("add one: git remote add origin <URL>"),
+        [] => error.hint(format!("add one: git remote add {} <URL>", harmless(&name))),
         known => error.hint(format!("the remotes are {}", known.join(", "))),
     })
 }

@@ -152,6 +152,16 @@ impl Verified {
     /// Looks at everything; gives the experiment's name where the manifest can be read.
     pub fn look(&mut self, context: &Context, name: &str, oid: Oid) -> Option<String> {
         let tag = self.tag(context, name, oid)?;
+        if context.repo.is_partial().unwrap_or(false)
+            && let Err(error) = context.repo.complete(oid)
+        {
+            self.notes
+                .push(format!("this clone is a partial one, and the rest could not be fetched: {error}"));
+        }
+        if context.repo.is_shallow() {
+            self.notes
+                .push("this clone is a shallow one: `git fetch --unshallow` brings the rest".to_owned());
+        }
         let commit = match context.repo.read_commit(tag.target) {
             Ok(commit) if context.repo.is_intact(tag.target) => commit,
             Ok(_) => {

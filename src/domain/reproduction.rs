@@ -248,7 +248,7 @@ pub fn judge(recorded: &Trials, here: &Trials, terms: &Terms) -> Vec<Judgement> 
             continue;
         }
         for key in keys(recorded) {
-            if terms.kind(&key.0, find(recorded, &key)) == Kind::Quality {
+            if terms.kind(&key.0, find(recorded, &key)) != Kind::Measured {
                 judgements.push(quality(side, &key, recorded, here, terms));
             }
         }
@@ -393,6 +393,9 @@ fn quality(side: PairSide, key: &Key, recorded: &[Observed], here: &[Observed], 
     }
     let other = new.0.iter().find(|(seed, it)| !record.has(*seed, *it));
     let Some((seed, other)) = other else {
+        // Of the trials that were repeated: the mean of all of them would look like another value.
+        let repeated: Vec<f64> = new.0.iter().filter_map(|(seed, _)| record.with(*seed)).collect();
+        judgement.recorded = mean(&repeated).filter(|_| repeated.len() == new.0.len()).or(judgement.recorded);
         judgement.why = match new.0.len() {
             1 => "equal to the recorded value".to_owned(),
             count => format!("equal to the recorded values in all {count} trials"),
@@ -650,6 +653,21 @@ mod tests {
         let recorded = losses(&[1.25, 1.5, 0.1 + 0.2]);
         assert_eq!(says(&recorded, &recorded), (Rule::Equal, Outcome::Reproduced));
         assert_eq!(terms().open_questions(&recorded, &recorded), []);
+    }
+
+    #[test]
+    fn what_is_shown_as_recorded_is_that_of_the_trials_that_were_repeated() {
+        let judged = judge(&losses(&[1.0, 2.0, 6.0]), &losses(&[1.0, 2.0]), &terms());
+        assert_eq!((judged[0].rule, judged[0].recorded, judged[0].here), (Rule::Equal, Some(1.5), Some(1.5)));
+    }
+
+    #[test]
+    fn an_exact_metric_is_judged_too() {
+        let definition = Definition { kind: Some(Kind::Exact), ..Definition::default() };
+        let exact = Terms { definitions: BTreeMap::from([("loss".to_owned(), definition)]), ..terms() };
+        let (recorded, other) = (losses(&[6.0, 6.0]), losses(&[6.0, 7.0]));
+        assert_eq!(outcome(&judge(&recorded, &recorded, &exact)).0, Outcome::Reproduced);
+        assert_eq!(outcome(&judge(&recorded, &other, &exact)).0, Outcome::Diverged);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Repo {
     ///
     /// Replace refs and grafts are ignored: what was recorded is read as it was written.
     pub fn discover(start: &Path) -> Result<Self, GitError> {
-        let trust = gix::sec::trust::Mapping { full: options(), reduced: options() };
+        let trust = gix::sec::trust::Mapping { full: options(start), reduced: options(start) };
         let discovery = gix::discover::upwards::Options {
             // As Git does: a limit above which the folder is not must not be an error.
             match_ceiling_dir_or_error: false,
@@ -101,7 +101,7 @@ impl Repo {
 
     /// The repository whose worktree, or Git folder, is at `path`, whatever the environment names.
     fn open(path: &Path) -> Result<Self, GitError> {
-        let found = gix::ThreadSafeRepository::open_opts(path, isolated(options()));
+        let found = gix::ThreadSafeRepository::open_opts(path, isolated(options(path)));
         Self::of(found.map_err(|error| cannot_open(path, error))?.to_thread_local(), false)
     }
 
@@ -179,15 +179,17 @@ impl Repo {
     }
 }
 
-fn options() -> gix::open::Options {
+fn options(start: &Path) -> gix::open::Options {
+    let ours = [
+        "core.useReplaceRefs=false",
+        "gitoxide.objects.noReplace=true",
+        "gitoxide.core.refsNamespace=",
+        // A file that changes within the second of its checkout, and keeps its size, is told by these alone.
+        "gitoxide.core.useNsec=true",
+    ];
+    let given = program::given_configuration(start);
     gix::open::Options::default()
-        .config_overrides([
-            "core.useReplaceRefs=false",
-            "gitoxide.objects.noReplace=true",
-            "gitoxide.core.refsNamespace=",
-            // A file that changes within the second of its checkout, and keeps its size, is told by these alone.
-            "gitoxide.core.useNsec=true",
-        ])
+        .config_overrides(given.into_iter().chain(ours.map(str::to_owned)))
         .bail_if_untrusted(true)
         // Room for the packs that come while a run of days is under way.
         .object_store_slots(gix::odb::store::init::Slots::AsNeededByDiskState {

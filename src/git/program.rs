@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -60,6 +61,22 @@ impl Repo {
         };
         Call { command, words, input: None, is_seen: false, limit: None }
     }
+}
+
+/// What `git -c key=value` says, as `key=value`; gix does not read in what form Git hands it on.
+pub(super) fn given_configuration(start: &Path) -> Vec<String> {
+    if std::env::var_os("GIT_CONFIG_PARAMETERS").is_none() {
+        return Vec::new();
+    }
+    let mut command = Command::new("git");
+    command.args(["config", "--list", "--null", "--show-scope"]).current_dir(start);
+    let Ok(output) = command.stderr(Stdio::null()).output() else { return Vec::new() };
+    let fields: Vec<&[u8]> = output.stdout.split(|&byte| byte == 0).collect();
+    fields
+        .chunks_exact(2)
+        .filter(|row| row[0] == b"command")
+        .map(|row| String::from_utf8_lossy(row[1]).replacen('\n', "=", 1))
+        .collect()
 }
 
 /// Ends a process group after a while, unless what is given back is dropped before.

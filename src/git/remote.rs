@@ -121,6 +121,25 @@ impl Repo {
         Ok(self.config_string("extensions.partialClone").is_some() || self.remotes()?.iter().any(is_promisor))
     }
 
+    /// Fetches all that a partial clone left out below `tip`, folder by folder, as far as its remotes have it.
+    pub fn complete(&self, tip: Oid) -> Result<(), GitError> {
+        for remote in self.remotes()? {
+            if self.config_bool(&format!("remote.{remote}.promisor")) != Some(true) {
+                continue;
+            }
+            let mut before = Vec::new();
+            loop {
+                let (_, missing) = self.reachable_objects(tip)?;
+                if missing.is_empty() || missing == before {
+                    break;
+                }
+                self.fetch_left_out(&remote, &[tip])?;
+                before = missing;
+            }
+        }
+        Ok(())
+    }
+
     /// Fetches what a partial fetch left out of the history of `tips`.
     pub fn fetch_left_out(&self, remote: &str, tips: &[Oid]) -> Result<(), GitError> {
         let words = ["rev-list", "--objects", "--missing=print", "--stdin"];

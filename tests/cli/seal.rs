@@ -51,12 +51,17 @@ pub struct Clone {
 
 impl Clone {
     pub fn of(lab: &TestLab, tag: &str) -> Self {
+        Self::with(lab, tag, &[])
+    }
+
+    /// One that `git clone` was given more words for.
+    fn with(lab: &TestLab, tag: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("home")).expect("the folder is empty");
         let clone = Self { folder, lab: TestLab::without_repository() };
         let from = format!("file://{}", lab.path().display());
         let words = ["clone", "--quiet", "--no-local", "--single-branch", "--branch", tag];
-        let output = clone.command("git", &[&words[..], &[from.as_str(), "clone"]].concat(), "");
+        let output = clone.command("git", &[&words[..], more, &[from.as_str(), "clone"]].concat(), "");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         clone
     }
@@ -137,6 +142,24 @@ fn bundle(top: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+#[test]
+fn a_partial_clone_fetches_what_it_left_out_and_a_shallow_one_says_what_it_lacks() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    lab.git(["config", "uploadpack.allowFilter", "true"]);
+    lab.git(["config", "uploadpack.allowAnySHA1InWant", "true"]);
+    for more in [["--filter=blob:none", "--no-checkout"], ["--filter=tree:0", "--no-checkout"]] {
+        let clone = Clone::with(&lab, "sealed/A-001", &more);
+        let (status, view) = clone.verify("sealed/A-001");
+        assert_eq!(failures(&view), [""; 0], "{more:?}: {view}");
+        assert_eq!(status, Some(0));
+    }
+    let shallow = Clone::with(&lab, "sealed/A-001", &["--depth", "1"]);
+    let (status, view) = shallow.verify("sealed/A-001");
+    assert_eq!(status, Some(1));
+    assert!(view["notes"].to_string().contains("git fetch --unshallow"), "{view}");
 }
 
 #[test]

@@ -746,3 +746,23 @@ fn the_index_takes_in_many_foreign_entries_as_a_rebuild_would() {
     std::fs::remove_dir_all(net.folder("lab").join(".git/exp/index")).expect("there is an index");
     assert_eq!(net.json("lab", &["runs"]), all);
 }
+
+#[test]
+fn a_remote_that_is_the_only_one_or_that_git_was_told_of_is_the_one() {
+    let net = Net::new();
+    net.git("lab", &["init", "--quiet", "--bare", "../logs.git"]);
+    net.git("lab", &["remote", "rename", "origin", "upstream"]);
+    net.record("lab", "one");
+    net.git("lab", &["switch", "--quiet", "--detach"]);
+    net.exp_ok("lab", &["push"]);
+    let logs =
+        |repository: &str| net.git(repository, &["for-each-ref", "--format=%(refname)", "refs/exp/log"]);
+    assert!(!logs("remote.git").is_empty());
+
+    // As `git -c exp.remote=logs exp push` hands it on.
+    net.git("lab", &["remote", "add", "logs", &net.url().replace("remote.git", "logs.git")]);
+    let mut command = net.lab.exp_command(["push"]);
+    command.env("GIT_CONFIG_PARAMETERS", "'exp.remote'='logs'").current_dir(net.folder("lab"));
+    assert!(command.output().expect("git-exp starts").status.success());
+    assert_eq!(logs("logs.git"), logs("remote.git"));
+}
