@@ -11,6 +11,7 @@ use crate::domain::id::ObjectName;
 use crate::domain::run::Code;
 use crate::error::Error;
 use crate::git::{Changes, NewCommit, ObjectKind, Oid, PathBytes, Repo, Signature};
+use crate::log::layout;
 use crate::runner::{Redactor, is_secret_path};
 
 /// The code that is about to run, and what was left out of it.
@@ -219,7 +220,7 @@ fn snapshot_commit(repo: &Repo, tree: Oid, head: Option<Oid>) -> Result<Oid, Err
         parents: head.into_iter().collect(),
         author: by.clone(),
         committer: by,
-        message: b"snapshot of a worktree by git exp\n".to_vec(),
+        message: layout::SNAPSHOT.to_vec(),
     };
     Ok(repo.write_object(ObjectKind::Commit, &repo.encode_commit(&commit))?)
 }

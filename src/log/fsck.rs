@@ -233,7 +233,7 @@ fn trees_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
 }
 
 /// The commits that a code chain holds as parents; `None` where the chain is not here.
-fn code_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
+pub(super) fn code_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, LogError> {
     let Some(tip) = repo.read_ref(name)? else { return Ok(None) };
     let mut commits = HashSet::new();
     for step in repo.walk_first_parent(tip) {

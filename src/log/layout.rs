@@ -24,6 +24,8 @@ pub const CODE: &str = "refs/exp/code/";
 pub const RUNNING: &str = "refs/exp/running/";
 /// Experiments put away.
 pub const ARCHIVE: &str = "refs/exp/archive/";
+/// The message of the commits that store a dirty worktree.
+pub const SNAPSHOT: &[u8] = b"snapshot of a worktree by git exp\n";
 /// Short results beside the code, for plain `git log`.
 pub const NOTES: &str = "refs/notes/exp";
 

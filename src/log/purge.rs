@@ -157,8 +157,14 @@ impl Log {
                 plan.doomed.extend([it.blob, it.commit, repo.read_commit(it.commit)?.tree]);
             }
         }
+        let taken: HashSet<(EntryId, Part)> =
+            logs.iter().flat_map(|(_, entries)| taken_parts(entries)).collect();
+        let taken = &taken;
         let others = |part: Part| {
-            let stays = move |it: &&Located| !is_named(it) || !gone.contains(&part);
+            // What another entry gave up before is no reason to keep it.
+            let stays = move |it: &&Located| {
+                (!is_named(it) || !gone.contains(&part)) && !taken.contains(&(it.entry.id, part))
+            };
             logs.iter().flat_map(|(_, entries)| entries).filter(stays)
         };
         if gone.contains(&Part::Files) {
@@ -247,7 +253,11 @@ impl Log {
     ) -> Result<(), LogError> {
         let base_of = |entry: &Entry| match &entry.body {
             Body::Run(run) => run.code.base.as_ref().and_then(|base| Oid::from_hex(base.as_str())),
-            _ => None,
+            // A brief or a reproduction may be about the snapshot of a run.
+            _ => entry.commits().into_iter().find_map(|name| {
+                let commit = self.repo.read_commit(Oid::from_hex(name.as_str())?).ok()?;
+                (commit.message == layout::SNAPSHOT).then(|| commit.parents.first().copied()).flatten()
+            }),
         };
         let mut bases = HashSet::new();
         let mut commits = BTreeSet::new();
@@ -452,7 +462,11 @@ impl Log {
         let mut entries = Vec::new();
         read::log(repo, old, tip, None, |part| part, |part| entries.extend(part))?;
         let is_named = |it: &Located| plan.entries.iter().any(|named| named.id == it.entry.id);
-        let loses = |it: &Located, part: Part| is_named(it) && plan.gone.contains(&part);
+        let taken = taken_parts(&entries);
+        let loses = |it: &Located, part: Part| {
+            (is_named(it) && plan.gone.contains(&part)) || taken.contains(&(it.entry.id, part))
+        };
+        let held = super::fsck::code_of(repo, &layout::code_ref(old))?.unwrap_or_default();
         let add = |objects: &mut Vec<NewObject>, kind: ObjectKind, bytes: Vec<u8>| {
             let oid = repo.hash_object(kind, &bytes);
             objects.push(NewObject { kind, oid, bytes });
@@ -468,7 +482,9 @@ impl Log {
         let mut data: Option<Oid> = None;
         let mut trees = HashSet::new();
         for it in &entries {
-            let takes_code = |oid: &Oid| loses(it, Part::Code) && plan.doomed.contains(oid);
+            // Code that an earlier purge took is no longer in the chain, though it may still be in this repository.
+            let takes_code =
+                |oid: &Oid| loses(it, Part::Code) && (plan.doomed.contains(oid) || !held.contains(oid));
             let wanted = it.entry.commits().into_iter().filter_map(|name| Oid::from_hex(name.as_str()));
             code.extend(wanted.filter(|oid| !takes_code(oid) && repo.has_object(*oid) && known.insert(*oid)));
             let tree = it.entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str()));

@@ -697,3 +697,48 @@ fn an_archived_experiment_and_a_branch_that_hold_it_go_only_when_asked_to() {
     assert_eq!(net.git("lab", &["for-each-ref", "refs/exp/archive", "refs/heads/exp"]), "");
     assert_eq!(net.found("lab"), [""; 0]);
 }
+
+#[test]
+fn what_one_purge_took_no_later_one_brings_back() {
+    let net = Net::new();
+    net.lab.write("conf", SECRET);
+    let first = net.record("lab", "first", "echo one");
+    let second = net.record("lab", "second", "echo two");
+    net.lab.write("conf", "nothing");
+    let other = net.record("lab", "other", "echo other");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    // One after the other, as whoever overlooked the second does.
+    for id in [&first, &second] {
+        net.exp_ok("lab", &["purge", id, "--code", "--because", "a token", "--yes", "--push"]);
+    }
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    net.exp_ok("lab", &["note", &other, "a typo"]);
+    let note = net.json("lab", &["log", "--kind", "note"])[0]["entry"].as_str().expect("an ID").to_owned();
+    net.exp_ok("lab", &["purge", &note, "--because", "a typo", "--yes", "--push"]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.labels("lab"), ["first", "other", "second"]);
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_run_and_its_reproduction_let_go_of_the_code_that_both_have() {
+    let net = Net::new();
+    net.lab.write("conf", SECRET);
+    let run = net.record("lab", "first", "echo METRIC x=1");
+    std::fs::remove_file(net.folder("lab").join("conf")).expect("it is there");
+    net.exp_ok("lab", &["repro", &run]);
+    let again =
+        net.json("lab", &["log", "--kind", "reproduction"])[0]["entry"].as_str().expect("an ID").to_owned();
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    for id in [&run, &again] {
+        net.exp_ok("lab", &["purge", id, "--because", "a token", "--yes", "--push"]);
+    }
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    net.assert_sound("lab");
+}
