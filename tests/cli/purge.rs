@@ -714,6 +714,9 @@ fn what_one_purge_took_no_later_one_brings_back() {
     for clone in ["lab", "remote.git"] {
         assert_eq!(net.found(clone), [""; 0], "{clone}");
     }
+    let (status, said) = net.exp("lab", &["repro", &first]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("was withdrawn") && said.contains("a token"), "{said}");
     net.exp_ok("lab", &["note", &other, "a typo"]);
     let note = net.json("lab", &["log", "--kind", "note"])[0]["entry"].as_str().expect("an ID").to_owned();
     net.exp_ok("lab", &["purge", &note, "--because", "a typo", "--yes", "--push"]);
