@@ -657,8 +657,12 @@ fn show(
     let refused: Vec<(&str, &str)> =
         refused.iter().filter_map(|it| Some((it.name.as_str(), it.refusal.as_deref()?))).collect();
     let answer = if refused.is_empty() { Answer::Yes } else { Answer::No };
+    let withdrawn = context.log.withdrawn();
+    let is_gone =
+        |it: &&Pending| withdrawn.get(&it.name).is_some_and(|commits| commits.contains(&it.tip.to_hex()));
+    let (gone, pushed): (Vec<&Pending>, Vec<&Pending>) = done.iter().partition(is_gone);
     if context.output.json {
-        let row = |it: &Pending| json!({"ref": it.name, "entries": it.entries});
+        let row = |it: &&Pending| json!({"ref": it.name, "entries": it.entries});
         let refusal = |(name, why): &(&str, &str)| json!({"ref": name, "why": why});
         let published = visible.map(|Visible { lacking, names }| {
             json!({
@@ -673,17 +677,20 @@ fn show(
             "schema": "git-exp/push/1",
             "remote": remote,
             "dry_run": arguments.dry_run,
-            "pushed": done.iter().map(row).collect::<Vec<_>>(),
+            "pushed": pushed.iter().map(row).collect::<Vec<_>>(),
+            "withdrawn": gone.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
             "refused": refused.iter().map(refusal).collect::<Vec<_>>(),
             "published": published,
         }))?;
     } else {
-        let withdrawn: HashSet<String> = context.log.withdrawn().into_keys().collect();
-        let would = if arguments.dry_run { "would push " } else { "" };
-        for it in done {
+        let (would_push, would_delete) =
+            if arguments.dry_run { ("would push ", "would delete ") } else { ("", "deleted ") };
+        for it in pushed {
             let count = it.entries.map(|count| format!(": {}", remotes::entries(count))).unwrap_or_default();
-            let gone = if withdrawn.contains(&it.name) { ": withdrawn" } else { "" };
-            context.output.line(&format!("{would}{}{count}{gone}", harmless(&it.name)))?;
+            context.output.line(&format!("{would_push}{}{count}", harmless(&it.name)))?;
+        }
+        for it in gone {
+            context.output.line(&format!("{would_delete}{}: withdrawn", harmless(&it.name)))?;
         }
         for (name, why) in &refused {
             context.output.line(&format!("refused: {}: {}", harmless(name), harmless(why)))?;
