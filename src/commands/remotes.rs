@@ -81,7 +81,15 @@ pub fn bring(context: &mut Context, remote: &str, wanted: Wanted) -> Result<Take
     context.repo.remove_old_locks(layout::REMOTE, LONGEST_LOCK);
     for _ in 0..DEEPENINGS {
         let is_cut = context.log.is_cut()?;
-        context.repo.fetch(remote, &refspecs, is_cut)?;
+        if let Err(error) = context.repo.fetch(remote, &refspecs, is_cut) {
+            // As after a `git gc --prune=now` that ran at the same time as something else.
+            if !context.repo.has_refs_at_nothing()? {
+                return Err(error.into());
+            }
+            context.repo.refetch(remote, &refspecs, &[layout::REMOTE, layout::NOTES])?;
+            let mut index = context.log.index()?;
+            context.log.repair_notes(&mut index)?;
+        }
         // Where anything is new, Git deepens nothing else.
         if !is_cut {
             break;

@@ -195,7 +195,8 @@ impl GitError {
         false
     }
 
-    fn program_said(&self, words: &[&str]) -> bool {
+    /// Whether the `git` program failed and said any of this.
+    pub(super) fn program_said(&self, words: &[&str]) -> bool {
         let Self::Program { source, .. } = self else { return false };
         let said = source.to_string();
         words.iter().any(|words| said.contains(words))

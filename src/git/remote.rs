@@ -55,6 +55,12 @@ pub struct Unacceptable {
     pub bytes: Option<u64>,
 }
 
+/// Whether what was fetched is still here.
+enum Arrived {
+    All,
+    SomePruned,
+}
+
 impl Repo {
     /// The names of the remotes that are configured here.
     pub fn remotes(&self) -> Result<Vec<String>, GitError> {
@@ -84,15 +90,41 @@ impl Repo {
         }
         // Git would write a file for each ref, one after the other. So it only brings the objects, and says what is to move.
         match run(&["--dry-run", "--porcelain"]) {
-            Ok(said) => self.move_tracking(&String::from_utf8_lossy(&said)),
+            Ok(said) => match self.move_tracking(&String::from_utf8_lossy(&said))? {
+                Arrived::All => Ok(()),
+                Arrived::SomePruned => run(&["--refetch"]).map(drop),
+            },
             // Git before 2.41 cannot.
-            Err(error) if error.to_string().contains("porcelain") => run(&[]).map(drop),
+            Err(error) if error.program_said(&["porcelain"]) => run(&[]).map(drop),
             Err(error) => Err(error),
         }
     }
 
-    /// Moves tracking refs as `git fetch --porcelain` has it.
-    fn move_tracking(&self, said: &str) -> Result<(), GitError> {
+    /// Whether any ref is at an object that is not here.
+    pub fn has_refs_at_nothing(&self) -> Result<bool, GitError> {
+        Ok(self.list_refs("refs/")?.iter().any(|(_, tip)| !self.has_object(*tip)))
+    }
+
+    /// Fetches all anew, as a fresh clone does: for a repository in which `git gc` took what refs are at.
+    ///
+    /// Refs below `views` that are at nothing go first, since they are made anew.
+    pub fn refetch(&self, remote: &str, refspecs: &[String], views: &[&str]) -> Result<(), GitError> {
+        for view in views {
+            let refs = self.list_refs(view)?.into_iter().filter(|(_, tip)| !self.has_object(*tip));
+            let gone = refs.map(|(name, _)| RefEdit { name, expected: Expected::Any, new: None });
+            let gone: Vec<RefEdit> = gone.collect();
+            if !gone.is_empty() {
+                self.update_refs(&gone, "git exp pull")?;
+            }
+        }
+        let words = ["fetch", "--prune", "--refetch", "--no-tags", "--no-write-fetch-head"];
+        let call =
+            self.git(words).argument("--recurse-submodules=no").argument("--refmap=").argument("--no-filter");
+        with_progress(call).argument("--").argument(remote).arguments(refspecs).run_seen().map(drop)
+    }
+
+    /// Moves tracking refs as `git fetch --porcelain` has it; says whether what they are at is still here.
+    fn move_tracking(&self, said: &str) -> Result<Arrived, GitError> {
         let (mut gone, mut moved) = (Vec::new(), Vec::new());
         for line in said.lines() {
             let Some((flag, rest)) = line.split_at_checked(2) else { continue };
@@ -107,11 +139,14 @@ impl Repo {
                 _ => moved.push(edit(Some(new))),
             }
         }
+        let tips = moved.clone();
         // First, since a new one may be in a folder that is the name of an old one.
         for edits in [gone, moved].into_iter().filter(|it| !it.is_empty()) {
             self.update_refs(&edits, "git exp pull")?;
         }
-        Ok(())
+        // Until the refs moved, nothing kept these from a `git gc --prune=now` at the same time.
+        let is_here = |edit: &RefEdit| edit.new.is_none_or(|tip| self.has_object(tip));
+        Ok(if tips.iter().all(is_here) { Arrived::All } else { Arrived::SomePruned })
     }
 
     /// Whether objects were left out when this repository was cloned, which Git fetches as it needs them.
