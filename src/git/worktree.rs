@@ -22,6 +22,9 @@ pub struct Worktree {
     pub is_gone: bool,
 }
 
+/// How often the worktrees are listed again before one that is being made is taken for given up.
+const PATIENCE: u32 = 10;
+
 impl Repo {
     /// Makes a branch at `start` with a worktree at `path`.
     pub fn add_worktree(&self, path: &Path, branch: &str, start: Oid) -> Result<(), GitError> {
@@ -73,7 +76,20 @@ impl Repo {
 
     /// All worktrees, the main one first.
     pub fn worktrees(&self) -> Result<Vec<Worktree>, GitError> {
-        let out = self.git(["worktree", "list", "--porcelain", "-z"]).run()?;
+        let list = || self.git(["worktree", "list", "--porcelain", "-z"]).run();
+        let mut listed = list();
+        // Git cannot list any while one is being made.
+        for _ in 0..PATIENCE {
+            if listed.is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            listed = list();
+        }
+        let out = match listed {
+            Err(_) if self.drop_half_made_worktrees() => list()?,
+            listed => listed?,
+        };
         let mut worktrees: Vec<Worktree> = Vec::new();
         for line in out.split(|&byte| byte == 0) {
             let text = String::from_utf8_lossy(line);
@@ -91,6 +107,17 @@ impl Repo {
             }
         }
         Ok(worktrees)
+    }
+
+    /// Drops what a process left that died while it made a worktree; says whether there was any.
+    fn drop_half_made_worktrees(&self) -> bool {
+        let Ok(folders) = std::fs::read_dir(self.common_dir().join("worktrees")) else { return false };
+        let is_half_made =
+            |path: &Path| std::fs::read(path.join("commondir")).map_or(true, |bytes| bytes.is_empty());
+        let half_made: Vec<PathBuf> =
+            folders.flatten().map(|folder| folder.path()).filter(|path| is_half_made(path)).collect();
+        // What cannot be removed is told by Git.
+        half_made.iter().any(|path| std::fs::remove_dir_all(path).is_ok())
     }
 
     /// The ignored files and folders of the worktree, links left out.
@@ -219,6 +246,19 @@ mod tests {
         // From within one worktree another is made in the same repository.
         linked.add_worktree(&lab.top().join("third"), "third", start).unwrap();
         assert_eq!(repo.worktrees().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_worktree_that_was_only_half_made_hides_no_other() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        for name in ["whole", "half"] {
+            repo.add_detached_worktree(&lab.top().join(".worktrees").join(name), lab.oid("HEAD")).unwrap();
+        }
+        std::fs::write(repo.common_dir().join("worktrees/half/commondir"), "").unwrap();
+        let listed = repo.worktrees().unwrap();
+        assert_eq!(listed.len(), 2);
+        assert!(listed[1].path.ends_with("whole"), "{listed:?}");
     }
 
     #[test]
