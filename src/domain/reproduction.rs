@@ -114,6 +114,8 @@ pub struct Judgement {
     pub rule: Rule,
     /// What it came to; absent where it is only shown.
     pub outcome: Option<Outcome>,
+    /// The unit of both values; none for a ratio.
+    pub unit: Option<String>,
     /// The mean on record, or the ratio.
     pub recorded: Option<f64>,
     /// The same here.
@@ -283,6 +285,16 @@ pub fn outcome(judgements: &[Judgement]) -> (Outcome, Vec<String>) {
     (Outcome::NotComparable, vec!["no metric could be judged".to_owned()])
 }
 
+impl Trials {
+    /// Those of one side.
+    pub fn side(&self, side: PairSide) -> &[Observed] {
+        match side {
+            PairSide::Baseline => &self.baseline,
+            PairSide::Candidate => &self.candidate,
+        }
+    }
+}
+
 impl Judgement {
     /// The metric with its case, and the side where that is the baseline.
     pub fn label(&self) -> String {
@@ -304,6 +316,10 @@ fn keys(trials: &[Observed]) -> BTreeSet<Key> {
 
 fn find<'a>(trials: &'a [Observed], key: &Key) -> Option<&'a Value> {
     trials.iter().find_map(|trial| trial.metrics.get(&key.0))
+}
+
+fn unit(trials: &[Observed], key: &Key) -> Option<String> {
+    find(trials, key)?.unit.clone()
 }
 
 fn value(trial: &Observed, (name, case): &Key) -> Option<f64> {
@@ -380,6 +396,7 @@ fn quality(side: PairSide, key: &Key, recorded: &[Observed], here: &[Observed], 
         side: Some(side),
         rule: Rule::Equal,
         outcome: None,
+        unit: unit(recorded, key),
         recorded: mean(&record.values()),
         here: mean(&new.values()),
         bounds: None,
@@ -491,16 +508,14 @@ fn placed(bounds: Option<Interval>, margin: f64, shown: impl Fn(f64) -> String) 
 
 /// The means of a side, which decide nothing.
 fn shown(side: PairSide, key: &Key, recorded: &Trials, here: &Trials, why: &str) -> Judgement {
-    let of_side = |trials: &Trials| match side {
-        PairSide::Baseline => mean(&Record::of(&trials.baseline, key).values()),
-        PairSide::Candidate => mean(&Record::of(&trials.candidate, key).values()),
-    };
+    let of_side = |trials: &Trials| mean(&Record::of(trials.side(side), key).values());
     Judgement {
         name: key.0.clone(),
         case: key.1.clone(),
         side: Some(side),
         rule: Rule::Shown,
         outcome: None,
+        unit: unit(recorded.side(side), key),
         recorded: of_side(recorded),
         here: of_side(here),
         bounds: None,
@@ -521,7 +536,7 @@ fn measured(key: &Key, recorded: &Trials, here: &Trials, terms: &Terms) -> Judge
             .clone_into(&mut judgement.why);
         return judgement;
     }
-    judgement.side = None;
+    (judgement.side, judgement.unit) = (None, None);
     judgement.rule = Rule::Ratio;
     let found = Ratio::of(recorded, key).zip(Ratio::of(here, key));
     let Some((before, now)) = found else {

@@ -439,6 +439,7 @@ fn encode_judgement(it: &Judgement) -> wire::ReproducedMetric {
         side: it.side.map(|side| side.word().to_owned()),
         rule: it.rule.word().to_owned(),
         outcome: it.outcome.map(|outcome| outcome.word().to_owned()),
+        unit: it.unit.clone(),
         recorded: it.recorded.map(wire::Number),
         here: it.here.map(wire::Number),
         bounds: it.bounds.map(|it| [wire::Number(it.low), wire::Number(it.high)]),
@@ -466,6 +467,7 @@ fn decode_reproduction(it: wire::Reproduction) -> Result<Reproduction, String> {
                 .as_deref()
                 .map(|text| word(reproduction::Outcome::from_word, text))
                 .transpose()?,
+            unit: it.unit,
             recorded: it.recorded.map(|it| it.0),
             here: it.here.map(|it| it.0),
             bounds: it.bounds.map(|[low, high]| Interval { low: low.0, high: high.0 }),

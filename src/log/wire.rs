@@ -459,6 +459,8 @@ pub struct ReproducedMetric {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Number>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub here: Option<Number>,

@@ -65,6 +65,7 @@ pub fn details(it: &Reproduction) -> BTreeMap<&'static str, Json> {
             "side": it.side.map(PairSide::word),
             "rule": it.rule.word(),
             "outcome": it.outcome.map(Outcome::word),
+            "unit": it.unit,
             "recorded": number(it.recorded),
             "here": number(it.here),
             "bounds": it.bounds.map(|it| [super::json::Number(it.low), super::json::Number(it.high)]),
@@ -147,8 +148,9 @@ fn metrics(it: &Reproduction) -> Table {
         ("says", Align::Left),
         ("", Align::Left),
     ]);
-    let value = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number::significant);
     for it in &it.metrics {
+        let shown = |value: f64| number::of_metric(&it.name, value, it.unit.as_deref());
+        let value = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), shown);
         let says = match it.outcome {
             Some(outcome) => Cell::toned(tone(outcome), outcome.word()),
             None => Cell::toned(Tone::Dim, "–"),
@@ -232,6 +234,7 @@ mod tests {
             side,
             rule,
             outcome,
+            unit: side.map(|_| "ms".to_owned()),
             recorded: Some(1.5),
             here: Some(2.5),
             bounds: None,
@@ -269,10 +272,10 @@ mod tests {
         assert_snapshot!(page(&reproduction(), &canvas()), @"
         c0c0c0c0: diverged
           loss: 2.5 instead of 1.5
-          metric                recorded  here  by     says
-          loss                       1.5   2.5  equal  diverged        2.5 instead of 1.5
-          time                       1.5   2.5  ratio  not comparable  too few
-          time of the baseline       1.5   2.5  shown  –               it ␛varies
+          metric                recorded    here  by     says
+          loss                    1.5 ms  2.5 ms  equal  diverged        2.5 instead of 1.5
+          time                       1.5     2.5  ratio  not comparable  too few
+          time of the baseline    1.5 ms  2.5 ms  shown  –               it ␛varies
         ");
     }
 

@@ -218,6 +218,20 @@ fn an_interrupted_run_is_recorded_as_killed() {
     assert_eq!(runs[0]["status"], "killed");
 }
 
+#[test]
+fn what_was_begun_deaf_to_ctrl_c_stays_so() {
+    let lab = TestLab::with_commit();
+    let script = r#"trap '' INT; "$0" run -- sh -c 'touch started; until test -e go; do sleep 0.02; done' & echo $! >pid; wait $!"#;
+    let mut child =
+        lab.command(["sh", "-c", script, env!("CARGO_BIN_EXE_git-exp")]).spawn().expect("sh starts");
+    wait_for("the command to start", || lab.path().join("started").exists());
+    let id = std::fs::read_to_string(lab.path().join("pid")).expect("the shell wrote it");
+    assert!(Command::new("kill").args(["-INT", id.trim()]).status().expect("kill starts").success());
+    lab.write("go", "");
+    assert!(child.wait().expect("sh ends").success());
+    assert_eq!(lab.exp_json(["runs"])[0]["status"], "ok");
+}
+
 /// Runs `script` in a mount namespace of its own, where `$ROOM` is a file system of `size`; `None` where that is not allowed.
 fn with_small_disk(lab: &TestLab, size: &str, script: &str) -> Option<std::process::Output> {
     let room = lab.path().join("../room");

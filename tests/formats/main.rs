@@ -370,6 +370,7 @@ fn reproduction() -> Reproduction {
         side: Some(PairSide::Candidate),
         rule,
         outcome,
+        unit: None,
         recorded: Some(1502.0),
         here: Some(f64::NAN),
         bounds: None,
@@ -398,6 +399,7 @@ fn reproduction() -> Reproduction {
                 side: None,
                 rule: reproduction::Rule::Ratio,
                 outcome: Some(reproduction::Outcome::NotComparable),
+                unit: None,
                 recorded: Some(0.92),
                 here: Some(0.95),
                 bounds: Some(Interval { low: -0.01, high: 0.08 }),
@@ -419,6 +421,13 @@ fn reproduction() -> Reproduction {
 #[test]
 fn a_reproduction_of_a_seal_is_stored_as_it_was_in_version_1() {
     hold("reproduction-1.json", Body::Reproduction(Box::new(reproduction())));
+}
+
+#[test]
+fn the_units_of_a_reproduction_are_stored_as_they_were_in_version_1() {
+    let mut it = reproduction();
+    it.metrics[1].unit = Some("s".to_owned());
+    hold("reproduction-1-units.json", Body::Reproduction(Box::new(it)));
 }
 
 #[test]

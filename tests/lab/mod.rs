@@ -13,9 +13,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{LazyLock, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock, Mutex, Once};
 
 use regex::{Captures, Regex};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use tempfile::TempDir;
 
 /// The program under test.
@@ -66,6 +69,7 @@ impl TestLab {
 
     /// A folder that is no repository.
     pub fn without_repository() -> Self {
+        heed_interrupts();
         let folder = tempfile::Builder::new().prefix("git-exp-lab-").tempdir().expect("a temporary folder");
         // As the operating system names it, so that it is found in what programs print.
         let root = folder.path().canonicalize().expect("the folder was just made");
@@ -256,6 +260,18 @@ impl TestLab {
         }
         format!("<id {}>", place + 1)
     }
+}
+
+/// Has programs that start from here hear Ctrl-C.
+///
+/// Tests that were begun in the background of a script ignore it, and what they start inherits that; what is caught here
+/// is back at its default there.
+fn heed_interrupts() {
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(|| {
+        let armed = Arc::new(AtomicBool::new(true));
+        flag::register_conditional_default(SIGINT, armed).expect("the signal can be caught");
+    });
 }
 
 /// The exit status, then what was written where.

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
+use std::sync::atomic::AtomicBool;
 
 use super::*;
 
@@ -339,6 +340,10 @@ struct Apart {
 
 impl Apart {
     fn start(script: &str) -> Self {
+        // Begun in the background of a script, tests ignore Ctrl-C, and so would this process and its shell;
+        // what is caught here is back at its default there.
+        let armed = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(Signal::INT.as_raw(), armed).unwrap();
         let place = tempfile::tempdir().unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
             .args([
