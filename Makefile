@@ -34,12 +34,12 @@ pytorch:
 # With the harness where libtorch can be had, and without it elsewhere: one build either way.
 test:
 	@if sh scripts/libtorch.sh; then \
-		$(CARGO) test --locked --features torch; \
+		$(CARGO) test --locked --no-fail-fast --features torch; \
 	else \
 		echo; \
 		echo 'SKIPPED: the harness of `git exp bench` is not tested, because libtorch cannot be had (see above)'; \
 		echo; \
-		$(CARGO) test --locked; \
+		$(CARGO) test --locked --no-fail-fast; \
 	fi
 
 lint:

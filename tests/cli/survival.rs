@@ -222,8 +222,11 @@ fn an_interrupted_run_is_recorded_as_killed() {
 fn what_was_begun_deaf_to_ctrl_c_stays_so() {
     let lab = TestLab::with_commit();
     let script = r#"trap '' INT; "$0" run -- sh -c 'touch started; until test -e go; do sleep 0.02; done' & echo $! >pid; wait $!"#;
-    let mut child =
-        lab.command(["sh", "-c", script, env!("CARGO_BIN_EXE_git-exp")]).spawn().expect("sh starts");
+    let mut child = lab
+        .command(["sh", "-c", script, env!("CARGO_BIN_EXE_git-exp")])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh starts");
     wait_for("the command to start", || lab.path().join("started").exists());
     let id = std::fs::read_to_string(lab.path().join("pid")).expect("the shell wrote it");
     assert!(Command::new("kill").args(["-INT", id.trim()]).status().expect("kill starts").success());
