@@ -143,15 +143,7 @@ pub fn compared_aside<T>(
     word: &str,
     then: impl FnOnce(&Comparison<'_>) -> T,
 ) -> Result<T, Error> {
-    let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let way = Way::aside();
-    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
-        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, _| {
-            Ok(then(&comparisons[0]))
-        })
-    });
-    context.output.is_silent = was_silent;
-    found
+    compared_with_basis(context, index, state, word, |comparison, _| then(comparison))
 }
 
 /// As [`compared`], with a cross-check or without.
