@@ -66,7 +66,7 @@ pub fn news(
             .collect::<Result<_, _>>()?;
         // The first commit of a log is no entry.
         let count = chain.len().saturating_sub(1);
-        let known = before.get(writer).map_or(0, |it| usize::try_from(*it).unwrap_or(usize::MAX).min(count));
+        let known = usize::try_from(known_of(before, writer, research)).unwrap_or(usize::MAX).min(count);
         new.extend(chain[..count - known].iter().copied());
         old.extend(chain[count - known..].iter().copied());
         seen.insert(writer.clone(), count as u64);
@@ -77,6 +77,19 @@ pub fn news(
     // What was appended since the tips were read is for the next time.
     let known = research.entry_ids().filter(|id| old.contains(id) || !new.contains(id)).collect();
     Ok(News { known, seen })
+}
+
+/// How many entries of the log of `writer` were known `before`.
+///
+/// A log that was made again for a purge begins with what was known of the one before, but for what went. Where that had
+/// not been told yet, too few are known: it is better to tell something twice than never.
+fn known_of(before: &BTreeMap<Writer, u64>, writer: &Writer, research: &Research) -> u64 {
+    if let Some(known) = before.get(writer) {
+        return *known;
+    }
+    let earlier = before.iter().filter(|(it, _)| it.is_followed_by(writer));
+    let latest = earlier.reduce(|one, other| if one.0.is_followed_by(other.0) { other } else { one });
+    latest.map_or(0, |(earlier, known)| known.saturating_sub(research.gone_after(earlier)))
 }
 
 /// Says in the log what is intended, and posts it.

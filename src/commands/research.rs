@@ -1,6 +1,6 @@
 //! What happened in a topic, read from the log: what `logbook` and `handoff` share.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::comparing::{choose, rows};
 use super::surroundings::{key, unreadable_index};
@@ -8,8 +8,9 @@ use crate::context::Context;
 use crate::domain::cell::Trial;
 use crate::domain::chronicle::{BaselineTrials, Event, baseline_at, chronicle, is_negative};
 use crate::domain::entry::{Body, Entry};
-use crate::domain::id::{EntryId, TopicName};
+use crate::domain::id::{EntryId, TopicName, Writer};
 use crate::domain::state::{ExperimentState, State, TopicState};
+use crate::domain::withdrawal::Part;
 use crate::error::Error;
 use crate::log::index::Index;
 use crate::log::index::sides::{Common, runs_of};
@@ -85,6 +86,22 @@ impl Research {
     /// The ID of every entry that was read.
     pub fn entry_ids(&self) -> impl Iterator<Item = EntryId> {
         self.entries.iter().chain(&self.runs).map(|entry| entry.id)
+    }
+
+    /// How many entries went whole from the logs of a writer after `epoch` of it.
+    pub fn gone_after(&self, epoch: &Writer) -> u64 {
+        let gone: HashSet<EntryId> = self
+            .entries
+            .iter()
+            .filter(|entry| epoch.is_followed_by(&entry.writer))
+            .filter_map(|entry| match &entry.body {
+                Body::Withdrawal(it) if it.gone.contains(&Part::Entry) => Some(&it.entries),
+                _ => None,
+            })
+            .flatten()
+            .map(|it| it.entry)
+            .collect();
+        gone.len() as u64
     }
 
     fn trials(&self, places: &[usize]) -> Vec<Trial<'_>> {

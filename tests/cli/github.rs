@@ -236,6 +236,23 @@ fn an_update_says_what_is_new_and_nothing_twice() {
 }
 
 #[test]
+fn a_log_that_was_made_again_for_a_purge_is_not_told_anew() {
+    let (lab, github) = base();
+    lab.exp_ok(["note", "moe", "the token is hunter2", "--observation"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let notes = lab.exp_json(["log", "--kind", "note"]);
+    let id = notes[0]["entry"].as_str().expect("an entry has an ID");
+    lab.exp_ok(["purge", id, "--because", "a token", "--yes", "--push"]);
+    lab.exp_ok(["note", "moe", "the loader reads twice", "--observation"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let posts = posts(&github);
+    assert_eq!(posts.len(), 2);
+    assert!(posts[1].contains("reads twice") && !posts[1].contains("waits for the disk"), "{}", posts[1]);
+}
+
+#[test]
 fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed() {
     let (lab, github) = base();
     experiment(&lab);
