@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::checks::{self, Wanted};
+use super::checks::{self, Subject, Wanted};
 use super::datasets::Findings;
 use super::file_rules::{self, Branch, Scope};
 use super::{Answer, datasets, deciding};
@@ -76,16 +76,6 @@ pub struct Arguments {
     /// Read the files of the datasets, even where that takes a while
     #[arg(long, conflicts_with_all = ["range", "staged"])]
     datasets: bool,
-}
-
-/// What is checked.
-pub struct Subject<'a> {
-    /// What the log comes to.
-    pub state: &'a State,
-    /// The branch.
-    pub branch: Branch<'a>,
-    /// What of it.
-    pub scopes: Vec<Scope>,
 }
 
 /// A group of rules: every one that is not kept.

@@ -6,13 +6,12 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::diff::{config_files, explain_code, versions};
 use super::pairs::Baseline;
 use super::place::Place;
+use super::recorded::{config_files, environment, explain_code, versions};
 use super::recording::fingerprint;
 use super::runs::{expression, topics};
 use super::selection;
-use super::show::environment;
 use super::surroundings::{key, unreadable_index};
 use crate::config::{self, Settings};
 use crate::context::{CONFIGURATION, Context};

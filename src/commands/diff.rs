@@ -6,12 +6,12 @@ use clap::Args;
 use serde_json::Value as Json;
 
 use super::Answer;
+use super::recorded::{config_files, environment, explain_code, versions};
 use super::runs::{Which, newest_run};
 use super::selection::{self, Selected};
-use super::show::environment;
 use super::surroundings::unreadable_index;
 use crate::context::Context;
-use crate::domain::difference::{Axis, Difference, Side};
+use crate::domain::difference::{Difference, Side};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::run::Run;
 use crate::domain::state::State;
@@ -20,9 +20,6 @@ use crate::git::Oid;
 use crate::log::index::Index;
 use crate::render::difference::{DifferenceView, FileLine, files, page};
 use crate::render::text::harmless_lines;
-
-/// The folder among a run's files that holds its configuration.
-const CONFIG: &[u8] = b"config/";
 
 /// Say what two runs differ in: code, command, parameters, configuration, data, environment, results
 ///
@@ -157,57 +154,6 @@ fn compared(context: &mut Context, index: &mut Index, state: &State, word: &str)
     Ok(Compared { config_files: config_files(&entry), run, environment, datasets, entry })
 }
 
-/// The configuration files of a run: path, then hash.
-pub fn config_files(entry: &Entry) -> BTreeMap<String, String> {
-    let files = entry.files.iter().flat_map(|list| &list.files);
-    files
-        .filter_map(|file| {
-            let path = file.name.0.strip_prefix(CONFIG)?;
-            Some((String::from_utf8_lossy(path).into_owned(), file.blake3.clone()))
-        })
-        .collect()
-}
-
-/// Says in `difference` that the code differs in declared configuration files only, where that is so: one change is one
-/// axis.
-pub fn explain_code(
-    context: &Context,
-    difference: &mut Difference,
-    from: &Run,
-    to: &Run,
-    config_files: [&BTreeMap<String, String>; 2],
-) {
-    let axes = difference.axes();
-    if !axes.contains(&Axis::Code) || !axes.contains(&Axis::Configuration) {
-        return;
-    }
-    let trees = [from, to]
-        .map(|run| Oid::from_hex(run.code.tree.as_str()).filter(|tree| context.repo.has_object(*tree)));
-    let [Some(from), Some(to)] = trees else { return };
-    // What cannot be told stays two axes.
-    let Ok(changed) = context.repo.diff_files(from, to) else { return };
-    let is_config = |path: &[u8]| {
-        config_files.iter().any(|files| std::str::from_utf8(path).is_ok_and(|path| files.contains_key(path)))
-    };
-    if changed.iter().all(|change| is_config(&change.path)) {
-        difference.explain_code_by_configuration();
-    }
-}
-
-/// The datasets of a run as they were stored: name, then version and hash.
-pub fn versions(datasets: &Json) -> BTreeMap<String, String> {
-    let Some(datasets) = datasets.as_object() else { return BTreeMap::new() };
-    let text = |dataset: &Json| match dataset {
-        Json::Object(fields) => {
-            let known = ["version", "hash"].into_iter().filter_map(|name| fields.get(name)?.as_str());
-            known.collect::<Vec<_>>().join(" ")
-        }
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    datasets.iter().map(|(name, dataset)| (name.clone(), text(dataset))).collect()
-}
-
 fn file_lines(context: &Context, a: Oid, b: Oid) -> Result<Vec<FileLine>, Error> {
     let changes = context.repo.diff_files(a, b)?;
     Ok(changes
@@ -218,25 +164,4 @@ fn file_lines(context: &Context, a: Oid, b: Oid) -> Result<Vec<FileLine>, Error>
             removed: change.removed,
         })
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_dataset_is_its_version_and_its_hash() {
-        let stored = json!({
-            "wine": {"version": "2", "hash": "abcd", "files": 3},
-            "bare": {"hash": "ef01"},
-            "old": "v1",
-        });
-        let expected = [("bare", "ef01"), ("old", "v1"), ("wine", "2 abcd")];
-        let expected: BTreeMap<String, String> =
-            expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        assert_eq!(versions(&stored), expected);
-        assert!(versions(&json!([1])).is_empty());
-    }
 }

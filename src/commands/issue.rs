@@ -6,8 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::check::Subject;
-use super::checks::{self, Wanted};
+use super::checks::{self, Subject, Wanted};
 use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};

@@ -6,7 +6,7 @@ use super::comparing::compared_with_basis;
 use super::selection;
 use super::surroundings::unreadable_index;
 use super::verify::{self, Verified, find};
-use super::{Answer, show};
+use super::{Answer, recorded};
 use crate::context::Context;
 use crate::domain::brief::Brief;
 use crate::domain::cell::{Cell, Outcome, Trial, cells};
@@ -333,7 +333,7 @@ impl Chosen {
             Ok(Some(Side {
                 commit: run.code.commit.clone(),
                 registration,
-                environment: show::environment(context, newest)?,
+                environment: recorded::environment(context, newest)?,
                 trials,
                 wanted,
             }))

@@ -10,10 +10,10 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::diff::{config_files, versions};
 use super::on_record::{Found, OnRecord, Side, on_record};
 use super::pairs::{Aside, wait_for_machine};
 use super::place::Place;
+use super::recorded::{config_files, versions};
 use super::recording::{self, Captured};
 use super::trial::{GRACE, Setup, TrialOptions, Turn};
 use super::{Answer, new};

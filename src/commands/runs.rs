@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use clap::Args;
 
+use super::recorded::files_of;
 use super::surroundings::{key, unreadable_index};
 use super::{Answer, selection};
 use crate::context::Context;
@@ -181,12 +182,6 @@ fn objects(
         }
     }
     Ok(())
-}
-
-/// The files of an entry with their lengths.
-pub fn files_of(entry: &Entry) -> Vec<(String, u64)> {
-    let files = entry.files.iter().flat_map(|list| &list.files);
-    files.map(|file| (file.name.to_string(), file.bytes)).collect()
 }
 
 fn rows(

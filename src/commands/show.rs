@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::purge::find_withdrawn;
-use super::runs::{Which, files_of, newest_run, topic_of, topics};
+use super::recorded::{environment, files_of, stored};
+use super::runs::{Which, newest_run, topic_of, topics};
 use super::surroundings::{Surroundings, key, unreadable_index};
 use super::topic::view as topic_view;
 use super::{Answer, selection};
@@ -28,8 +29,6 @@ use crate::render::seal::SealedView;
 use crate::render::text::harmless;
 use crate::render::{decision, entry, experiment, run as run_page, topic};
 
-/// The file in which a run's environment is stored.
-const ENVIRONMENT: &[u8] = b"environment.json";
 /// How many of an experiment's runs its page lists.
 const LATEST: usize = 5;
 
@@ -239,34 +238,6 @@ fn print_file(context: &mut Context, entry: &Entry, name: &str) -> Result<Answer
     })?;
     context.output.bytes(&bytes)?;
     Ok(Answer::Yes)
-}
-
-/// The content of a file of an entry; `None` where its data is not here.
-fn stored(
-    context: &Context,
-    tree: &crate::domain::id::ObjectName,
-    name: &OsBytes,
-) -> Result<Option<Vec<u8>>, Error> {
-    let Some(tree) = Oid::from_hex(tree.as_str()) else { return Ok(None) };
-    match context.repo.read_path(tree, &name.0) {
-        Err(error) if error.is_missing() => Ok(None),
-        result => Ok(result?),
-    }
-}
-
-/// The environment that a run was stored with, where its data is here.
-pub fn environment(context: &Context, entry: &Entry) -> Result<Option<serde_json::Value>, Error> {
-    document(context, entry, ENVIRONMENT)
-}
-
-/// A file of an entry that holds JSON, where the entry has it and its data is here.
-pub fn document(context: &Context, entry: &Entry, name: &[u8]) -> Result<Option<serde_json::Value>, Error> {
-    let Some(list) = &entry.files else { return Ok(None) };
-    if !list.files.iter().any(|file| file.name.0 == name) {
-        return Ok(None);
-    }
-    let bytes = stored(context, &list.tree, &OsBytes(name.to_vec()))?;
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 fn whole_run(

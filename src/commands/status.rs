@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::next_step::{budget_left, of_experiment};
-use super::runs::{files_of, topic_of, topics};
+use super::recorded::files_of;
+use super::runs::{topic_of, topics};
 use super::surroundings::{Surroundings, unreadable_index};
 use super::{Answer, idea, limits, stopping};
 use crate::context::Context;

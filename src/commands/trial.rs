@@ -455,7 +455,7 @@ pub fn tell_first_steps(context: &mut Context) -> Result<(), Error> {
 pub fn report(context: &mut Context, recorded: &Recorded) -> Result<(), Error> {
     if context.output.json {
         let view = RunView {
-            files: super::runs::files_of(&recorded.entry),
+            files: super::recorded::files_of(&recorded.entry),
             ..RunView::new(recorded.entry.id.to_hex(), recorded.short.clone(), &recorded.run)
         };
         context.output.object(&RunJson::from(&view))?;

@@ -1,7 +1,6 @@
 //! The experiment beside its baseline: like with like, one axis, seeds, trials, contention.
 
-use super::{Checked, Found};
-use crate::commands::check::Subject;
+use super::{Checked, Found, Subject};
 use crate::commands::comparing::compared_aside;
 use crate::context::Context;
 use crate::domain::breach::Breach;

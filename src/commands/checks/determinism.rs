@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::commands::diff::{config_files, versions};
-use crate::commands::show::environment;
+use crate::commands::recorded::{config_files, environment, versions};
 use crate::commands::surroundings::unreadable_index;
 use crate::context::Context;
 use crate::domain::breach::Breach;

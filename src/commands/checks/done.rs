@@ -3,7 +3,7 @@
 use super::Checked;
 use super::comparison::Standing;
 use crate::commands::deciding::COMPARISON;
-use crate::commands::show::document;
+use crate::commands::recorded::document;
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::check::done::{Ending, breaches, worse_in};

@@ -1,7 +1,7 @@
 //! What others left behind on the machine and in the repository.
 
+use super::Subject;
 use super::comparison::Standing;
-use crate::commands::check::Subject;
 use crate::commands::limits::charged_accelerators;
 use crate::context::Context;
 use crate::domain::breach::Breach;

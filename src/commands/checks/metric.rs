@@ -1,6 +1,6 @@
 //! Whether a metric can carry an experiment.
 
-use crate::commands::check::Subject;
+use super::Subject;
 use crate::commands::comparing::{choose, code_here, with_trials};
 use crate::context::Context;
 use crate::domain::breach::Breach;

@@ -9,15 +9,25 @@ mod posting;
 mod promise;
 
 use self::comparison::Standing;
-use super::check::Subject;
+use super::file_rules::{Branch, Scope};
 use super::surroundings::conflicts;
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::check::posting::of_conflicts;
 use crate::domain::experiment::Stage;
-use crate::domain::state::{ExperimentState, Registered};
+use crate::domain::state::{ExperimentState, Registered, State};
 use crate::error::Error;
 use crate::log::index::Index;
+
+/// What is checked.
+pub struct Subject<'a> {
+    /// What the log comes to.
+    pub state: &'a State,
+    /// The branch.
+    pub branch: Branch<'a>,
+    /// What of it.
+    pub scopes: Vec<Scope>,
+}
 
 /// What is looked at only when somebody asks.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,7 @@
 //! What is to be in order before results are posted, and before a topic is closed.
 
 use super::comparison::Standing;
-use super::{Checked, Found, Wanted};
-use crate::commands::check::Subject;
+use super::{Checked, Found, Subject, Wanted};
 use crate::commands::{closing, logbook};
 use crate::context::Context;
 use crate::domain::breach::Breach;

@@ -1,7 +1,6 @@
 //! What the brief says, and whether the change keeps to it.
 
-use super::{Checked, Found};
-use crate::commands::check::Subject;
+use super::{Checked, Found, Subject};
 use crate::commands::file_rules::Scope;
 use crate::context::Context;
 use crate::domain::check::promise::{SCOPE, Size, of_brief, of_scope};
