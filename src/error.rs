@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::config::ConfigError;
 use crate::domain::id::IdError;
 use crate::git::GitError;
-use crate::log::LogError;
+use crate::log::{IndexError, LogError};
 use crate::runner::RunnerError;
 
 /// Whose fault it is, which decides the exit status.
@@ -117,6 +117,12 @@ impl From<GitError> for Error {
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         from_error(&error, error.is_usage(), error.hint())
+    }
+}
+
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Self {
+        LogError::from(error).into()
     }
 }
 

@@ -5,7 +5,6 @@ use clap::{Args, ValueEnum};
 use super::Answer;
 use super::comparing::{self, CrossCheck, compared_with};
 use super::runs::tell_withdrawn;
-use super::surroundings::key;
 use crate::context::Context;
 use crate::domain::comparison::{Check, Comparison};
 use crate::error::Error;
@@ -84,7 +83,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             Ok(arguments.check.map_or(Answer::Yes, |question| answer(question, comparisons)))
         })?;
     let named = arguments.sides.iter().flat_map(|word| state.find(word));
-    let named: Vec<_> = named.map(|it| (it.id.clone(), key(it).1)).collect();
+    let named: Vec<_> = named.map(|it| (it.id.clone(), it.registration())).collect();
     if !named.is_empty() {
         tell_withdrawn(context, &mut index, &named)?;
     }

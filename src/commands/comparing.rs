@@ -12,7 +12,6 @@ use super::recorded::{config_files, environment, explain_code, versions};
 use super::recording::fingerprint;
 use super::runs::{expression, topics};
 use super::selection;
-use super::surroundings::{key, unreadable_index};
 use crate::config::{self, Settings};
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::brief::Brief;
@@ -416,7 +415,7 @@ pub fn choose(
         let filter = expression(context, text)?;
         let topics = topics(state);
         let query = Query { filter: Some(&filter), topics: Some(&topics), ..Query::default() };
-        let found = select(index, &query).map_err(unreadable_index)?;
+        let found = select(index, &query)?;
         return Ok(Chosen { name: word.to_owned(), identity: word.to_owned(), what: What::Rows(found.rows) });
     }
     if !state.find(word).is_empty() {
@@ -520,15 +519,13 @@ pub fn rows<'a>(
     let common: Vec<Common<'_>> = sides
         .iter()
         .map(|side| match &side.what {
-            What::Experiment(experiment) => {
-                Common::Experiment(&experiment.id, experiment.registered.as_ref().map(|it| it.entry))
-            }
+            What::Experiment(experiment) => Common::Experiment(&experiment.id, experiment.registration()),
             What::Label(label) => Common::Label(label),
             What::Commit(commit) => Common::Commit(commit.as_str()),
             What::Rows(_) => Common::Label(""),
         })
         .collect();
-    let mut found = runs_of(index, &common).map_err(unreadable_index)?;
+    let mut found = runs_of(index, &common)?;
     for (side, rows) in sides.iter().zip(&mut found) {
         match &side.what {
             What::Rows(own) => rows.clone_from(own),
@@ -547,7 +544,7 @@ fn of_ancestor(
     commit: &ObjectName,
 ) -> Result<Vec<RowRef>, Error> {
     let Some(tip) = crate::git::Oid::from_hex(commit.as_str()) else { return Ok(Vec::new()) };
-    let known = commits(index).map_err(unreadable_index)?;
+    let known = commits(index)?;
     let mut nearest = None;
     for (back, step) in context.repo.walk_first_parent(tip).take(FAR_BACK).enumerate() {
         let (commit, _) = step?;
@@ -563,7 +560,7 @@ fn of_ancestor(
         side.name,
         &commit[..8]
     ));
-    let mut found = runs_of(index, &[Common::Commit(&commit)]).map_err(unreadable_index)?;
+    let mut found = runs_of(index, &[Common::Commit(&commit)])?;
     Ok(found.remove(0))
 }
 
@@ -784,15 +781,15 @@ fn best_of(
     experiment: &ExperimentState,
     criterion: &Criterion,
 ) -> Result<Option<usize>, Error> {
-    let means = query::means(index, &criterion.metric).map_err(unreadable_index)?;
-    let own = means.get(&key(experiment)).copied();
+    let means = query::means(index, &criterion.metric)?;
+    let own = means.get(&experiment.key()).copied();
     let beats = |other: f64| match (own, criterion.operator) {
         (None, _) => true,
         (Some(own), Operator::AtMost) => own <= other,
         (Some(own), Operator::AtLeast) => own >= other,
     };
-    let others = rivals.iter().filter(|it| key(it) != key(experiment));
-    let is_best = others.filter_map(|it| means.get(&key(it))).all(|mean| beats(*mean));
+    let others = rivals.iter().filter(|it| it.key() != experiment.key());
+    let is_best = others.filter_map(|it| means.get(&it.key())).all(|mean| beats(*mean));
     Ok(is_best.then_some(rivals.len()))
 }
 

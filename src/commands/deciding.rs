@@ -244,8 +244,7 @@ pub fn refuse_unreviewed(context: &Context, place: &Place) -> Result<(), Error> 
     }
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let is_it =
-        |it: &&ExperimentState| it.registered.as_ref().map(|it| it.entry) == place.membership.registration;
+    let is_it = |it: &&ExperimentState| it.registration() == place.membership.registration;
     let Some(experiment) = state.experiments.iter().find(is_it) else { return Ok(()) };
     let Some(registered) = &experiment.registered else { return Ok(()) };
     let changes = place.repo.worktree_changes()?;

@@ -9,7 +9,6 @@ use super::Answer;
 use super::recorded::{config_files, environment, explain_code, versions};
 use super::runs::{Which, newest_run};
 use super::selection::{self, Selected};
-use super::surroundings::unreadable_index;
 use crate::context::Context;
 use crate::domain::difference::{Difference, Side};
 use crate::domain::entry::{Body, Entry};
@@ -97,7 +96,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         context.output.object(&view.json(&changed, patch.as_deref()))?;
         return Ok(Answer::Yes);
     }
-    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let short = index.short_ids(&ids)?;
     let named = |short: &str, it: &Compared| format!("{short} ({})", it.run.membership.experiment);
     let view = DifferenceView { a: named(&short[0], &a), b: named(&short[1], &b), difference: &difference };
     let canvas = context.canvas();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Answer;
 use super::runs::{expression, topic_of, topics};
-use super::surroundings::{brief_of, unreadable_index};
+use super::surroundings::brief_of;
 use crate::config::ExportRules;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -108,7 +108,7 @@ fn runs(context: &mut Context, filter: Option<&str>) -> Result<Vec<Value>, Error
     let oldest_first = crate::domain::filter::parse_sort("started").expect("`started` is a field");
     let query =
         Query { filter: filter.as_ref(), sort: &oldest_first, topics: Some(&topics), ..Query::default() };
-    let found = select(&mut index, &query).map_err(unreadable_index)?;
+    let found = select(&mut index, &query)?;
     let descriptions = descriptions(&state);
     let mut runs = Vec::with_capacity(found.rows.len());
     for entry in context.log.entries(&mut index, &found.rows)? {

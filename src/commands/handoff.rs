@@ -489,7 +489,7 @@ fn verification(
         let result = if smoke.smoke.passed { "passed" } else { "failed" };
         lines.push(format!("smoke test {result}: {}", command_line(&smoke.smoke.command)));
     }
-    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let registration = experiment.registration();
     let is_of_it =
         |it: &&ReproductionOf| it.it.experiment == experiment.id && it.it.registration == registration;
     for found in research.state.reproductions.iter().filter(is_of_it) {

@@ -36,7 +36,7 @@ const UNWATCHED: Duration = Duration::from_secs(2);
 
 /// What the runs of `experiment` have cost, those of `running` that are under way included.
 pub fn spending(experiment: &ExperimentState, running: &[Running], now: Timestamp) -> Spending {
-    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let registration = experiment.registration();
     let is_own = |it: &&Running| {
         it.is_alive() && registration.is_some() && it.run.membership.registration == registration
     };

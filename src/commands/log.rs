@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use super::surroundings::{key, unreadable_index};
 use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
@@ -59,13 +58,13 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         None => None,
     };
     if let Some(experiment) = &experiment {
-        rows = query::about(&mut index, &rows, &experiment.id).map_err(unreadable_index)?;
+        rows = query::about(&mut index, &rows, &experiment.id)?;
     }
     let limit = match arguments.limit {
         None if arguments.all || context.output.json => usize::MAX,
         limit => limit.unwrap_or(LIMIT),
     };
-    let hidden = query::hidden(&mut index).map_err(unreadable_index)?;
+    let hidden = query::hidden(&mut index)?;
     let is_withdrawn =
         |entry: &Entry| matches!(entry.body, Body::Run(_) | Body::Note(_)) && hidden.contains(&entry.id.0);
     let mut shown: Vec<Entry> = Vec::new();
@@ -92,7 +91,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         return Ok(Answer::Yes);
     }
     let ids: Vec<EntryId> = shown.iter().map(|entry| entry.id).collect();
-    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let short = index.short_ids(&ids)?;
     let lines: Vec<LogLine> = shown
         .iter()
         .zip(short)
@@ -115,6 +114,6 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
 
 /// Whether an entry is about this experiment, and not another one of the same alias.
 fn is_of(entry: &Entry, experiment: &ExperimentState) -> bool {
-    let (_, wanted) = key(experiment);
+    let wanted = experiment.registration();
     entry.registration() == wanted
 }

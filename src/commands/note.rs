@@ -92,7 +92,7 @@ fn address(
     }
     match selection::select(context, index, state, about)? {
         selection::Selected::Experiment(experiment) => {
-            note.registration = experiment.registered.as_ref().map(|it| it.entry);
+            note.registration = experiment.registration();
             note.experiment = Some(experiment.id.clone());
             Ok(None)
         }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::comparing::compared_with_basis;
 use super::selection;
-use super::surroundings::unreadable_index;
 use super::verify::{self, Verified, find};
 use super::{Answer, recorded};
 use crate::context::Context;
@@ -169,10 +168,8 @@ fn experiment(
     word: &str,
 ) -> Result<OnRecord, Error> {
     let experiment = selection::experiment(state, word)?.clone();
-    let registration = experiment.registered.as_ref().map(|it| it.entry);
-    let own = runs_of(index, &[Common::Experiment(&experiment.id, registration)])
-        .map_err(unreadable_index)?
-        .concat();
+    let registration = experiment.registration();
+    let own = runs_of(index, &[Common::Experiment(&experiment.id, registration)])?.concat();
     let compared = match registration {
         Some(_) => compared_with_basis(context, index, state, &experiment.name(), |comparison, basis| {
             (Chosen::of(comparison, basis.terms), basis.rows.map(<[RowRef]>::to_vec).concat())
@@ -211,12 +208,11 @@ fn run(context: &mut Context, index: &mut Index, id: EntryId) -> Result<OnRecord
         .hint("`git exp runs --filter 'status = ok'` lists those that did"));
     }
     let membership = &run.membership;
-    let mut rows = runs_of(index, &[Common::Experiment(&membership.experiment, membership.registration)])
-        .map_err(unreadable_index)?
-        .concat();
+    let mut rows =
+        runs_of(index, &[Common::Experiment(&membership.experiment, membership.registration)])?.concat();
     if run.pair.is_some() {
         // Its partners belong to the experiment of the other side.
-        rows = select(index, &Query::default()).map_err(unreadable_index)?.rows;
+        rows = select(index, &Query::default())?.rows;
     }
     let mut all = context.log.entries(index, &rows)?;
     if run.pair.is_some() {

@@ -10,7 +10,6 @@ use super::code_state::CodeState;
 use super::comparing::{Chosen, of_rows};
 use super::place::Place;
 use super::recording::Recorded;
-use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, Turn};
 use super::{Answer, comparing, gate, init, limits, new, notify};
 use crate::context::Context;
@@ -157,7 +156,7 @@ impl Paired {
     pub fn sides(&self, index: &mut Index, (from, to): (&str, &str)) -> Result<(Chosen, Chosen), Error> {
         let mut rows: [Vec<RowRef>; 2] = [Vec::new(), Vec::new()];
         for (side, recorded) in &self.recorded {
-            let found = index.with_prefix(&recorded.entry.id.to_hex()).map_err(unreadable_index)?;
+            let found = index.with_prefix(&recorded.entry.id.to_hex())?;
             rows[usize::from(*side == PairSide::Candidate)].extend(found);
         }
         let [from_rows, to_rows] = rows;

@@ -71,9 +71,8 @@ pub fn news(
         old.extend(chain[count - known..].iter().copied());
         seen.insert(writer.clone(), count as u64);
     }
-    let unreadable = super::surroundings::unreadable_index;
-    let old = index.entries_at(&old).map_err(unreadable)?;
-    let new = index.entries_at(&new).map_err(unreadable)?;
+    let old = index.entries_at(&old)?;
+    let new = index.entries_at(&new)?;
     // What was appended since the tips were read is for the next time.
     let known = research.entry_ids().filter(|id| old.contains(id) || !new.contains(id)).collect();
     Ok(News { known, seen })

@@ -47,7 +47,7 @@ fn settings(context: &Context, membership: &Membership) -> Settings {
     let topic = membership.registration.and_then(|registration| {
         let mut index = context.log.index().ok()?;
         let state = context.log.state(&mut index).ok()?;
-        let is_it = |it: &&ExperimentState| it.registered.as_ref().map(|it| it.entry) == Some(registration);
+        let is_it = |it: &&ExperimentState| it.registration() == Some(registration);
         state.experiments.iter().find(is_it)?.topic().cloned()
     });
     let read = context.settings_for(topic.as_ref(), &context.repo).or_else(|_| context.settings_here());

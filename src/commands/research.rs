@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::comparing::{choose, rows};
-use super::surroundings::{key, unreadable_index};
 use crate::context::Context;
 use crate::domain::cell::Trial;
 use crate::domain::chronicle::{BaselineTrials, Event, baseline_at, chronicle, is_negative};
@@ -59,18 +58,16 @@ impl Research {
         let baseline_rows = rows(context, index, sides.iter().map(|(_, side)| side));
         context.output.is_silent = was_silent;
         let baseline_rows = baseline_rows?;
-        let common: Vec<Common<'_>> = chosen
-            .iter()
-            .map(|it| Common::Experiment(&it.id, it.registered.as_ref().map(|it| it.entry)))
-            .collect();
-        let own_rows = runs_of(index, &common).map_err(unreadable_index)?;
+        let common: Vec<Common<'_>> =
+            chosen.iter().map(|it| Common::Experiment(&it.id, it.registration())).collect();
+        let own_rows = runs_of(index, &common)?;
         let mut all: Vec<_> = own_rows.iter().chain(&baseline_rows).flatten().copied().collect();
         all.sort_unstable();
         all.dedup();
         let runs = context.log.entries(index, &all)?;
         let places: HashMap<_, usize> = all.iter().copied().zip(0..).collect();
         let of = |rows: &[_]| rows.iter().map(|row| places[row]).collect::<Vec<usize>>();
-        let of_experiments = chosen.iter().zip(&own_rows).map(|(it, rows)| (key(it), of(rows))).collect();
+        let of_experiments = chosen.iter().zip(&own_rows).map(|(it, rows)| (it.key(), of(rows))).collect();
         let of_baselines =
             sides.iter().zip(&baseline_rows).map(|((word, _), rows)| (word.clone(), of(rows))).collect();
         Ok(Self { state, entries, runs, of_experiments, of_baselines })
@@ -116,7 +113,7 @@ impl Research {
 
     /// The experiments of the topic, in the order in which they were registered.
     pub fn experiments(&self) -> impl Iterator<Item = &ExperimentState> {
-        self.state.experiments.iter().filter(|it| self.of_experiments.contains_key(&key(it)))
+        self.state.experiments.iter().filter(|it| self.of_experiments.contains_key(&it.key()))
     }
 
     /// Those that came to nothing that was taken over: the rejected, and those whose every run failed.
@@ -126,7 +123,7 @@ impl Research {
 
     /// The trials of an experiment.
     pub fn trials_of(&self, experiment: &ExperimentState) -> Vec<Trial<'_>> {
-        self.trials(self.of_experiments.get(&key(experiment)).map(Vec::as_slice).unwrap_or_default())
+        self.trials(self.of_experiments.get(&experiment.key()).map(Vec::as_slice).unwrap_or_default())
     }
 
     /// The runs of what briefs call a baseline, by what it is called once named baselines are looked up.

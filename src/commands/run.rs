@@ -8,7 +8,6 @@ use clap::Args;
 use super::code_state::CodeState;
 use super::pairs::{self, Series};
 use super::place::Place;
-use super::surroundings::unreadable_index;
 use super::trial::{self, Setup, TrialOptions, Turn};
 use super::{Answer, deciding, export, gate, limits, notify, recovery};
 use crate::config::Settings;
@@ -240,8 +239,8 @@ fn new_seeds(
     let mut index = context.log.index()?;
     let query =
         Query { experiment: Some((&membership.experiment, membership.registration)), ..Query::default() };
-    let own = query::select(&mut index, &query).map_err(unreadable_index)?;
-    let used = query::seeds(&mut index, &own.rows).map_err(unreadable_index)?;
+    let own = query::select(&mut index, &query)?;
+    let used = query::seeds(&mut index, &own.rows)?;
     if let Some(seed) = given.iter().find(|seed| used.contains(seed)) {
         return Err(Error::request(format!("the seed {seed} was used before, so it confirms nothing"))
             .hint("leave `--seed` out: new ones are chosen"));

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use clap::Args;
 
 use super::recorded::files_of;
-use super::surroundings::{key, unreadable_index};
 use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
@@ -111,7 +110,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         topics: topics.as_ref(),
         experiment: experiment.as_ref().map(|(id, registration)| (id, *registration)),
     };
-    let found = select(&mut index, &query).map_err(unreadable_index)?;
+    let found = select(&mut index, &query)?;
     if context.output.json {
         objects(context, &mut index, &found.rows, topics.as_ref())?;
         tell_withdrawn(context, &mut index, experiment.as_slice())?;
@@ -144,7 +143,7 @@ fn is_topic(name: &Name) -> bool {
 
 fn chosen(state: &State, word: &str) -> Result<(ExperimentId, Option<EntryId>), Error> {
     let experiment = selection::experiment(state, word)?;
-    Ok((experiment.id.clone(), experiment.registered.as_ref().map(|it| it.entry)))
+    Ok((experiment.id.clone(), experiment.registration()))
 }
 
 /// The topic of each registered experiment, by the hex of its registration's ID.
@@ -205,7 +204,7 @@ pub(super) fn lines(
     topics: Option<&HashMap<String, String>>,
 ) -> Result<String, Error> {
     let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
-    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let short = index.short_ids(&ids)?;
     let views: Vec<RunView<'_>> = entries
         .iter()
         .zip(short)
@@ -245,10 +244,10 @@ pub fn newest_run(
     let query = Query {
         limit: Some(1),
         filter: (which == Which::EndedWell).then_some(&ended_well),
-        experiment: of.map(|it| (&it.id, key(it).1)),
+        experiment: of.map(|it| (&it.id, it.registration())),
         ..Query::default()
     };
-    let found = select(index, &query).map_err(unreadable_index)?;
+    let found = select(index, &query)?;
     Ok(context.log.entries(index, &found.rows)?.pop())
 }
 

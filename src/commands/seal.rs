@@ -14,7 +14,6 @@ use super::recorded::environment;
 use super::research::Research;
 use super::sealed_terms::SealedTerms;
 use super::sealed_witnesses::{self, WITNESSES};
-use super::surroundings::unreadable_index;
 use super::verify::recomputed;
 use super::{Answer, redaction};
 use crate::config;
@@ -305,9 +304,7 @@ fn fill(
     };
     let own_runs = match &compared {
         Some(it) => it.rows[1].clone(),
-        None => runs_of(index, &[Common::Experiment(&experiment.id, Some(registered.entry))])
-            .map_err(unreadable_index)?
-            .concat(),
+        None => runs_of(index, &[Common::Experiment(&experiment.id, Some(registered.entry))])?.concat(),
     };
     let baseline_runs = compared.as_ref().map(|it| it.rows[0].clone()).unwrap_or_default();
     let others = context.log.rows_of(index, |kind| kind != "run")?;
@@ -336,7 +333,7 @@ fn fill(
     for side in [&mut own, &mut baseline] {
         side.sort_by_key(|(_, entry)| order(entry));
         let rows: Vec<RowRef> = side.iter().map(|(row, _)| *row).collect();
-        let blobs = index.blobs(&rows).map_err(unreadable_index)?;
+        let blobs = index.blobs(&rows)?;
         for ((_, entry), blob) in side.iter().zip(blobs) {
             bundle.add_entry(entry, blob)?;
         }

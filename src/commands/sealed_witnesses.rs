@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::surroundings::unreadable_index;
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
@@ -63,9 +62,9 @@ pub fn find(
 ) -> Result<Option<Vec<u8>>, Error> {
     let mut wanted = BTreeMap::new();
     for (brief, first) in briefs(entries) {
-        let rows = index.with_prefix(&brief.to_hex()).map_err(unreadable_index)?;
+        let rows = index.with_prefix(&brief.to_hex())?;
         if let (Some(row), Some(entry)) = (rows.first(), entries.get(&brief.to_hex())) {
-            let commit = index.commit(*row).map_err(unreadable_index)?;
+            let commit = index.commit(*row)?;
             wanted.insert(brief, (commit, entry.writer.clone(), entry.time, first));
         }
     }
@@ -77,7 +76,7 @@ pub fn find(
     let mut found: BTreeMap<EntryId, Witness> = BTreeMap::new();
     let rows = context.log.rows_of(index, |_| true)?;
     let unknown: Writer = "00000000".parse().expect("eight zeros name a writer");
-    for blob in index.blobs(&rows).map_err(unreadable_index)? {
+    for blob in index.blobs(&rows)? {
         let Ok(bytes) = context.repo.read_blob(blob) else { continue };
         let tips = tips_seen(&bytes);
         if tips.is_empty() {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::purge::find_withdrawn;
 use super::recorded::{environment, files_of, stored};
 use super::runs::{Which, newest_run, topic_of, topics};
-use super::surroundings::{Surroundings, key, unreadable_index};
+use super::surroundings::Surroundings;
 use super::topic::view as topic_view;
 use super::{Answer, selection};
 use crate::context::Context;
@@ -247,7 +247,7 @@ fn whole_run(
     entry: &Entry,
     run: &Run,
 ) -> Result<Answer, Error> {
-    let short = index.short_ids(&[entry.id]).map_err(unreadable_index)?.concat();
+    let short = index.short_ids(&[entry.id])?.concat();
     let topics = topics(state);
     let environment = environment(context, entry)?;
     let view = RunView {
@@ -273,7 +273,7 @@ fn whole_entry(
     state: &State,
     entry: &Entry,
 ) -> Result<Answer, Error> {
-    let short = index.short_ids(&[entry.id]).map_err(unreadable_index)?.concat();
+    let short = index.short_ids(&[entry.id])?.concat();
     let replaced_by = replacing(context, index, entry.id)?;
     let view = EntryView { entry, short, replaced_by };
     if context.output.json {
@@ -328,16 +328,16 @@ fn whole_experiment(
         .map(|(id, time, note)| NoteLine { id: id.short(), time: *time, note })
         .collect();
     text.push_str(&entry::notes(&notes, &canvas));
-    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let registration = experiment.registration();
     let of_it =
         |it: &&ReproductionOf| it.it.experiment == experiment.id && it.it.registration == registration;
     text.push_str(&reproduction::lines(&reproduced(state.reproductions.iter().filter(of_it)), &canvas));
     let query = Query {
         limit: Some(LATEST),
-        experiment: Some((&experiment.id, key(experiment).1)),
+        experiment: Some((&experiment.id, experiment.registration())),
         ..Query::default()
     };
-    let found = select(index, &query).map_err(unreadable_index)?;
+    let found = select(index, &query)?;
     let entries = context.log.entries(index, &found.rows)?;
     let latest = super::runs::lines(context, index, &entries, &[], None)?;
     if !latest.is_empty() {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::next_step::{budget_left, of_experiment};
 use super::recorded::files_of;
 use super::runs::{topic_of, topics};
-use super::surroundings::{Surroundings, unreadable_index};
+use super::surroundings::Surroundings;
 use super::{Answer, idea, limits, stopping};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
@@ -49,11 +49,10 @@ pub fn run(context: &mut Context, _arguments: Arguments) -> Result<Answer, Error
     };
     let experiment = of_branch(&state, head.branch.as_deref(), &context.log.own_writers()?);
     let running = running::list(context.log.folders())?;
-    let found =
-        select(&mut index, &Query { limit: Some(LATEST), ..Query::default() }).map_err(unreadable_index)?;
+    let found = select(&mut index, &Query { limit: Some(LATEST), ..Query::default() })?;
     let latest = context.log.entries(&mut index, &found.rows)?;
     let ids: Vec<EntryId> = latest.iter().map(|entry| entry.id).collect();
-    let short = index.short_ids(&ids).map_err(unreadable_index)?;
+    let short = index.short_ids(&ids)?;
     let topics = topics(&state);
     let budget = experiment.map(|it| budget_left(it, limits::spending(it, &running, context.now())));
     let topic_here = match (experiment, &head.branch) {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::comparing::{choose, rows};
-use super::surroundings::{key, unreadable_index};
 use crate::context::Context;
 use crate::domain::brief::Budget;
 use crate::domain::chronicle::baseline_at;
@@ -68,19 +67,18 @@ fn reached(
     criterion: &Criterion,
 ) -> Result<Reached, Error> {
     let metric = criterion.metric.as_str();
-    let means: HashMap<(String, Option<EntryId>), f64> =
-        query::means(index, metric).map_err(unreadable_index)?;
+    let means: HashMap<(String, Option<EntryId>), f64> = query::means(index, metric)?;
     let better = match criterion.operator {
         Operator::AtMost => Better::Lower,
         Operator::AtLeast => Better::Higher,
     };
     let candidates = experiments.iter().filter(|it| it.decision() != Some(Decision::Rejected));
     let best =
-        candidates.filter_map(|it| Some((*means.get(&key(it))?, it.name()))).min_by(|a, b| match better {
+        candidates.filter_map(|it| Some((*means.get(&it.key())?, it.name()))).min_by(|a, b| match better {
             Better::Lower => a.0.total_cmp(&b.0),
             Better::Higher => b.0.total_cmp(&a.0),
         });
-    let row = query::best(index, metric, better).map_err(unreadable_index)?.into_values().next();
+    let row = query::best(index, metric, better)?.into_values().next();
     let entries = context.log.entries(index, &row.map(|best| best.row).into_iter().collect::<Vec<_>>())?;
     let unit = match entries.first().map(|entry| &entry.body) {
         Some(Body::Run(run)) => run.metrics.get(metric).and_then(|value| value.unit.clone()),

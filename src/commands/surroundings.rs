@@ -13,7 +13,7 @@ use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
 use crate::domain::id::{EntryId, TopicName, Writer};
 use crate::domain::metric::Better;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::state::{ExperimentState, RunsOf, State};
 use crate::error::Error;
 use crate::log::index::{Index, query};
 use crate::log::layout;
@@ -98,12 +98,12 @@ impl Surroundings {
         for experiment in experiments {
             if let Some(criterion) = brief_of(experiment).and_then(|brief| brief.accept.first()) {
                 let metric = (criterion.metric.clone(), direction(criterion));
-                wanted.entry(metric).or_default().push(key(experiment));
+                wanted.entry(metric).or_default().push(experiment.key());
             }
         }
         let mut found: Vec<(RunsOf, String, query::Best)> = Vec::new();
         for ((metric, better), experiments) in wanted {
-            let best = query::best(index, &metric, better).map_err(unreadable_index)?;
+            let best = query::best(index, &metric, better)?;
             found.extend(
                 experiments
                     .into_iter()
@@ -113,7 +113,7 @@ impl Surroundings {
         let rows: Vec<_> = found.iter().map(|(_, _, best)| best.row).collect();
         let entries = context.log.entries(index, &rows)?;
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let short = index.short_ids(&ids).map_err(unreadable_index)?;
+        let short = index.short_ids(&ids)?;
         for (((experiment, metric, best), entry), run) in found.into_iter().zip(entries).zip(short) {
             let unit = match entry.body {
                 Body::Run(run) => run.metrics.get(&metric).and_then(|value| value.unit.clone()),
@@ -136,7 +136,7 @@ impl Surroundings {
         for experiment in experiments {
             let criterion = brief_of(experiment).and_then(|brief| brief.accept.first());
             if let (Some(topic), Some(criterion)) = (experiment.topic(), criterion)
-                && self.best.contains_key(&key(experiment))
+                && self.best.contains_key(&experiment.key())
             {
                 let better = direction(criterion);
                 let rivals = topics.entry(topic).or_default();
@@ -148,21 +148,21 @@ impl Surroundings {
         for (topic, metrics) in topics {
             let widest = metrics.into_values().max_by_key(|(_, rivals)| rivals.len());
             let Some((better, rivals)) = widest else { continue };
-            let value = |it: &ExperimentState| self.best[&key(it)].value;
+            let value = |it: &ExperimentState| self.best[&it.key()].value;
             let order = |a: &&&ExperimentState, b: &&&ExperimentState| match better {
                 Better::Lower => value(a).total_cmp(&value(b)),
                 Better::Higher => value(b).total_cmp(&value(a)),
             };
             let open = rivals.iter().filter(|it| it.decision() != Some(Decision::Rejected));
             let Some(experiment) = open.min_by(order).copied() else { continue };
-            let best = self.best[&key(experiment)].clone();
+            let best = self.best[&experiment.key()].clone();
             let baseline = brief_of(experiment).and_then(|brief| brief.baseline.as_deref());
             let relative = baseline.and_then(|word| {
                 let rival = rivals.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(word))?;
-                let (name, value) = (rival.name(), self.best[&key(rival)].value);
+                let (name, value) = (rival.name(), self.best[&rival.key()].value);
                 (value != 0.0 && rival.id != experiment.id).then(|| (name, best.value / value - 1.0))
             });
-            self.best_of_topics.insert(key(experiment));
+            self.best_of_topics.insert(experiment.key());
             found.push(BestOf { topic, experiment, best, relative });
         }
         found
@@ -228,7 +228,7 @@ impl Surroundings {
             statuses: experiment.runs.by_status.clone(),
             warm_ups: experiment.runs.warm_ups,
             evaluation_changed: experiment.runs.evaluation_changed,
-            reproductions: self.reproductions.get(&key(experiment)).cloned().unwrap_or_default(),
+            reproductions: self.reproductions.get(&experiment.key()).cloned().unwrap_or_default(),
             wall_seconds: experiment.runs.wall_seconds,
             accelerator_seconds: experiment.runs.accelerator_seconds,
             sealed: self.seals.get(&id.key()).cloned().unwrap_or_default(),
@@ -241,8 +241,8 @@ impl Surroundings {
             registration: registered.map(|it| it.entry.to_hex()),
             registered: registered.map(|it| it.time),
             first_run: experiment.runs.first,
-            best: self.best.get(&key(experiment)).cloned(),
-            is_best_of_topic: self.best_of_topics.contains(&key(experiment)),
+            best: self.best.get(&experiment.key()).cloned(),
+            is_best_of_topic: self.best_of_topics.contains(&experiment.key()),
             was_amended_after_first_run: was_amended_after_first_run(experiment),
             is_archived: self.is_archived(experiment),
             conflicts: conflicts(experiment),
@@ -285,24 +285,9 @@ pub fn conflicts(experiment: &ExperimentState) -> Vec<String> {
     amendments.chain(decisions).collect()
 }
 
-/// What tells an experiment's runs from all others: its alias in lower case, and the entry that registered it.
-type RunsOf = (String, Option<EntryId>);
-
-/// What tells the runs of `experiment` from all others.
-pub fn key(experiment: &ExperimentState) -> RunsOf {
-    (experiment.id.key(), experiment.registered.as_ref().map(|it| it.entry))
-}
-
 /// The brief in force.
 pub fn brief_of(experiment: &ExperimentState) -> Option<&Brief> {
     experiment.registered.as_ref().map(|it| &it.current.brief)
-}
-
-/// Says that the index could not be read.
-pub fn unreadable_index(error: std::io::Error) -> Error {
-    Error::outside("cannot read the index")
-        .because(error)
-        .hint("`git exp fsck --repair` builds it anew from the log")
 }
 
 fn was_amended_after_first_run(experiment: &ExperimentState) -> bool {

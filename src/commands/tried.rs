@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use super::surroundings::unreadable_index;
 use super::{Answer, list};
 use crate::context::Context;
 use crate::domain::similarity::says_something;
@@ -56,7 +55,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             .hint("git exp tried 'prefetch batches in the loader'"));
     }
     let mut index = context.log.index()?;
-    let found = words::near(&mut index, &arguments.words).map_err(unreadable_index)?;
+    let found = words::near(&mut index, &arguments.words)?;
     let state = context.log.state_of(&mut index, &found)?;
     let topic = arguments.topic.as_deref().map(|word| list::known_topic(&state, word)).transpose()?;
     let near = nearest(&state, topic, &found, arguments.limit.max(1));
@@ -82,7 +81,7 @@ pub fn tell_near<'a>(
     state: &'a State,
     question: &str,
 ) -> Result<Vec<Near<'a>>, Error> {
-    let found = words::near(index, question).map_err(unreadable_index)?;
+    let found = words::near(index, question)?;
     let near = nearest(state, None, &found, SHOWN_BEFORE);
     if near.is_empty() {
         return Ok(near);

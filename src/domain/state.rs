@@ -266,8 +266,11 @@ impl Tally {
     }
 }
 
+/// What tells an experiment's runs from all others: its alias in lower case, and the entry that registered it.
+pub type RunsOf = (String, Option<EntryId>);
+
 /// Tallies of runs, by the experiment's alias (in lower case) and the entry that registered it.
-pub type Tallies = HashMap<(String, Option<EntryId>), (ExperimentId, Tally)>;
+pub type Tallies = HashMap<RunsOf, (ExperimentId, Tally)>;
 
 /// What was judged of experiments, by the entry that registered each.
 struct Judgements {
@@ -668,6 +671,16 @@ impl IdeaState {
 }
 
 impl ExperimentState {
+    /// The entry that registered it; absent for a day's scratch.
+    pub fn registration(&self) -> Option<EntryId> {
+        self.registered.as_ref().map(|it| it.entry)
+    }
+
+    /// What tells its runs from all others.
+    pub fn key(&self) -> RunsOf {
+        (self.id.key(), self.registration())
+    }
+
     /// The name that tells it from every other experiment: its alias, with its writer where another has the same.
     pub fn name(&self) -> String {
         match &self.registered {

@@ -160,7 +160,7 @@ impl<'a> Subject<'a> {
     /// The entry that registered or added it.
     pub fn entry(&self) -> Option<EntryId> {
         match self {
-            Self::Experiment(it) => it.registered.as_ref().map(|it| it.entry),
+            Self::Experiment(it) => it.registration(),
             Self::Idea(it) => Some(it.first),
         }
     }

@@ -21,6 +21,9 @@ pub enum LogError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The index could not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// Nothing has this ID.
     #[error("no entry has an ID that begins with `{0}`")]
     NotFound(String),
@@ -56,6 +59,7 @@ impl LogError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            Self::Index(_) => Some("`git exp fsck --repair` builds it anew from the log".to_owned()),
             Self::NotFound(_) => Some("`git exp log` lists the entries".to_owned()),
             Self::Ambiguous { candidates, .. } => {
                 Some(format!("give more digits; it may be {}", candidates.join(", ")))
@@ -76,10 +80,15 @@ impl LogError {
         match self {
             Self::Git(error) => error.is_usage(),
             Self::NotFound(_) | Self::Ambiguous { .. } | Self::Bare | Self::StillHeld { .. } => true,
-            Self::File { .. } | Self::Vanishing | Self::Contended(_) => false,
+            Self::File { .. } | Self::Index(_) | Self::Vanishing | Self::Contended(_) => false,
         }
     }
 }
+
+/// Why the index could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the index")]
+pub struct IndexError(#[from] io::Error);
 
 /// Gives an I/O error the name of its file.
 pub(super) fn file_error(

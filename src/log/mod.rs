@@ -23,8 +23,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 pub use self::append::{Appended, Lock, NewFile, Request};
-pub use self::error::LogError;
-use self::error::file_error;
+pub use self::error::{IndexError, LogError};
 use self::index::rows::is_missing;
 use self::index::{Index, RowRef};
 use self::layout::Folders;
@@ -188,7 +187,7 @@ impl Log {
 
     /// The entries of `rows`, in their order.
     pub fn entries(&self, index: &mut Index, rows: &[RowRef]) -> Result<Vec<Entry>, LogError> {
-        let blobs = index.blobs(rows).map_err(file_error("read", self.folders.index()))?;
+        let blobs = index.blobs(rows)?;
         // Whoever wrote an entry stands in it; this name is for one too damaged to say.
         let unknown: Writer = "00000000".parse().expect("eight zeros name a writer");
         read::entries(&self.repo, &unknown, &blobs)
@@ -198,9 +197,9 @@ impl Log {
     pub fn rows_of(&self, index: &mut Index, wanted: impl Fn(&str) -> bool) -> Result<Vec<RowRef>, LogError> {
         let mut rows: Vec<(f64, RowRef)> = Vec::new();
         for (number, segment) in index.segments().iter_mut().enumerate() {
-            let columns = || -> std::io::Result<_> { Ok((segment.texts("kind")?, segment.numbers("time")?)) };
-            let mut columns = columns;
-            let (kinds, times) = columns().map_err(file_error("read", self.folders.index()))?;
+            let mut columns =
+                || -> Result<_, IndexError> { Ok((segment.texts("kind")?, segment.numbers("time")?)) };
+            let (kinds, times) = columns()?;
             let (Some(kinds), Some(times)) = (kinds, times) else { continue };
             let is_wanted: Vec<bool> = kinds.strings.iter().map(|kind| wanted(kind)).collect();
             for (row, id) in kinds.ids.iter().enumerate() {
@@ -222,15 +221,15 @@ impl Log {
     pub fn state_and_entries(&self, index: &mut Index) -> Result<(State, Vec<Entry>), LogError> {
         let rows = self.rows_of(index, |kind| kind != "run")?;
         let entries = self.entries(index, &rows)?;
-        let tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
+        let tallies = self.tallies(index)?;
         Ok((State::fold(&entries, tallies), entries))
     }
 
     /// What became of the things with these keys, topics and ideas; other experiments are left out.
     pub fn state_of(&self, index: &mut Index, keys: &BTreeMap<String, f64>) -> Result<State, LogError> {
-        let rows = index::words::rows_about(index, keys).map_err(file_error("read", self.folders.index()))?;
+        let rows = index::words::rows_about(index, keys)?;
         let entries = self.entries(index, &rows)?;
-        let mut tallies = self.tallies(index).map_err(file_error("read", self.folders.index()))?;
+        let mut tallies = self.tallies(index)?;
         let registered: HashSet<Option<EntryId>> =
             entries.iter().map(crate::domain::entry::Entry::registration).collect();
         tallies.retain(|(alias, registration), _| match registration {
@@ -240,7 +239,7 @@ impl Log {
         Ok(State::fold(&entries, tallies))
     }
 
-    fn tallies(&self, index: &mut Index) -> std::io::Result<Tallies> {
+    fn tallies(&self, index: &mut Index) -> Result<Tallies, IndexError> {
         let hidden = index::query::hidden(index)?;
         let mut tallies: Tallies = HashMap::new();
         for segment in index.segments() {
@@ -300,7 +299,7 @@ impl Log {
 
     /// The one entry that `prefix` (of an ID or of a run's nonce) stands for.
     pub fn find(&self, index: &mut Index, prefix: &str) -> Result<(RowRef, Entry), LogError> {
-        let rows = index.with_prefix(prefix).map_err(file_error("read", self.folders.index()))?;
+        let rows = index.with_prefix(prefix)?;
         let mut entries = self.entries(index, &rows)?;
         match entries.len() {
             0 => Err(LogError::NotFound(prefix.to_owned())),
@@ -324,7 +323,7 @@ impl Log {
 
     /// Whether an entry with this nonce is in the log.
     pub fn has_nonce(&self, index: &mut Index, nonce: &Nonce) -> Result<bool, LogError> {
-        Ok(!index.with_prefix(&nonce.to_hex()).map_err(file_error("read", self.folders.index()))?.is_empty())
+        Ok(!index.with_prefix(&nonce.to_hex())?.is_empty())
     }
 
     /// All entries that can be read, oldest first.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::commands::recorded::{config_files, environment, versions};
-use crate::commands::surroundings::unreadable_index;
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::cell::Trial;
@@ -24,8 +23,8 @@ pub fn look(
     if experiment.runs.total() < 2 {
         return Ok(Vec::new());
     }
-    let own = Common::Experiment(&experiment.id, experiment.registered.as_ref().map(|it| it.entry));
-    let rows = runs_of(index, &[own]).map_err(unreadable_index)?.concat();
+    let own = Common::Experiment(&experiment.id, experiment.registration());
+    let rows = runs_of(index, &[own])?.concat();
     let entries = context.log.entries(index, &rows)?;
     let by_id: HashMap<EntryId, &Entry> = entries.iter().map(|entry| (entry.id, entry)).collect();
     let trials: Vec<Trial<'_>> = entries

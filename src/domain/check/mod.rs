@@ -156,7 +156,7 @@ pub fn set_aside<'a>(
     experiment: &ExperimentState,
     rules: &Rules,
 ) -> Vec<&'a RuleOverride> {
-    let registration = experiment.registered.as_ref().map(|it| it.entry);
+    let registration = experiment.registration();
     let is_about = |it: &RuleOverride| match it.registration {
         Some(given) => Some(given) == registration,
         None => it.topic.is_some() && it.topic.as_ref() == experiment.topic(),

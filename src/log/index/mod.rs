@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::rows::Rows;
 use self::segment::Segment;
-use super::error::LogError;
+use super::error::{IndexError, LogError};
 use super::read::{self, Located};
 use crate::domain::id::{EntryId, Writer};
 use crate::git::{Oid, Repo};
@@ -176,7 +176,7 @@ impl Index {
     }
 
     /// The entries that the commits in `commits` hold.
-    pub fn entries_at(&mut self, commits: &HashSet<Oid>) -> io::Result<HashSet<EntryId>> {
+    pub fn entries_at(&mut self, commits: &HashSet<Oid>) -> Result<HashSet<EntryId>, IndexError> {
         let mut found = HashSet::new();
         for segment in self.segments() {
             let (ids, names) = (segment.entries()?, segment.commits()?);
@@ -201,13 +201,13 @@ impl Index {
     }
 
     /// The blob that holds the entry of `row`.
-    pub fn blob(&mut self, row: RowRef) -> io::Result<Oid> {
+    pub fn blob(&mut self, row: RowRef) -> Result<Oid, IndexError> {
         let blobs = self.segments[row.segment].blobs()?;
         object_at(&blobs, row.row, self.object_length)
     }
 
     /// The blobs that hold the entries of `rows`, in their order.
-    pub fn blobs(&mut self, rows: &[RowRef]) -> io::Result<Vec<Oid>> {
+    pub fn blobs(&mut self, rows: &[RowRef]) -> Result<Vec<Oid>, IndexError> {
         let mut columns: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         rows.iter()
             .map(|row| {
@@ -221,13 +221,13 @@ impl Index {
     }
 
     /// The commit that holds the entry of `row`.
-    pub fn commit(&mut self, row: RowRef) -> io::Result<Oid> {
+    pub fn commit(&mut self, row: RowRef) -> Result<Oid, IndexError> {
         let commits = self.segments[row.segment].commits()?;
         object_at(&commits, row.row, self.object_length)
     }
 
     /// The rows of entries whose ID or nonce begins with the hex digits `prefix`.
-    pub fn with_prefix(&mut self, prefix: &str) -> io::Result<Vec<RowRef>> {
+    pub fn with_prefix(&mut self, prefix: &str) -> Result<Vec<RowRef>, IndexError> {
         let mut found = Vec::new();
         for (number, segment) in self.segments.iter_mut().enumerate() {
             let entries = segment.entries()?;
@@ -243,7 +243,7 @@ impl Index {
     }
 
     /// The shortest prefix of each ID, of eight digits or more, that no other entry's ID or nonce begins with.
-    pub fn short_ids(&mut self, ids: &[EntryId]) -> io::Result<Vec<String>> {
+    pub fn short_ids(&mut self, ids: &[EntryId]) -> Result<Vec<String>, IndexError> {
         let mut lengths = vec![SHORT; ids.len()];
         let mut by_start: HashMap<[u8; 4], Vec<usize>> = HashMap::new();
         // Almost no entry is like one that is shown: a look at two bytes spares a look-up for each.
@@ -271,14 +271,9 @@ impl Index {
     }
 
     /// The ID of the entry of `row`.
-    pub fn id(&mut self, row: RowRef) -> io::Result<[u8; 32]> {
+    pub fn id(&mut self, row: RowRef) -> Result<[u8; 32], IndexError> {
         let entries = self.segments[row.segment].entries()?;
-        entries
-            .as_chunks::<32>()
-            .0
-            .get(row.row)
-            .copied()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
+        entries.as_chunks::<32>().0.get(row.row).copied().ok_or_else(too_short)
     }
 }
 
@@ -313,11 +308,12 @@ fn begins_with(bytes: &[u8], prefix: &str) -> bool {
         })
 }
 
-fn object_at(column: &[u8], row: usize, length: usize) -> io::Result<Oid> {
-    column
-        .get(row * length..(row + 1) * length)
-        .and_then(Oid::from_bytes)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a column is too short"))
+fn object_at(column: &[u8], row: usize, length: usize) -> Result<Oid, IndexError> {
+    column.get(row * length..(row + 1) * length).and_then(Oid::from_bytes).ok_or_else(too_short)
+}
+
+fn too_short() -> IndexError {
+    segment::damaged("a column is too short").into()
 }
 
 /// The rows of `entries`.

@@ -12,6 +12,7 @@ use crate::domain::filter::{Comparison, Direction, Expression, Field, Name, Sort
 use crate::domain::id::{EntryId, ExperimentId};
 use crate::domain::metric::Better;
 use crate::domain::run::Status;
+use crate::log::IndexError;
 
 /// What is asked of the runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +41,7 @@ pub struct Found {
 }
 
 /// The entries that another one takes the place of.
-pub fn hidden(index: &mut Index) -> io::Result<HashSet<[u8; 32]>> {
+pub fn hidden(index: &mut Index) -> Result<HashSet<[u8; 32]>, IndexError> {
     let mut hidden = HashSet::new();
     for segment in index.segments() {
         if let Some(replaced) = segment.texts("replaces")? {
@@ -52,7 +53,7 @@ pub fn hidden(index: &mut Index) -> io::Result<HashSet<[u8; 32]>> {
 }
 
 /// The runs that `query` asks for.
-pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
+pub fn select(index: &mut Index, query: &Query<'_>) -> Result<Found, IndexError> {
     let hidden = hidden(index)?;
     let mut found = Found::default();
     let mut picked: Vec<(Vec<SortValue>, f64, RowRef)> = Vec::new();
@@ -109,7 +110,7 @@ pub fn select(index: &mut Index, query: &Query<'_>) -> io::Result<Found> {
 }
 
 /// The seeds that the runs of `rows` had.
-pub fn seeds(index: &mut Index, rows: &[RowRef]) -> io::Result<HashSet<u64>> {
+pub fn seeds(index: &mut Index, rows: &[RowRef]) -> Result<HashSet<u64>, IndexError> {
     let mut columns: HashMap<usize, Vec<f64>> = HashMap::new();
     for (number, segment) in index.segments().iter_mut().enumerate() {
         columns.insert(number, segment.numbers("seed")?.unwrap_or_default());
@@ -146,7 +147,7 @@ fn keep_experiment(
 }
 
 /// Those of `rows` whose entries are about the experiment of this alias, whoever registered it.
-pub fn about(index: &mut Index, rows: &[RowRef], alias: &ExperimentId) -> io::Result<Vec<RowRef>> {
+pub fn about(index: &mut Index, rows: &[RowRef], alias: &ExperimentId) -> Result<Vec<RowRef>, IndexError> {
     let mut is_about: Vec<Vec<bool>> = Vec::new();
     for segment in index.segments() {
         let aliases = segment.texts("experiment")?.unwrap_or_default();
@@ -171,7 +172,7 @@ pub struct Best {
 
 /// The means of `metric` over the runs that ended well, warm-ups left out, by the alias (in lower case) and the registration of their
 /// experiments.
-pub fn means(index: &mut Index, metric: &str) -> io::Result<HashMap<(String, Option<EntryId>), f64>> {
+pub fn means(index: &mut Index, metric: &str) -> Result<HashMap<(String, Option<EntryId>), f64>, IndexError> {
     let hidden = hidden(index)?;
     let column = format!("metric.{metric}");
     let mut sums: HashMap<(String, Option<EntryId>), (f64, f64)> = HashMap::new();
@@ -220,7 +221,7 @@ pub fn best(
     index: &mut Index,
     metric: &str,
     better: Better,
-) -> io::Result<HashMap<(String, Option<EntryId>), Best>> {
+) -> Result<HashMap<(String, Option<EntryId>), Best>, IndexError> {
     let hidden = hidden(index)?;
     let column = format!("metric.{metric}");
     let mut found: HashMap<(String, Option<EntryId>), Best> = HashMap::new();

@@ -1,12 +1,12 @@
 //! The runs of several sides of a comparison, found in one pass over a few columns.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 
 use super::query::hidden;
 use super::segment::TextColumn;
 use super::{Index, RowRef};
 use crate::domain::id::{EntryId, ExperimentId};
+use crate::log::IndexError;
 
 /// What the runs of a side have in common.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub enum Common<'a> {
 }
 
 /// The runs of each side.
-pub fn runs_of(index: &mut Index, sides: &[Common<'_>]) -> io::Result<Vec<Vec<RowRef>>> {
+pub fn runs_of(index: &mut Index, sides: &[Common<'_>]) -> Result<Vec<Vec<RowRef>>, IndexError> {
     let hidden = hidden(index)?;
     let mut found = vec![Vec::new(); sides.len()];
     for (number, segment) in index.segments().iter_mut().enumerate() {
@@ -99,7 +99,7 @@ pub fn runs_of(index: &mut Index, sides: &[Common<'_>]) -> io::Result<Vec<Vec<Ro
 }
 
 /// The commits that runs ran, as they are named in full.
-pub fn commits(index: &mut Index) -> io::Result<HashSet<String>> {
+pub fn commits(index: &mut Index) -> Result<HashSet<String>, IndexError> {
     let mut found = HashSet::new();
     for segment in index.segments() {
         found.extend(segment.texts("commit")?.unwrap_or_default().strings);

@@ -1,13 +1,13 @@
 //! What is said about what was tried, found in one pass over the stems that the index keeps.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
 
 use super::query::hidden;
 use super::segment::TextColumn;
 use super::{Index, RowRef};
 use crate::domain::similarity::Texts;
 use crate::domain::tried::keys_of;
+use crate::log::IndexError;
 
 /// The columns of one segment.
 struct Columns {
@@ -18,7 +18,7 @@ struct Columns {
 }
 
 /// What is near to `question`: the keys of what was tried, each with its likeness.
-pub fn near(index: &mut Index, question: &str) -> io::Result<BTreeMap<String, f64>> {
+pub fn near(index: &mut Index, question: &str) -> Result<BTreeMap<String, f64>, IndexError> {
     let hidden = hidden(index)?;
     let mut segments = Vec::new();
     for segment in index.segments() {
@@ -65,7 +65,7 @@ pub fn near(index: &mut Index, question: &str) -> io::Result<BTreeMap<String, f6
 
 /// The rows that say what became of things with these keys: the entries about them, about all that are called alike, and all
 /// entries of a few kinds that are few.
-pub fn rows_about(index: &mut Index, keys: &BTreeMap<String, f64>) -> io::Result<Vec<RowRef>> {
+pub fn rows_about(index: &mut Index, keys: &BTreeMap<String, f64>) -> Result<Vec<RowRef>, IndexError> {
     let is_key = |about: &str| keys.contains_key(about);
     let mut aliases = HashSet::new();
     for segment in index.segments() {
