@@ -1,7 +1,5 @@
 //! `git exp brief`
 
-use std::time::Duration;
-
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +8,7 @@ use super::{Answer, deciding, editing, redaction, selection};
 use crate::context::Context;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
-use crate::domain::quantity::duration_text;
+use crate::domain::quantity::budget_text;
 use crate::domain::state::{ExperimentState, Registered};
 use crate::error::Error;
 use crate::log::layout;
@@ -179,18 +177,6 @@ struct Sheet {
     paths: Vec<String>,
 }
 
-/// A budget as `--budget` reads it.
-pub fn spelled(budget: Budget) -> String {
-    let seconds = |name: &str, limit: Option<f64>| {
-        let limit = Duration::try_from_secs_f64(limit?).ok()?;
-        Some(format!("{name}={}", duration_text(limit)))
-    };
-    let runs = budget.runs.map(|runs| format!("runs={runs}"));
-    let parts =
-        [seconds("wall", budget.wall_seconds), seconds("accelerator", budget.accelerator_seconds), runs];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(",")
-}
-
 const HEADING: &str = "\
 # What the experiment promises. Save and close to record it; leave it as it is to record nothing.
 # accept and guard: 'step_time <= -8%', 'acc >= base - 0.002', 'val_loss <= 3.0'; the first one names the primary metric.
@@ -210,7 +196,7 @@ fn edit(context: &Context, brief: &Brief) -> Result<Brief, Error> {
         no_guard: text(&brief.no_guard),
         trials: brief.planned_trials(),
         looks: brief.looks.clone(),
-        budget: spelled(brief.budget),
+        budget: budget_text(brief.budget),
         owner: text(&brief.owner),
         dataset: text(&brief.dataset),
         notes: text(&brief.notes),

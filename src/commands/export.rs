@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::Answer;
 use super::runs::{expression, topic_of, topics};
-use super::surroundings::brief_of;
 use crate::config::ExportRules;
 use crate::context::Context;
 use crate::domain::entry::Body;
@@ -131,7 +130,7 @@ fn runs(context: &mut Context, filter: Option<&str>) -> Result<Vec<Value>, Error
 /// What each registered experiment changes, by the hex of its registration's ID.
 fn descriptions(state: &State) -> HashMap<String, String> {
     let of = |it: &crate::domain::state::ExperimentState| {
-        let brief = brief_of(it)?;
+        let brief = it.brief()?;
         let text = brief.change.clone().or_else(|| brief.hypothesis.clone())?;
         Some((it.registered.as_ref()?.entry.to_hex(), text))
     };

@@ -11,7 +11,7 @@ use super::documents::{explained, templates};
 use super::next_step::{budget_left, of_experiment};
 use super::research::Research;
 use super::runs::{Which, newest_run};
-use super::surroundings::{Surroundings, brief_of};
+use super::surroundings::Surroundings;
 use super::{Answer, deciding, idea, limits, selection, stopping};
 use crate::context::Context;
 use crate::domain::chronicle::{Event, What};
@@ -130,7 +130,7 @@ pub fn handoff(
     let best = around.find_best_of_topics(own.iter().copied()).into_iter().next();
     let best = best.map(|best| {
         let fields = research.fields(best.experiment);
-        let brief = brief_of(best.experiment);
+        let brief = best.experiment.brief();
         BestFields {
             name: best.experiment.name(),
             change: brief.and_then(|brief| brief.change.clone().or_else(|| brief.hypothesis.clone())),
@@ -206,7 +206,7 @@ fn failed(research: &Research, topic: &TopicState) -> Vec<FailedFields> {
     experiments
         .sort_by_key(|it| std::cmp::Reverse((it.ruling().map(|it| it.time).or(it.runs.latest), it.id.key())));
     let what = |it: &ExperimentState| {
-        let brief = brief_of(it);
+        let brief = it.brief();
         brief.and_then(|brief| brief.change.clone().or_else(|| brief.hypothesis.clone())).unwrap_or_default()
     };
     let why = |it: &ExperimentState| match it.ruling() {
@@ -397,7 +397,7 @@ fn report(
     experiment: &ExperimentState,
 ) -> Result<ReportFields, Error> {
     let fields = research.fields(experiment);
-    let brief = brief_of(experiment).cloned().unwrap_or_default();
+    let brief = experiment.brief().cloned().unwrap_or_default();
     let files = changed_files(context, experiment, &brief.paths)?;
     let lines = files.iter().fold((0, 0), |(added, removed), file| {
         (added + file.added.unwrap_or(0), removed + file.removed.unwrap_or(0))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, list, new, recording, redaction, selection, tried};
+use super::{Answer, new, recording, redaction, selection, tried};
 use crate::context::Context;
 use crate::domain::bytes::OsBytes;
 use crate::domain::entry::{Body, FileEntry};
@@ -253,7 +253,7 @@ fn amend(
     let mut idea = Idea { first: Some(known.first), ..known.idea.clone() };
     idea.title = title.unwrap_or(idea.title);
     if let Some(topic) = &more.topic {
-        idea.topic = Some(list::known_topic(state, topic)?.clone());
+        idea.topic = Some(selection::topic_name(state, topic)?.clone());
     }
     let files = papers(context, &more.files)?;
     more.apply(&mut idea)?;
@@ -296,7 +296,7 @@ fn rate(
 }
 
 fn list(context: &mut Context, state: &State, all: bool, topic: Option<&str>) -> Result<Answer, Error> {
-    let topic = topic.map(|word| list::known_topic(state, word)).transpose()?;
+    let topic = topic.map(|word| selection::topic_name(state, word)).transpose()?;
     let is_here = |it: &&IdeaState| topic.is_none() || it.idea.topic.as_ref() == topic;
     let mut chosen: Vec<&IdeaState> = state.ideas.iter().filter(is_here).collect();
     chosen.sort_by_key(|it| (it.idea.number, it.time, it.first));

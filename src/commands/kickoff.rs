@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::json;
 
-use super::brief::spelled;
 use super::documents::{explained, templates};
 use super::options::{assignment, budget, criteria};
 use super::{Answer, deciding, editing, evaluation, redaction};
@@ -13,6 +12,7 @@ use crate::config::parse_kickoff;
 use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::id::TopicName;
+use crate::domain::quantity::budget_text;
 use crate::domain::state::{State, TopicState};
 use crate::domain::stopping::StopCriterion;
 use crate::domain::topic::{Phase, Topic};
@@ -199,7 +199,7 @@ fn phase(text: &str) -> Phase {
 fn edited(context: &Context, topic: Topic) -> Result<Topic, Error> {
     let templates = templates(context, Some(&topic.name))?;
     let fields = TopicFields::new(&topic, context.now());
-    let fields = json!({ "topic": fields, "budget": spelled(topic.budget) });
+    let fields = json!({ "topic": fields, "budget": budget_text(topic.budget) });
     let text = templates.render("kickoff.toml", &fields).map_err(|error| explained(&error))?;
     let (edited, path) = editing::edit(context, "EXP_TOPIC.toml", &text)?;
     if edited == text {

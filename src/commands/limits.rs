@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::brief;
 use super::progress::Watch;
-use super::surroundings::brief_of;
 use crate::config::BudgetRules;
 use crate::context::Context;
 use crate::domain::brief::Budget;
 use crate::domain::id::{EntryId, Nonce};
+use crate::domain::quantity::budget_text;
 use crate::domain::run::{Membership, Run};
 use crate::domain::spending::Spending;
 use crate::domain::state::{ExperimentState, Tally};
@@ -76,7 +75,7 @@ impl Account {
         let state = context.log.state(&mut index)?;
         let is_it = |it: &&ExperimentState| it.registered.as_ref().is_some_and(|it| it.entry == registration);
         let Some(experiment) = state.experiments.iter().find(is_it) else { return Ok(None) };
-        let Some(brief) = brief_of(experiment) else { return Ok(None) };
+        let Some(brief) = experiment.brief() else { return Ok(None) };
         let mut others = Others::of(folders.clone(), registration);
         let now = context.now();
         for it in running {
@@ -130,7 +129,7 @@ impl Account {
         Err(error.hint(format!(
             "`git exp brief {} --budget {}` amends it, which every view shows from then on",
             self.name,
-            brief::spelled(more)
+            budget_text(more)
         )))
     }
 

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use super::surroundings::Surroundings;
 use super::{Answer, selection};
 use crate::context::Context;
-use crate::domain::id::TopicName;
-use crate::domain::state::{ExperimentState, State};
+use crate::domain::state::ExperimentState;
 use crate::error::Error;
 use crate::render::experiment::{ExperimentView, table};
 use crate::render::json::ExperimentJson;
@@ -42,7 +41,7 @@ pub struct Arguments {
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let topic = arguments.topic.as_deref().map(|word| known_topic(&state, word)).transpose()?;
+    let topic = arguments.topic.as_deref().map(|word| selection::topic_name(&state, word)).transpose()?;
     let mut around = Surroundings::read(context, &state)?;
     let chosen: Vec<&ExperimentState> =
         state.experiments.iter().filter(|it| topic.is_none() || it.topic() == topic).collect();
@@ -88,11 +87,6 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
     }
     Ok(Answer::Yes)
-}
-
-/// The topic that `word` names, with or without `research/` before it.
-pub fn known_topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicName, Error> {
-    selection::topic(state, word).map(|topic| &topic.topic.name)
 }
 
 /// When an experiment was registered, or its first run began.

@@ -1,6 +1,5 @@
 //! What to do next with an experiment: why, and the exact command. What `status` and `handoff` share.
 
-use super::surroundings::brief_of;
 use crate::domain::brief::Brief;
 use crate::domain::decision::Decision;
 use crate::domain::experiment::Stage;
@@ -13,7 +12,7 @@ use crate::render::text::command_line;
 
 /// What is left of an experiment's budget.
 pub fn budget_left(experiment: &ExperimentState, spending: Spending) -> BudgetLeft {
-    let Some(brief) = brief_of(experiment) else { return BudgetLeft::default() };
+    let Some(brief) = experiment.brief() else { return BudgetLeft::default() };
     BudgetLeft {
         wall_seconds: brief.budget.wall_seconds.map(|all| (all - spending.wall_seconds, all)),
         accelerator_seconds: brief
@@ -35,7 +34,7 @@ pub fn of_experiment(
     newest: Option<&Run>,
 ) -> Option<(String, String)> {
     let name = experiment.name();
-    let brief = brief_of(experiment)?;
+    let brief = experiment.brief()?;
     let missing = brief.missing();
     if !missing.is_empty() {
         let options: Vec<&str> = missing.iter().map(|(_, option)| *option).collect();

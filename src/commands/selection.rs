@@ -163,6 +163,11 @@ pub fn topic<'a>(state: &'a State, word: &str) -> Result<&'a TopicState, Error> 
     })
 }
 
+/// The name of the topic that `word` names.
+pub fn topic_name<'a>(state: &'a State, word: &str) -> Result<&'a TopicName, Error> {
+    topic(state, word).map(|topic| &topic.topic.name)
+}
+
 /// The topic of the current branch: its own, or that of its experiment.
 pub fn topic_here<'a>(context: &Context, state: &'a State) -> Result<Option<&'a TopicState>, Error> {
     let branch = context.repo.head()?.branch;

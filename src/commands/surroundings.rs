@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::comparing::compared_aside;
 use crate::context::Context;
-use crate::domain::brief::Brief;
 use crate::domain::confidence::Confidence;
 use crate::domain::criterion::{Criterion, Operator};
 use crate::domain::decision::Decision;
@@ -96,7 +95,7 @@ impl Surroundings {
     ) -> Result<(), Error> {
         let mut wanted: HashMap<(String, Better), Vec<RunsOf>> = HashMap::new();
         for experiment in experiments {
-            if let Some(criterion) = brief_of(experiment).and_then(|brief| brief.accept.first()) {
+            if let Some(criterion) = experiment.brief().and_then(|brief| brief.accept.first()) {
                 let metric = (criterion.metric.clone(), direction(criterion));
                 wanted.entry(metric).or_default().push(experiment.key());
             }
@@ -134,7 +133,7 @@ impl Surroundings {
         type Rivals<'a> = (Better, Vec<&'a ExperimentState>);
         let mut topics: BTreeMap<&TopicName, BTreeMap<(&str, &str), Rivals<'a>>> = BTreeMap::new();
         for experiment in experiments {
-            let criterion = brief_of(experiment).and_then(|brief| brief.accept.first());
+            let criterion = experiment.brief().and_then(|brief| brief.accept.first());
             if let (Some(topic), Some(criterion)) = (experiment.topic(), criterion)
                 && self.best.contains_key(&experiment.key())
             {
@@ -156,7 +155,7 @@ impl Surroundings {
             let open = rivals.iter().filter(|it| it.decision() != Some(Decision::Rejected));
             let Some(experiment) = open.min_by(order).copied() else { continue };
             let best = self.best[&experiment.key()].clone();
-            let baseline = brief_of(experiment).and_then(|brief| brief.baseline.as_deref());
+            let baseline = experiment.brief().and_then(|brief| brief.baseline.as_deref());
             let relative = baseline.and_then(|word| {
                 let rival = rivals.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(word))?;
                 let (name, value) = (rival.name(), self.best[&rival.key()].value);
@@ -237,7 +236,7 @@ impl Surroundings {
                 .and_then(|it| it.ruling.evidence.as_ref())
                 .map_or(Confidence::Exploratory.word(), |evidence| &evidence.confidence)
                 .to_owned(),
-            brief: brief_of(experiment),
+            brief: experiment.brief(),
             registration: registered.map(|it| it.entry.to_hex()),
             registered: registered.map(|it| it.time),
             first_run: experiment.runs.first,
@@ -283,11 +282,6 @@ pub fn conflicts(experiment: &ExperimentState) -> Vec<String> {
         format!("the decision {}{what} claims to be in force too; decide again to settle it", entry.short())
     });
     amendments.chain(decisions).collect()
-}
-
-/// The brief in force.
-pub fn brief_of(experiment: &ExperimentState) -> Option<&Brief> {
-    experiment.registered.as_ref().map(|it| &it.current.brief)
 }
 
 fn was_amended_after_first_run(experiment: &ExperimentState) -> bool {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Answer, list};
+use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::similarity::says_something;
 use crate::domain::state::State;
@@ -57,7 +57,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut index = context.log.index()?;
     let found = words::near(&mut index, &arguments.words)?;
     let state = context.log.state_of(&mut index, &found)?;
-    let topic = arguments.topic.as_deref().map(|word| list::known_topic(&state, word)).transpose()?;
+    let topic = arguments.topic.as_deref().map(|word| selection::topic_name(&state, word)).transpose()?;
     let near = nearest(&state, topic, &found, arguments.limit.max(1));
     if near.is_empty() {
         context.output.say("nothing like it was tried");

@@ -124,6 +124,18 @@ pub fn parse_budget(text: &str) -> Result<Budget, QuantityError> {
     Ok(budget)
 }
 
+/// A budget as [`parse_budget`] reads it.
+pub fn budget_text(budget: Budget) -> String {
+    let seconds = |name: &str, limit: Option<f64>| {
+        let limit = Duration::try_from_secs_f64(limit?).ok()?;
+        Some(format!("{name}={}", duration_text(limit)))
+    };
+    let runs = budget.runs.map(|runs| format!("runs={runs}"));
+    let parts =
+        [seconds("wall", budget.wall_seconds), seconds("accelerator", budget.accelerator_seconds), runs];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,6 +185,9 @@ mod tests {
             parse_budget("wall=2h, accelerator=1h,runs=40"),
             Ok(Budget { wall_seconds: Some(7_200.0), accelerator_seconds: Some(3_600.0), runs: Some(40) })
         );
+        for text in ["wall=2h,accelerator=1h,runs=40", "wall=1h30m", "runs=3"] {
+            assert_eq!(parse_budget(text).map(budget_text), Ok(text.to_owned()));
+        }
         assert_eq!(parse_budget("2h"), Err(QuantityError::Budget("2h".to_owned())));
         assert_eq!(parse_budget("gpu=2h"), Err(QuantityError::Budget("gpu=2h".to_owned())));
         assert_eq!(parse_budget("runs=0"), Err(QuantityError::Runs("0".to_owned())));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::brief::Brief;
 use super::decision::{BaselineMove, Decision, Look, Review, Ruling};
 use super::entry::{Body, Entry, Identity, Note, Registration};
 use super::experiment::Stage;
@@ -674,6 +675,11 @@ impl ExperimentState {
     /// The entry that registered it; absent for a day's scratch.
     pub fn registration(&self) -> Option<EntryId> {
         self.registered.as_ref().map(|it| it.entry)
+    }
+
+    /// The brief in force; absent for a day's scratch.
+    pub fn brief(&self) -> Option<&Brief> {
+        self.registered.as_ref().map(|it| &it.current.brief)
     }
 
     /// What tells its runs from all others.
