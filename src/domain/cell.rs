@@ -101,6 +101,12 @@ impl<'a> Cell<'a> {
         (first, last)
     }
 
+    /// The seconds between the end of one and the beginning of the other; zero where they overlap.
+    pub fn gap_seconds(&self, other: &Self) -> f64 {
+        let ((from, until), (begin, end)) = (self.span(), other.span());
+        (begin - until).max(from - end).max(0.0)
+    }
+
     /// Whether every trial that was planned, or asked for where nothing was planned, has ended one way or the other.
     pub fn is_complete(&self, planned: Option<u32>) -> bool {
         let asked = self.trials.iter().map(|trial| trial.run.trials).max().unwrap_or(1);

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Terms;
 use super::matchup::{Matchup, PairName, pair_name};
-use super::warning::gap_seconds;
 use crate::domain::cell::{Cell, Outcome, Trial, seconds};
 use crate::domain::id::EntryId;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Value, built_in};
@@ -704,7 +703,7 @@ fn gap_slack(scale: Scale, matchup: &Matchup<'_>, row: &Row) -> Option<f64> {
     if !matchup.is_one_hardware() {
         return None;
     }
-    let gap = gap_seconds(&matchup.baseline, &matchup.candidate);
+    let gap = matchup.baseline.gap_seconds(&matchup.candidate);
     if gap <= 0.0 {
         return Some(0.0);
     }

@@ -13,12 +13,6 @@ const DRIFT: f64 = 0.01;
 /// A load average this much higher on one side is warned about.
 const LOAD: f64 = 1.0;
 
-/// The seconds between the end of one side and the beginning of the other; zero where they overlap.
-pub fn gap_seconds(baseline: &Cell<'_>, candidate: &Cell<'_>) -> f64 {
-    let ((from, until), (begin, end)) = (baseline.span(), candidate.span());
-    (begin - until).max(from - end).max(0.0)
-}
-
 /// The warnings about two cells, each a clause.
 ///
 /// Drift is looked for in the `asked` metrics only, or in all where none is asked for: among many, some seem to drift.
@@ -89,7 +83,7 @@ fn sides<'m, 'a>(matchup: &'m Matchup<'a>) -> [(&'static str, &'m Cell<'a>); 2] 
 
 fn apart(matchup: &Matchup<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let gap = gap_seconds(&matchup.baseline, &matchup.candidate);
+    let gap = matchup.baseline.gap_seconds(&matchup.candidate);
     if gap > 0.0 {
         warnings.push(format!(
             "the sides ran {} apart; `git exp run --against` runs them in pairs",
