@@ -95,6 +95,12 @@ PYTHON
 	# Whoever was faster keeps his; both are the same.
 	[ -f "$cache/complete" ] || { rm -rf "$cache" && mv "$work/libtorch" "$cache"; }
 fi
+# The wheel's libtorch.so holds nothing and asks for the parts that CUDA needs, which were not kept; compiled packages ask for it.
+lib=$cache/lib
+if [ -f "$lib/libtorch_cpu.so" ] && [ ! -e "$lib/libtorch_cuda.so" ] && [ ! -L "$lib/libtorch.so" ]; then
+	ln -s libtorch_cpu.so "$lib/libtorch.so.$$"
+	mv -f "$lib/libtorch.so.$$" "$lib/libtorch.so"
+fi
 mkdir -p target
 ln -sfn "$cache" target/libtorch
 echo "libtorch: $VERSION in $cache, linked as target/libtorch"

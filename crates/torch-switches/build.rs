@@ -5,10 +5,19 @@ use std::path::Path;
 const VERSION: &str = "2.11.0";
 
 fn main() {
-    for file in ["build.rs", "src/lib.rs", "src/switches.cc", "src/switches.h"] {
+    const FILES: [&str; 7] = [
+        "build.rs",
+        "src/lib.rs",
+        "src/package.cc",
+        "src/package.h",
+        "src/package.rs",
+        "src/switches.cc",
+        "src/switches.h",
+    ];
+    for file in FILES {
         println!("cargo::rerun-if-changed={file}");
     }
-    let mut build = cxx_build::bridge("src/lib.rs");
+    let mut build = cxx_build::bridges(["src/lib.rs", "src/package.rs"]);
     // torch-sys says where its libtorch is; under its feature `doc-only`, as lints use it, it says nothing.
     let Ok(libraries) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     let libtorch = Path::new(&libraries).parent().expect("libraries are in a folder below libtorch");
@@ -16,6 +25,7 @@ fn main() {
     check_version(&headers);
     build
         .file("src/switches.cc")
+        .file("src/package.cc")
         .include(&headers)
         .include(headers.join("torch/csrc/api/include"))
         .std("c++17")

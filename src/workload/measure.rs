@@ -143,7 +143,7 @@ impl Measure {
         }
         if self.graph {
             return Err(
-                "`graph` is not supported: the headers of CUDA that it needs are not in PyTorch's wheels"
+                "`graph` is not supported: replaying CUDA graphs was not written yet, for want of a device to try it on"
                     .to_owned(),
             );
         }

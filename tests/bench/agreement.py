@@ -81,13 +81,11 @@ class Step:
     def __call__(self):
         self.steps += 1
         for parameter, first, second in zip(self.parameters, self.first, self.second):
-            first.lerp_(self.gradient, 1 - BETAS[0])
-            second.lerp_(self.gradient * self.gradient, 1 - BETAS[1])
-            correction = (1 - BETAS[1] ** self.steps) ** 0.5
-            size = RATE / (1 - BETAS[0] ** self.steps)
-            below = second.sqrt().div_(correction).add(EPSILON)
             parameter.mul_(1 - RATE * DECAY)
-            parameter.sub_(first.div(below).mul_(size))
+            first.lerp_(self.gradient, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(self.gradient * (1 - BETAS[1]), self.gradient)
+            below = second.sqrt().div_((1 - BETAS[1] ** self.steps) ** 0.5).add_(EPSILON)
+            parameter.addcdiv_(first * (-RATE / (1 - BETAS[0] ** self.steps)), below)
 
 
 def call(workload):

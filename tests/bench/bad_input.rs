@@ -57,6 +57,8 @@ fn what_is_no_module_is_refused() {
         "[torchscript]\nfile = \"gone.pt\"\ninputs = [{ name = \"x\", shape = \"2\" }]\n",
     );
     is_refused(&lab, "note", &[], "`note.pt` is not a TorchScript module");
+    lab.write("note.pt", "PK model/data/aotinductor/model/x.wrapper.so");
+    is_refused(&lab, "note", &[], "`note.pt` is not a package of AOTInductor that can be loaded here");
     is_refused(&lab, "gone", &[], "cannot read the module `gone.pt`");
 }
 

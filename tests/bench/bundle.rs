@@ -39,19 +39,46 @@ fn a_run_keeps_what_is_needed_to_believe_it() {
     }
 }
 
+/// An experiment that changes `bench/step.toml`, with three launches of each side.
+fn study(lab: &TestLab, before: &str, after: &str) {
+    lab.write(
+        "exp.toml",
+        "[metrics.time_hot]\nbetter = \"lower\"\nkind = \"measured\"\n[metrics.error]\nbetter = \"lower\"\nkind = \"quality\"\n",
+    );
+    lab.write("bench/step.toml", before);
+    lab.commit_all("measure a step");
+    lab.exp_ok(["topic", "new", "speed", "--prefix", "S", "--goal", "a faster step"]);
+    let brief =
+        ["--hypothesis", "h", "--change", "a step", "--accept", "error <= 1e-1", "--no-guard", "a test"];
+    let rest =
+        ["--budget", "runs=50", "--topic", "speed", "--baseline", "main", "--trials", "3", "--no-worktree"];
+    lab.exp_ok(["new", "faster"].iter().chain(&brief).chain(&rest));
+    lab.git(["switch", "--quiet", "exp/S-001"]);
+    lab.write("bench/step.toml", after);
+    lab.commit_all("change the step");
+    // Each pair draws from a seed of its own, so that errors vary.
+    let program = "git exp bench run step --set max-time=20ms --set min-time=1ms --set min-samples=2 --set ceilings=false \
+                   --set caches=hot";
+    lab.exp_ok(["run", "-n", "3", "--against", "main", "--", "sh", "-c", program]);
+}
+
 #[test]
-fn other_shapes_are_not_like_with_like() {
-    let lab = TestLab::with_commit();
-    for (label, shape) in [("one", "b=32x16"), ("other", "b=32x24")] {
-        for _ in 0..3 {
-            let words = ["run", "--label", label, "--", "git", "exp"].into_iter();
-            lab.exp_ok(words.chain(short("matmul", &["--set", "a=64x32", "--set", shape])));
-        }
+fn other_shapes_are_never_accepted_and_another_dtype_is_told() {
+    let product = |rows: u32, dtype: &str| {
+        format!("[op]\nname = \"matmul\"\na = \"64x32\"\nb = \"32x{rows}\"\n[setting]\ndtype = \"{dtype}\"\n")
+    };
+    for (after, verdict, because) in [
+        (product(24, "f32"), "unclear", "other shapes, or are on other devices (`b`)"),
+        (product(16, "autocast"), "accept", "not like with like: inputs differ"),
+    ] {
+        let lab = TestLab::with_commit();
+        study(&lab, &product(16, "f32"), &after);
+        let comparison: Value = lab.exp_json(["compare"]).remove(0);
+        assert_eq!(comparison["verdict"], verdict, "{comparison:#}");
+        assert_eq!(comparison["like_with_like"], false);
+        let said = format!("{}{}", comparison["reasons"], comparison["warnings"]);
+        assert!(said.contains(because), "{said}");
     }
-    let comparison: Value = lab.exp_json(["compare", "label:one", "label:other"]).remove(0);
-    let warnings = comparison["warnings"].to_string();
-    assert!(warnings.contains("not like with like"), "{warnings}");
-    assert_ne!(comparison["verdict"], "accept");
 }
 
 #[test]
@@ -67,28 +94,12 @@ fn a_workload_of_the_repository_goes_before_a_preset() {
 #[test]
 fn a_seal_freezes_the_bundle_and_is_verified() {
     let lab = TestLab::with_commit();
-    lab.write(
-        "exp.toml",
-        "[metrics.time_hot]\nbetter = \"lower\"\nkind = \"measured\"\n[metrics.error]\nbetter = \"lower\"\nkind = \"quality\"\n",
-    );
     let workload = |back_end: &str| {
         format!(
             "[op]\nname = \"attention\"\nquery = \"1x2x64x16\"\nkey = \"1x2x64x16\"\nvalue = \"1x2x64x16\"\nbackend = \"{back_end}\"\n"
         )
     };
-    lab.write("bench/step.toml", workload("math"));
-    lab.commit_all("measure attention");
-    lab.exp_ok(["topic", "new", "speed", "--prefix", "S", "--goal", "a faster step"]);
-    let brief =
-        ["--hypothesis", "h", "--change", "flash", "--accept", "error <= 1e-4", "--no-guard", "a test"];
-    let rest =
-        ["--budget", "runs=50", "--topic", "speed", "--baseline", "main", "--trials", "3", "--no-worktree"];
-    lab.exp_ok(["new", "flash"].iter().chain(&brief).chain(&rest));
-    lab.git(["switch", "--quiet", "exp/S-001"]);
-    lab.write("bench/step.toml", workload("flash"));
-    lab.commit_all("use flash attention");
-    let words = ["run", "-n", "3", "--against", "main", "--", "git", "exp"].into_iter();
-    lab.exp_ok(words.chain(short("step", &[])));
+    study(&lab, &workload("math"), &workload("flash"));
     lab.exp_ok(["decide", "S-001", "accept", "--because", "the same error", "--next", "the model"]);
     lab.exp_ok(["seal", "S-001", "--incomplete"]);
     let files = lab.git(["ls-tree", "-r", "--name-only", "sealed/S-001"]);

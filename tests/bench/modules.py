@@ -1,9 +1,12 @@
 """Writes the modules of the tests below `data/`: a layer, and the same layer as two halves.
 
     make pytorch && target/pytorch/bin/python tests/bench/modules.py
+
+With `--package FILE` it compiles the layer that is there to a package of AOTInductor instead: native code for this machine alone.
 """
 
 import pathlib
+import sys
 
 import torch
 
@@ -31,8 +34,15 @@ class Split(torch.nn.Module):
         return torch.relu(torch.cat([low, high], dim=-1))
 
 
-torch.manual_seed(0)
 folder = pathlib.Path(__file__).parent / "data"
+if sys.argv[1:2] == ["--package"]:
+    linear = torch.jit.load(folder / "linear.pt")
+    again = Linear().eval()
+    again.load_state_dict(linear.state_dict())
+    exported = torch.export.export(again, (torch.randn(8, 16),))
+    torch._inductor.aoti_compile_and_package(exported, package_path=sys.argv[2])
+    sys.exit()
+torch.manual_seed(0)
 folder.mkdir(exist_ok=True)
 linear = Linear()
 torch.jit.save(torch.jit.script(linear), folder / "linear.pt")

@@ -37,3 +37,51 @@ fn variants_of_a_module_are_measured_in_turn() {
     let off = candidate["metrics"]["error_against_baseline"]["value"].as_f64().unwrap();
     assert!(off < 1e-5, "{off}");
 }
+
+#[test]
+fn variants_whose_files_are_called_alike_are_told_apart() {
+    let lab = lab_with_modules();
+    lab.write("other/linear.pt", SPLIT);
+    let more = [
+        "--set",
+        "variants=[\"other/linear.pt\", \"linear.pt\"]",
+        "--set",
+        "passes=2",
+        "--set",
+        "pass-time=1ms",
+    ];
+    let seen = summary(&lab, "linear", &more);
+    let names: Vec<&str> = (0..3).map(|at| seen["variants"][at]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["linear", "linear.pt", "linear-2"]);
+}
+
+/// A package holds native code for one machine, so none is kept here: `make pytorch` compiles it.
+#[test]
+fn a_package_of_aotinductor_is_measured_beside_the_module_that_it_was_compiled_from() {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pytorch/linear.pt2");
+    let Ok(package) = std::fs::read(package) else {
+        println!("SKIPPED: there is no target/pytorch/linear.pt2 (make pytorch)");
+        return;
+    };
+    let lab = lab_with_modules();
+    lab.write("linear.pt2", package);
+    let more = ["--set", "variants=[\"linear.pt2\"]", "--set", "passes=2", "--set", "pass-time=5ms"];
+    let seen = summary(&lab, "linear", &more);
+    let compiled = &seen["variants"][1];
+    assert_eq!(compiled["name"], "linear.pt2");
+    let off = compiled["metrics"]["error_against_baseline"]["value"].as_f64().unwrap();
+    assert!(off < 1e-6, "{off}");
+    let package = ["--set", "file=linear.pt2"];
+    for (wrong, because) in [
+        ("inputs=[{name=\"x\",shape=\"4x16\"}]", "does not take these inputs"),
+        ("inputs=[{name=\"x\",shape=\"8x16\"},{name=\"y\",shape=\"8\"}]", "does not take these inputs"),
+        ("dtype=bf16", "does not take these inputs"),
+        ("pass=forward-backward", "which has no way back"),
+    ] {
+        let words: Vec<&str> = package.into_iter().chain(["--set", wrong]).collect();
+        let output = lab.exp_output(crate::short("linear", &words));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(because) && said.contains("hint: "), "{said}");
+    }
+}

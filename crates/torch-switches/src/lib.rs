@@ -1,9 +1,12 @@
-//! What tch does not bind: global switches of libtorch, peak memory, device events, and autocast on every device.
+//! What tch does not bind: global switches of libtorch, peak memory, device events, autocast on every device, and packages of AOTInductor.
 //!
-//! Every function here is safe to call. The other half is `switches.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
+//! Every function here is safe to call. The other half is C++, in the files `*.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
+
+mod package;
 
 pub use bridge::*;
 pub use cxx::{Exception, UniquePtr};
+pub use package::Package;
 
 #[cxx::bridge(namespace = "git_exp")]
 mod bridge {

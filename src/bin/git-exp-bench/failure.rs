@@ -6,6 +6,8 @@ use git_exp::workload::WorkloadError;
 use git_exp_torch_switches as switches;
 use tch::TchError;
 
+const OUT_OF_MEMORY: &str = "out of memory";
+
 /// Why a workload was not measured.
 #[derive(Debug)]
 pub enum Failure {
@@ -34,11 +36,16 @@ impl Failure {
             || lower.contains("can't allocate memory")
             || lower.contains("not enough memory")
         {
-            let error = Error::outside("out of memory").because(said);
+            let error = Error::outside(OUT_OF_MEMORY).because(said);
             return Self::Failed(error.hint("use smaller shapes, or another dtype"));
         }
         let error = Error::outside("libtorch cannot compute this").because(said);
         Self::Failed(error.hint("`git exp bench show <workload>` has the shapes and switches that were used"))
+    }
+
+    /// Whether there was too little memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.error().message == OUT_OF_MEMORY
     }
 
     /// What is told on standard error.

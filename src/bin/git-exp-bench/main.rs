@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `subject` | what every kind of workload gives to be measured, and where the kinds are registered |
 //! | `op`, `torchscript`, `command`, `transformer` | one kind of workload each |
+//! | `optimizer` | the step that `op` measures and `transformer` learns by |
 //! | `place` | devices, dtypes and switches of a setting |
 //! | `sampler`, `watch`, `ceiling` | the clock, what slows the machine down, and what it can do at best |
 //! | `measuring` | a request from its workloads to what came of them |
@@ -23,6 +24,7 @@ mod failure;
 mod machine;
 mod measuring;
 mod op;
+mod optimizer;
 mod place;
 mod report;
 mod sampler;

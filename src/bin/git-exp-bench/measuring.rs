@@ -1,5 +1,8 @@
 //! Measures what a request asks for: one workload on its own, or variants in turn.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use git_exp::domain::statistics::random::Random;
 use git_exp::domain::timing::{self, HIGH_SPREAD, InTurn, Plan, Timing, Turns, measure, measure_in_turn};
 use git_exp::workload::measure::{Caches, Measure};
@@ -79,13 +82,22 @@ pub fn variants(request: &Request) -> Result<Vec<Variant>, Failure> {
         for file in files {
             let mut workload = workload.clone();
             let Task::TorchScript(task) = &mut workload.task else { continue };
-            let stem = std::path::Path::new(&file).file_stem().map(|it| it.to_string_lossy().into_owned());
-            let name = if is_alone { name.clone() } else { stem.unwrap_or_else(|| file.clone()) };
+            let name = if is_alone { name.clone() } else { name_of(&file, &variants) };
             (task.file, task.variants) = (file, Vec::new());
             variants.push(Variant { name, workload });
         }
     }
     Ok(variants)
+}
+
+/// The name of a file without its ending; with it, or with a number, where another variant has that name.
+fn name_of(file: &str, variants: &[Variant]) -> String {
+    let path = Path::new(file);
+    let word = |part: Option<&OsStr>| part.map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+    let numbered = (2..).map(|number| format!("{}-{number}", word(path.file_stem())));
+    let names = [word(path.file_stem()), word(path.file_name())].into_iter().chain(numbered);
+    let is_free = |name: &String| !variants.iter().any(|variant| variant.name == *name);
+    names.into_iter().find(is_free).expect("some number is free")
 }
 
 /// Builds each variant once, and looks at what it computes before anything is timed.

@@ -6,14 +6,12 @@ use git_exp_torch_switches as switches;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use crate::failure::Failure;
+use crate::optimizer::Optimizer;
 use crate::place::Place;
 use crate::subject::{Entry, Subject, Work};
 
 /// The rate at which the optimiser step moves parameters.
 const LEARNING_RATE: f64 = 1e-3;
-const BETAS: (f64, f64) = (0.9, 0.999);
-const DECAY: f64 = 0.01;
-const EPSILON: f64 = 1e-8;
 const NORM_EPSILON: f64 = 1e-5;
 
 /// An operation and its inputs.
@@ -54,7 +52,9 @@ impl OpSubject {
         }
         let mut subject = Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
         if let Op::OptimizerStep { parameters, algorithm, .. } = task.op {
-            subject.optimizer = Some(Optimizer::new(&subject.inputs, parameters, algorithm)?);
+            let copies = (0..parameters).map(|_| copy_of(&subject.inputs[0]));
+            let copies = copies.collect::<Result<Vec<_>, _>>()?;
+            subject.optimizer = Some(Optimizer::new(copies, algorithm, LEARNING_RATE)?);
         } else if task.pass == Pass::ForwardBackward {
             let output = subject.forward(&subject.inputs)?;
             if output.dim() > 0 {
@@ -100,8 +100,7 @@ impl OpSubject {
 impl Subject for OpSubject {
     fn call(&mut self) -> Result<(), Failure> {
         if let Some(optimizer) = &mut self.optimizer {
-            let _guard = tch::no_grad_guard();
-            return Ok(optimizer.step()?);
+            return Ok(optimizer.step(std::iter::repeat(&self.inputs[1]))?);
         }
         let _guard = (self.task.pass == Pass::Forward).then(tch::no_grad_guard);
         self.run(&self.inputs, self.upstream.as_ref()).map(drop)
@@ -197,65 +196,12 @@ fn compute(op: &Op, inputs: &[Tensor]) -> Result<Tensor, TchError> {
     }
 }
 
-/// An optimiser written with plain operations of libtorch, one parameter after the other.
-struct Optimizer {
-    algorithm: Algorithm,
-    steps: i32,
-    gradient: Tensor,
-    parameters: Vec<Tensor>,
-    first_moments: Vec<Tensor>,
-    second_moments: Vec<Tensor>,
-}
-
-impl Optimizer {
-    /// Copies of a parameter, each with the same gradient.
-    fn new(inputs: &[Tensor], parameters: i64, algorithm: Algorithm) -> Result<Self, TchError> {
-        let copies = |tensor: &Tensor| {
-            (0..parameters)
-                .map(|_| tensor.f_to_dtype(tensor.kind(), false, true))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let zero = inputs[0].f_zeros_like()?;
-        let (parameters, gradient) = (copies(&inputs[0])?, inputs[1].shallow_clone());
-        Ok(Self {
-            algorithm,
-            steps: 0,
-            gradient,
-            parameters,
-            first_moments: copies(&zero)?,
-            second_moments: if algorithm == Algorithm::Adamw { copies(&zero)? } else { Vec::new() },
-        })
-    }
-
-    fn step(&mut self) -> Result<(), TchError> {
-        self.steps = self.steps.saturating_add(1);
-        let gradient = &self.gradient;
-        for (at, parameter) in self.parameters.iter_mut().enumerate() {
-            let first = &mut self.first_moments[at];
-            match self.algorithm {
-                Algorithm::Sgd => {
-                    let _ = first.f_mul_scalar_(BETAS.0)?.f_add_(gradient)?;
-                    let _ = parameter.f_sub_(&first.f_mul_scalar(LEARNING_RATE)?)?;
-                }
-                Algorithm::Adamw => {
-                    let second = &mut self.second_moments[at];
-                    let _ = first.f_lerp_(gradient, 1.0 - BETAS.0)?;
-                    let _ = second.f_lerp_(&gradient.f_mul(gradient)?, 1.0 - BETAS.1)?;
-                    let correction = (1.0 - BETAS.1.powi(self.steps)).sqrt();
-                    let size = LEARNING_RATE / (1.0 - BETAS.0.powi(self.steps));
-                    let below = second.f_sqrt()?.f_div_scalar_(correction)?.f_add_scalar_(EPSILON)?;
-                    let _ = parameter.f_mul_scalar_(1.0 - LEARNING_RATE * DECAY)?;
-                    let _ = parameter.f_sub_(&first.f_div(&below)?.f_mul_scalar_(size)?)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 fn after_one_step(inputs: &[Tensor], algorithm: Algorithm) -> Result<Vec<Tensor>, Failure> {
-    let _guard = tch::no_grad_guard();
-    let mut optimizer = Optimizer::new(inputs, 1, algorithm)?;
-    optimizer.step()?;
-    Ok(optimizer.parameters)
+    let mut optimizer = Optimizer::new([copy_of(&inputs[0])?], algorithm, LEARNING_RATE)?;
+    optimizer.step([&inputs[1]])?;
+    Ok(optimizer.into_parameters())
+}
+
+fn copy_of(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor.f_to_dtype(tensor.kind(), false, true)
 }

@@ -30,9 +30,10 @@ pub fn inputs(variants: &[Variant], measured: &[Measured]) -> String {
         let setting = &variant.workload.setting;
         let _ = writeln!(
             lines,
-            "INPUT name={prefix}workload kind={} mode={} device={} device_count=1 threads={} distribution={}",
+            "INPUT name={prefix}workload kind={} mode={} dtype={} device={} device_count=1 threads={} distribution={}",
             variant.workload.task.kind(),
             variant.workload.task.mode(),
+            setting.dtype.word(),
             setting.device.kind(),
             setting.threads,
             setting.distribution.word()

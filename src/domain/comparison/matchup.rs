@@ -1,11 +1,11 @@
 //! Which cell of one side is compared with which of the other, and which runs are left out and why.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::ComparisonError;
 use crate::domain::cell::{Cell, Outcome, Trial, cells, is_repetition, seconds};
 use crate::domain::id::{EntryId, Nonce};
-use crate::domain::run::PairSide;
+use crate::domain::run::{PairSide, Run};
 use crate::domain::statistics::alpha_spending::Looks;
 use crate::domain::statistics::{Design, Level};
 
@@ -381,6 +381,15 @@ impl<'a> Matchup<'a> {
         digests.next().is_none_or(|first| digests.all(|digest| digest == first))
     }
 
+    /// The inputs that both sides reported, and that make other work of it: with other shapes, or on other devices.
+    ///
+    /// Another dtype may be what is studied; it is told with all other differences.
+    pub fn unlike_inputs(&self) -> Vec<&'a str> {
+        let (baseline, candidate) = self.representatives();
+        let (from, to) = (workloads(baseline.run), workloads(candidate.run));
+        from.into_iter().filter(|(name, of)| to.get(name).is_some_and(|it| it != of)).map(|it| it.0).collect()
+    }
+
     /// The entries that stand for the two cells: their newest trials.
     pub fn representatives(&self) -> (Trial<'a>, Trial<'a>) {
         (self.baseline.newest(), self.candidate.newest())
@@ -392,6 +401,23 @@ impl LeftOut {
         let newest = trials.iter().max_by_key(|trial| (trial.run.started, trial.id)).expect("there is one");
         Self { side, trials: trials.len(), newest: newest.id, why: why.to_owned() }
     }
+}
+
+/// Of each reported input what decides how much is computed, and where: each shape and device that was reported with it.
+fn workloads(run: &Run) -> BTreeMap<&str, BTreeSet<[Option<&str>; 5]>> {
+    let mut workloads: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
+    for input in &run.inputs {
+        let more = |name: &str| input.more.get(name).map(String::as_str);
+        let of = [
+            input.shape.as_deref(),
+            input.device.as_deref(),
+            more("device_count"),
+            more("kind"),
+            more("mode"),
+        ];
+        workloads.entry(&input.name).or_default().insert(of);
+    }
+    workloads
 }
 
 /// The name of the pair that a trial belongs to; a warm-up belongs to none.

@@ -480,6 +480,13 @@ fn obstacles(
     if !matchup.is_one_evaluation() {
         obstacles.push("the sides were evaluated by different code".to_owned());
     }
+    let unlike = matchup.unlike_inputs();
+    if !unlike.is_empty() {
+        obstacles.push(format!(
+            "the inputs have other shapes, or are on other devices (`{}`)",
+            unlike.join("`, `")
+        ));
+    }
     if terms.is_selection {
         obstacles
             .push("it is a selection of runs: name the experiment to have all of them judged".to_owned());

@@ -10,7 +10,7 @@ use crate::domain::cell::Trial;
 use crate::domain::difference::tests::a_run;
 use crate::domain::id::{EntryId, Nonce};
 use crate::domain::metric::Value;
-use crate::domain::run::{Pair, PairSide, Run, Status};
+use crate::domain::run::{Input, Pair, PairSide, Run, Status};
 
 /// Runs of one side, made one after the other.
 #[derive(Clone)]
@@ -749,6 +749,32 @@ fn what_was_evaluated_by_different_code_is_never_accepted() {
     // Who does not know by what the baseline was evaluated can hold nothing against it.
     let unknown = Made::new(1).values("val_loss", &losses);
     assert!(brief.judge(&unknown, &same).is_like_with_like());
+}
+
+#[test]
+fn other_shapes_or_devices_are_never_accepted_and_another_dtype_may_be() {
+    let measured = |side: u8, values: &[f64], input: &str| {
+        let mut fields = input.split(' ').map(|text| Some(text.to_owned()));
+        let [shape, dtype, device, count] = std::array::from_fn(|_| fields.next().flatten());
+        let more = count.map(|count| ("device_count".to_owned(), count)).into_iter().collect();
+        let input = Input { name: "x".to_owned(), shape, dtype, device, more };
+        Made::new(side).values("val_loss", values).each(|run| run.inputs = vec![input.clone()])
+    };
+    let brief = Brief::declares(&["val_loss"]).accepts("val_loss <= -5%").plans(3);
+    let baseline = measured(1, &[2.30, 2.31, 2.32], "8x16 f32 cpu 1");
+    let judged = |input: &str| {
+        let candidate = measured(2, &[2.00, 2.01, 2.02], input);
+        let comparison = brief.judge(&baseline, &candidate);
+        (comparison.outcome, comparison.reasons.join("; "))
+    };
+    let holds = "`val_loss <= -5%` holds";
+    for input in ["8x16 f32 cpu 1", "8x16 bf16 cpu 1"] {
+        assert_eq!(judged(input), (Outcome::Accept, holds.to_owned()), "{input}");
+    }
+    for input in ["4x16 f32 cpu 1", "8x16 f32 cuda:0 1", "8x16 f32 cpu 2"] {
+        let unlike = format!("{holds}; the inputs have other shapes, or are on other devices (`x`)");
+        assert_eq!(judged(input), (Outcome::Unclear, unlike), "{input}");
+    }
 }
 
 #[test]

@@ -136,11 +136,9 @@ impl Subject for TransformerSubject {
         if let Some(logits) = self.read()? {
             return Ok(vec![logits]);
         }
-        let Job::Train(training) = &mut self.job else { return Ok(Vec::new()) };
+        let Job::Train(training) = &self.job else { return Ok(Vec::new()) };
         let (tokens, targets) = training.batch()?;
-        let outputs = loss_and_gradient(&self.model, &tokens, &targets)?;
-        training.forget();
-        Ok(outputs)
+        loss_and_gradient(&self.model, &tokens, &targets)
     }
 
     fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
@@ -183,8 +181,8 @@ impl Subject for TransformerSubject {
 
 /// The loss of a batch, and the gradient for all parameters in one row.
 fn loss_and_gradient(model: &Model, tokens: &Tensor, targets: &Tensor) -> Result<Vec<Tensor>, Failure> {
-    let loss = model.learn(tokens, targets)?;
-    let gradients = model.parameters().iter().map(|(_, it)| it.f_grad()?.f_reshape([-1]));
+    let (loss, gradients) = model.learn(tokens, targets)?;
+    let gradients = gradients.iter().map(|gradient| gradient.f_reshape([-1]));
     let gradients = gradients.collect::<Result<Vec<_>, tch::TchError>>()?;
     Ok(vec![loss, Tensor::f_cat(&gradients, 0)?])
 }

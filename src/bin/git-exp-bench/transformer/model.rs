@@ -45,7 +45,20 @@ struct Norm {
     bias: Option<Tensor>,
 }
 
+impl Layer {
+    /// Its parameters, in the order in which they were drawn.
+    fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        let attention = self.attention_norm.parameters().chain([&self.attention_in, &self.attention_out]);
+        let feed_forward = self.feed_forward_norm.parameters();
+        attention.chain(feed_forward).chain([&self.feed_forward_in, &self.feed_forward_out])
+    }
+}
+
 impl Norm {
+    fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        std::iter::once(&self.weight).chain(&self.bias)
+    }
+
     fn of(&self, input: &Tensor) -> Result<Tensor, TchError> {
         let width = self.weight.size();
         match &self.bias {
@@ -187,18 +200,19 @@ impl Model {
         Ok(self.cross_entropy(&logits, targets)?)
     }
 
-    /// The loss; its gradients are added to those of the parameters.
-    pub fn learn(&self, tokens: &Tensor, targets: &Tensor) -> Result<Tensor, Failure> {
+    /// The loss, and the gradient of each parameter.
+    pub fn learn(&self, tokens: &Tensor, targets: &Tensor) -> Result<(Tensor, Vec<Tensor>), Failure> {
         if self.task.checkpointing {
             return self.learn_again(tokens, targets);
         }
         let loss = self.loss(tokens, targets)?;
-        loss.f_backward()?;
-        Ok(loss.f_detach()?)
+        let parameters: Vec<&Tensor> = self.parameters.iter().map(|(_, parameter)| parameter).collect();
+        let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
+        Ok((loss.f_detach()?, gradients))
     }
 
     /// As [`Model::learn`], with only what goes into each layer kept from the way there.
-    fn learn_again(&self, tokens: &Tensor, targets: &Tensor) -> Result<Tensor, Failure> {
+    fn learn_again(&self, tokens: &Tensor, targets: &Tensor) -> Result<(Tensor, Vec<Tensor>), Failure> {
         let mut entries = Vec::new();
         let stream = self.cast(|| {
             let _guard = tch::no_grad_guard();
@@ -212,17 +226,20 @@ impl Model {
         let stream = stream.f_set_requires_grad(true)?;
         let logits = self.cast(|| self.logits(&stream))?;
         let loss = self.cross_entropy(&logits, targets)?;
-        loss.f_backward()?;
-        let mut upstream = stream.f_grad()?;
+        let last = self.norm.iter().flat_map(Norm::parameters).chain([&self.head]);
+        let (mut upstream, last) = back(&loss, &stream, last)?;
+        let mut parts = vec![last];
         for (layer, entry) in self.layers.iter().zip(entries).rev() {
             let entry = entry.f_set_requires_grad(true)?;
             let output = self.cast(|| self.layer(layer, &entry, 0, None))?;
-            against(&output, &upstream)?;
-            upstream = entry.f_grad()?;
+            let (above, part) = back(&against(&output, &upstream)?, &entry, layer.parameters())?;
+            upstream = above;
+            parts.push(part);
         }
         let embedded = self.cast(|| self.embed(tokens))?;
-        against(&embedded, &upstream)?;
-        Ok(loss.f_detach()?)
+        let (embedding, _) = back(&against(&embedded, &upstream)?, &self.embedding, [])?;
+        parts.push(vec![embedding]);
+        Ok((loss.f_detach()?, parts.into_iter().rev().flatten().collect()))
     }
 
     fn embed(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
@@ -316,17 +333,20 @@ impl Model {
     }
 
     /// Turns each pair of dimensions by an angle that grows with the place.
+    ///
+    /// A short dtype is computed in f32 and rounded once, there and on the way back.
     fn turn(&self, heads: &Tensor, start: i64) -> Result<Tensor, TchError> {
         let half = self.task.head_size() / 2;
         let places = heads.size()[2];
-        let of = |table: &Tensor| table.f_narrow(0, start, places)?.f_to_dtype(heads.kind(), false, false);
+        let of = |table: &Tensor| table.f_narrow(0, start, places);
         let (cosines, sines) = (of(&self.cosines)?, of(&self.sines)?);
-        let (low, high) = (heads.f_narrow(-1, 0, half)?, heads.f_narrow(-1, half, half)?);
+        let exact = heads.f_to_dtype(cosines.kind(), false, false)?;
+        let (low, high) = (exact.f_narrow(-1, 0, half)?, exact.f_narrow(-1, half, half)?);
         let turned = [
             low.f_mul(&cosines)?.f_sub(&high.f_mul(&sines)?)?,
             low.f_mul(&sines)?.f_add(&high.f_mul(&cosines)?)?,
         ];
-        Tensor::f_cat(&turned, -1)
+        Tensor::f_cat(&turned, -1)?.f_to_dtype(heads.kind(), false, false)
     }
 
     /// Computes under autocast, where that is the dtype.
@@ -348,9 +368,21 @@ fn feed_forward(layer: &Layer, input: &Tensor) -> Result<Tensor, TchError> {
     inner.f_linear(&layer.feed_forward_out, None::<Tensor>)
 }
 
-/// The way back from `output`, whose gradient is `upstream`: that of their product's sum.
-fn against(output: &Tensor, upstream: &Tensor) -> Result<(), TchError> {
-    output.f_mul(upstream)?.f_sum(None::<Kind>)?.f_backward()
+/// A number whose gradient for `output` is `upstream`: the sum of their product.
+fn against(output: &Tensor, upstream: &Tensor) -> Result<Tensor, TchError> {
+    output.f_mul(upstream)?.f_sum(None::<Kind>)
+}
+
+/// The gradient of `loss` for `entry`, and those for `parameters`.
+fn back<'a>(
+    loss: &Tensor,
+    entry: &'a Tensor,
+    parameters: impl IntoIterator<Item = &'a Tensor>,
+) -> Result<(Tensor, Vec<Tensor>), TchError> {
+    let inputs: Vec<&Tensor> = std::iter::once(entry).chain(parameters).collect();
+    let mut gradients = Tensor::f_run_backward(&[loss], &inputs, false, false)?;
+    let rest = gradients.split_off(1);
+    Ok((gradients.remove(0), rest))
 }
 
 /// The cosines and sines of every place and pair: places × half a head.

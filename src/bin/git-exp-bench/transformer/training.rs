@@ -1,13 +1,14 @@
 //! Training: batches of a text, steps, and the loss on what was held out.
 
 use git_exp::error::Error;
+use git_exp::workload::op::Algorithm;
 use git_exp::workload::setting::Setting;
 use git_exp::workload::transformer::{Mode, Transformer};
-use tch::nn::{AdamW, Optimizer, OptimizerConfig as _, VarStore};
 use tch::{Kind, Tensor};
 
 use super::model::Model;
 use crate::failure::Failure;
+use crate::optimizer::Optimizer;
 use crate::place::Place;
 use crate::subject::{Finding, Findings};
 
@@ -15,8 +16,6 @@ use crate::subject::{Finding, Findings};
 const TEXT: &[u8] = include_bytes!("coriolanus.txt");
 /// One part in so many of a text is held out, at its end.
 const HELD_OUT: usize = 10;
-/// The decay of weights, as PyTorch has it.
-const DECAY: f64 = 0.01;
 /// The step by which weights move in finite differences.
 const NUDGE: f64 = 1e-5;
 
@@ -51,11 +50,8 @@ impl Training {
                 Batches::Random(drawn.f_to_device(place.device)?)
             }
         };
-        let store = VarStore::new(place.device);
-        for (name, parameter) in model.parameters() {
-            let _ = store.root().add(&name.replace('.', "_"), parameter.shallow_clone(), true);
-        }
-        let optimizer = AdamW { wd: DECAY, ..AdamW::default() }.build(&store, task.learning_rate)?;
+        let parameters = model.parameters().iter().map(|(_, parameter)| parameter.shallow_clone());
+        let optimizer = Optimizer::new(parameters, Algorithm::Adamw, task.learning_rate)?;
         Ok(Self { batches, optimizer, steps: 0 })
     }
 
@@ -67,16 +63,10 @@ impl Training {
     /// Makes a step; the loss before it.
     pub fn step(&mut self, model: &Model) -> Result<Tensor, Failure> {
         let (tokens, targets) = self.batch()?;
-        self.optimizer.zero_grad();
-        let loss = model.learn(&tokens, &targets)?;
-        self.optimizer.step();
+        let (loss, gradients) = model.learn(&tokens, &targets)?;
+        self.optimizer.step(&gradients)?;
         self.steps += 1;
         Ok(loss)
-    }
-
-    /// Forgets gradients.
-    pub fn forget(&mut self) {
-        self.optimizer.zero_grad();
     }
 
     /// Learns a text from the start: the loss of each step, and that of what was held out.
@@ -145,13 +135,12 @@ impl Training {
         let (tokens, targets) = self.batch()?;
         let (tokens, targets) =
             (tokens.f_to_device(tch::Device::Cpu)?, targets.f_to_device(tch::Device::Cpu)?);
-        let _ = exact.learn(&tokens, &targets)?;
+        let (_, gradients) = exact.learn(&tokens, &targets)?;
         crate::place::seed(setting);
         let _guard = tch::no_grad_guard();
         let norm = |tensor: &Tensor| tensor.f_norm()?.f_double_value(&[]);
         let mut worst: f64 = 0.0;
-        for (_, parameter) in exact.parameters() {
-            let gradient = parameter.f_grad()?;
+        for ((_, parameter), gradient) in exact.parameters().iter().zip(gradients) {
             let size = norm(&gradient)?;
             let random = gradient.f_randn_like()?;
             let mut direction = random.f_div_scalar(norm(&random)?)?;
