@@ -231,7 +231,8 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
     let notes = notes(context, remote, arguments, &there)?;
     let mut open = logs(context, arguments, &there)?;
     let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
-    let mut withdrawing = Withdrawing::look(context, remote, &there)?;
+    let offered: &[&str] = if arguments.relay { &[layout::LOGS, layout::SEEN] } else { &[layout::LOGS] };
+    let mut withdrawing = Withdrawing::look(context, remote, &there, offered)?;
     let mut instead = None;
     match notes {
         Notes::Same => {}
@@ -249,6 +250,14 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
             }
             None => true,
         });
+    }
+    for it in std::mem::take(&mut published) {
+        if context.log.brings_back(it.tip, &known)? {
+            let why = "it holds what was withdrawn".to_owned();
+            held_back.push(Pushed { name: it.name, refusal: Some(why) });
+        } else {
+            published.push(it);
+        }
     }
     for (name, tip) in withdrawing.instead(context)? {
         if published.iter().all(|it| it.name != name) {

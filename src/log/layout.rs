@@ -160,6 +160,11 @@ impl Folders {
         self.root.join("withdrawn.json")
     }
 
+    /// The objects that withdrawals took, by which a later purge finds what still holds them.
+    pub fn taken_back(&self) -> PathBuf {
+        self.root.join("taken-back.json")
+    }
+
     /// Objects of recent entries, until they are known to be safe.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")

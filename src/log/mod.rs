@@ -16,6 +16,7 @@ pub mod running;
 pub mod taking;
 pub mod visible;
 mod wire;
+pub mod withdrawn;
 pub mod witness;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -745,3 +745,165 @@ fn a_run_and_its_reproduction_let_go_of_the_code_that_both_have() {
     }
     net.assert_sound("lab");
 }
+
+#[test]
+fn what_one_purge_left_another_can_take_though_the_entry_is_gone() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--leave-refs", "--push"]);
+    net.exp("second", &["pull", "--data"]);
+    // Nothing that only the old log held is left.
+    net.git("lab", &["reflog", "expire", "--expire=now", "--all"]);
+    net.git("lab", &["gc", "--quiet", "--prune=now"]);
+    let words = ["purge", &id[..8]];
+    let (status, said) = net.exp("lab", &words);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("was withdrawn already") && said.contains("refs/tags/sealed/A-001"), "{said}");
+    let shown = net.json("lab", &[&words[..], &["--dry-run"]].concat());
+    for field in ["entries", "gone", "epochs", "refs", "files", "code", "shared", "holders", "elsewhere"] {
+        assert!(shown[0][field].is_array(), "{field}: {shown:#?}");
+    }
+    assert_eq!(shown[0]["holders"][0], "refs/tags/sealed/A-001");
+    let left = net.exp_ok("lab", &[&words[..], &["--leave-refs"]].concat());
+    assert!(left.contains("is left, with the bytes there: refs/tags/sealed/A-001"), "{left}");
+    assert_eq!(net.git("lab", &["tag"]), "sealed/A-001");
+    let said = net.exp_ok("lab", &[&words[..], &["--drop-refs", "--yes", "--push"]].concat());
+    assert!(said.contains("deleted refs/tags/sealed/A-001"), "{said}");
+    net.exp("second", &["pull", "--data"]);
+    for clone in ["lab", "second", "remote.git"] {
+        assert_eq!(net.git(clone, &["tag"]), "", "{clone}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    let again = net.exp_ok("lab", &words);
+    assert!(again.contains("nothing else of this clone holds it"), "{again}");
+    assert!(net.writer("lab").ends_with("-2"), "no further epoch is needed");
+    net.assert_sound("lab");
+    net.assert_sound("second");
+}
+
+#[test]
+fn a_copy_that_went_on_under_another_name_lets_go_of_it_too() {
+    for by_name in [true, false] {
+        let net = Net::new();
+        let id = net.with_secret_in_output();
+        net.copy("lab", "copy");
+        net.record("copy", "four", "echo four");
+        net.record("lab", "five", "echo five");
+        net.exp_ok("lab", &["push", "--data", "--yes"]);
+        // Both appended under one name, so the copy goes on under another, with all that it has.
+        net.exp("copy", &["pull", "--data"]);
+        assert_ne!(net.writer("copy"), net.writer("lab"));
+        net.exp_ok("copy", &["push", "--data", "--yes"]);
+        net.exp_ok("lab", &["pull", "--data"]);
+        net.clone("third");
+        net.exp_ok("third", &["pull", "--data"]);
+
+        let said = net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+        assert!(said.contains("another clone's, which has to purge it as well"), "{said}");
+        let (status, said) = net.exp("copy", &["pull", "--data"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("`git exp purge` follows"), "{said}");
+        net.record("copy", "six", "echo six");
+        let (status, said) = net.exp("copy", &["push", "--data", "--yes"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("it holds what another clone withdrew: `git exp purge` follows"), "{said}");
+        if by_name {
+            net.exp_ok("copy", &["purge", &id, "--yes"]);
+        } else {
+            net.exp_ok("copy", &["purge", "--yes"]);
+        }
+        net.exp_ok("copy", &["push", "--data", "--yes"]);
+        for clone in ["lab", "third"] {
+            net.exp_ok(clone, &["pull", "--data"]);
+        }
+        for clone in ["lab", "copy", "third", "remote.git"] {
+            assert_eq!(net.found(clone), [""; 0], "{clone}");
+        }
+        for clone in ["lab", "copy", "third"] {
+            assert_eq!(net.labels(clone), ["five", "four", "one", "six", "three"], "{clone}");
+            net.assert_sound(clone);
+        }
+        assert!(net.exp_ok("copy", &["purge"]).contains("nothing is left to do"));
+        assert!(net.exp_ok("lab", &["push"]).contains("has everything"));
+    }
+}
+
+#[test]
+fn a_copy_can_give_the_order_and_the_original_follows() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.copy("lab", "copy");
+    net.record("lab", "five", "echo five");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.exp("copy", &["pull"]);
+    net.exp_ok("copy", &["purge", &id, "--files", "--because", "a token", "--yes", "--push"]);
+    let (status, said) = net.exp("lab", &["pull"]);
+    assert_eq!(status, 1, "{said}");
+    net.exp_ok("lab", &["purge", "--yes", "--push"]);
+    net.exp_ok("copy", &["pull", "--data"]);
+    for clone in ["lab", "copy", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    // Only the files went.
+    assert_eq!(net.labels("lab"), ["five", "one", "three", "two"]);
+    assert_eq!(net.exp("lab", &["pull"]).0, 0);
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_copy_from_before_the_entry_goes_on_without_its_log() {
+    let net = Net::new();
+    net.record("lab", "one", "echo one");
+    net.copy("lab", "copy");
+    net.record("copy", "own", "echo own");
+    let id = net.record("lab", "two", &format!("true {SECRET}"));
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    assert_eq!(net.exp("copy", &["pull"]).0, 1);
+    assert_eq!(net.exp("copy", &["push"]).0, 1);
+    net.exp_ok("copy", &["purge", "--yes", "--push"]);
+    net.exp_ok("lab", &["pull"]);
+    for clone in ["lab", "copy"] {
+        assert_eq!(net.labels(clone), ["one", "own"], "{clone}");
+        net.assert_sound(clone);
+    }
+    assert_eq!(net.exp("copy", &["pull"]).0, 0);
+}
+
+#[test]
+fn a_seal_of_another_clone_that_holds_it_is_told_and_not_handed_on() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let old = net.writer("lab");
+    for clone in ["second", "third"] {
+        net.clone(clone);
+        net.exp_ok(clone, &["pull", "--data"]);
+    }
+    let data = format!("refs/exp/seen-data/{old}");
+    net.git("second", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    let (status, said) = net.exp("second", &["pull", "--data"]);
+    assert_eq!(status, 1, "{said}");
+    let told = format!(
+        "refs/tags/sealed/A-001: it holds what was withdrawn, and stays: `git exp purge {}",
+        &id[..8]
+    );
+    assert!(said.contains(&told), "{said}");
+    let (status, said) = net.exp("second", &["push", "--seals", "--yes"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("refused: refs/tags/sealed/A-001: it holds what was withdrawn"), "{said}");
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    // It went out before: then it goes there, too, and wherever it was fetched.
+    net.git("second", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.git("third", &["fetch", "--quiet", "origin", "refs/tags/*:refs/tags/*"]);
+    net.exp_ok("second", &["purge", &id, "--drop-refs", "--yes", "--push"]);
+    net.exp("third", &["pull", "--data"]);
+    for clone in ["second", "third", "remote.git"] {
+        assert_eq!(net.git(clone, &["tag"]), "", "{clone}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+}
