@@ -86,7 +86,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let named = arguments.sides.iter().flat_map(|word| state.find(word));
     let named: Vec<_> = named.map(|it| (it.id.clone(), key(it).1)).collect();
     if !named.is_empty() {
-        tell_withdrawn(context, &mut index, &named)?;
+        tell_withdrawn(context, &mut index, &named, false)?;
     }
     Ok(answer)
 }

@@ -402,7 +402,14 @@ fn fill(
     let commits = [Some(&code.candidate), code.baseline.as_ref()].into_iter().flatten();
     let mut parents: Vec<Oid> = Vec::new();
     for commit in commits {
-        let commit = here(context, commit)?;
+        let ran_at =
+            |entry: &&Entry| matches!(&entry.body, Body::Run(run) if run.code.commit.as_str() == commit);
+        let here = here(context, commit);
+        if let (true, Some(run)) = (here.is_err(), own.iter().chain(&baseline).find(ran_at)) {
+            context.log.refuse_withdrawn_code_of(index, run.id)?;
+        }
+        let commit = here?;
+        context.log.refuse_withdrawn_code(commit)?;
         if !parents.contains(&commit) {
             parents.push(commit);
         }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::purge::find_withdrawn;
-use super::runs::{Which, files_of, newest_run, topic_of, topics};
+use super::runs::{ResultsWithdrawn, Which, files_of, newest_run, results_withdrawn, topic_of, topics};
 use super::surroundings::{Surroundings, key, unreadable_index};
 use super::topic::view as topic_view;
 use super::{Answer, selection};
@@ -284,6 +284,7 @@ fn whole_run(
         writer: Some(entry.writer.as_str()),
         files: files_of(entry),
         environment: environment.as_ref(),
+        withdrawn: results_withdrawn(context, index)?.remove(&entry.id),
         ..RunView::new(entry.id.to_hex(), short, run)
     };
     if context.output.json {
@@ -368,7 +369,7 @@ fn whole_experiment(
     };
     let found = select(index, &query).map_err(unreadable_index)?;
     let entries = context.log.entries(index, &found.rows)?;
-    let latest = super::runs::lines(context, index, &entries, &[], None)?;
+    let latest = super::runs::lines(context, index, &entries, &[], None, &ResultsWithdrawn::new())?;
     if !latest.is_empty() {
         text.push_str(&entry::section("latest runs", &latest, &canvas));
     }

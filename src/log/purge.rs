@@ -18,6 +18,7 @@ use super::entry::{Draft, encode};
 use super::error::{LogError, file_error};
 use super::journal::{self, Durability, NewObject};
 use super::read::{self, Located};
+use super::withdrawn::Taken;
 use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, layout, message, notes, taking};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
@@ -120,6 +121,9 @@ struct Progress {
     /// The entries that they belonged to.
     #[serde(default)]
     entries: Vec<String>,
+    /// The commits among them that ran.
+    #[serde(default)]
+    code: Vec<String>,
 }
 
 /// What the withdrawals among `entries` took of which entries: that is not to be held again.
@@ -514,6 +518,7 @@ impl Log {
         progress.made = in_hex(&made);
         progress.dropped = in_hex(&drops);
         progress.doomed = plan.doomed.iter().map(|oid| oid.to_hex()).collect();
+        progress.code = plan.code.iter().map(|oid| oid.to_hex()).collect();
         progress.entries = plan.entries.iter().map(|it| it.id.to_hex()).collect();
 
         journal::write(&self.folders.journal(), &progress.withdrawal, &objects, Durability::Synced)?;
@@ -742,7 +747,12 @@ impl Log {
         let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&names)?;
         self.record_withdrawn(&progress.commits)?;
-        self.record_taken(&progress.withdrawal, &progress.entries, &progress.doomed)?;
+        let taken = Taken {
+            entries: progress.entries.clone(),
+            objects: progress.doomed.clone(),
+            code: progress.code.clone(),
+        };
+        self.record_taken(&progress.withdrawal, taken)?;
         let configured = self.configured_writer()?;
         for (old, new) in &progress.epochs {
             let (Ok(old), Ok(new)) = (old.parse::<Writer>(), new.parse::<Writer>()) else { continue };

@@ -3,7 +3,7 @@
 //! A withdrawal names entries, and in the clone that carried it out, or followed it, `.git/exp/taken-back.json` keeps the IDs of
 //! the objects that went. So a later purge of the same entries finds what still holds them, though the entries are gone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use serde::{Deserialize, Serialize};
@@ -30,18 +30,12 @@ pub struct Unfollowed {
 
 /// The objects that a withdrawal took, in hex.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Taken {
-    entries: Vec<String>,
-    objects: Vec<String>,
-}
-
-/// Code that a withdrawal took: which run's, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WithdrawnCode {
-    /// The entry it was the code of.
-    pub entry: EntryId,
-    /// Why it was taken back.
-    pub because: String,
+pub(super) struct Taken {
+    pub(super) entries: Vec<String>,
+    pub(super) objects: Vec<String>,
+    /// The commits that ran.
+    #[serde(default)]
+    pub(super) code: Vec<String>,
 }
 
 impl Log {
@@ -161,16 +155,9 @@ impl Log {
     }
 
     /// Records what a withdrawal took.
-    pub(super) fn record_taken(
-        &self,
-        withdrawal: &str,
-        entries: &[String],
-        objects: &[String],
-    ) -> Result<(), LogError> {
+    pub(super) fn record_taken(&self, withdrawal: &str, taken: Taken) -> Result<(), LogError> {
         let mut all = self.all_taken();
-        let taken = all.entry(withdrawal.to_owned()).or_default();
-        taken.entries = entries.to_vec();
-        taken.objects = objects.to_vec();
+        all.insert(withdrawal.to_owned(), taken);
         self.write_durably(&self.folders.taken_back(), &all)
     }
 
@@ -193,9 +180,12 @@ impl Log {
             let order = Order { ids: &named, gone: &it.gone, all_code: false, logs: &[] };
             let mut plan = Plan { gone: it.gone.clone(), drops: drops.to_vec(), ..Plan::default() };
             self.plan_doomed(&mut plan, order, &entries)?;
-            let hex = |id: &EntryId| id.to_hex();
-            let objects: Vec<String> = plan.doomed.iter().map(|oid| oid.to_hex()).collect();
-            self.record_taken(&id.to_hex(), &named.iter().map(hex).collect::<Vec<_>>(), &objects)?;
+            let taken = Taken {
+                entries: named.iter().map(EntryId::to_hex).collect(),
+                objects: plan.doomed.iter().map(|oid| oid.to_hex()).collect(),
+                code: plan.code.iter().map(|oid| oid.to_hex()).collect(),
+            };
+            self.record_taken(&id.to_hex(), taken)?;
             ids.extend(named);
         }
         Ok(ids)
@@ -219,20 +209,35 @@ impl Log {
         Ok(brought.iter().any(|(oid, _)| !stays.contains(oid)))
     }
 
-    /// The code that withdrawals took, as far as it is still in this repository, by the commit that ran.
-    pub fn withdrawn_code(&self, index: &mut Index) -> Result<HashMap<Oid, WithdrawnCode>, LogError> {
-        let mut code = HashMap::new();
-        let taken = self.all_taken();
-        for (by, it) in self.withdrawals(index)? {
-            let Some(first) = it.entries.first().filter(|_| it.gone.contains(&Part::Code)) else { continue };
-            let what = || WithdrawnCode { entry: first.entry, because: it.because.clone() };
-            let objects = taken.get(&by.id.to_hex()).map(|it| it.objects.as_slice()).unwrap_or_default();
-            for oid in objects.iter().filter_map(|oid| Oid::from_hex(oid)) {
-                if self.repo.read_commit(oid).is_ok() {
-                    code.entry(oid).or_insert_with(what);
+    /// Refuses to begin at a commit that was taken back, or that stands on one: whatever did would hold on to it again, and the
+    /// next push would publish it.
+    pub fn refuse_withdrawn_code(&self, commit: Oid) -> Result<(), LogError> {
+        for (id, taken) in self.all_taken() {
+            for gone in taken.code.iter().filter_map(|oid| Oid::from_hex(oid)) {
+                let stands_on = gone == commit
+                    || (self.repo.has_object(gone)
+                        && self.repo.has_object(commit)
+                        && self.repo.is_ancestor(gone, commit)?);
+                if stands_on {
+                    let what = format!("commit {}", &commit.to_hex()[..12]);
+                    let withdrawals = self.withdrawals(&mut self.index()?)?;
+                    let by = withdrawals.into_iter().find(|(by, _)| by.id.to_hex() == id);
+                    let because = by.map(|(_, it)| it.because).unwrap_or_default();
+                    return Err(LogError::Withdrawn { what, by: id, because });
                 }
             }
         }
-        Ok(code)
+        Ok(())
+    }
+
+    /// Refuses to begin at the code of an entry from which it was taken back, be it still here or not.
+    pub fn refuse_withdrawn_code_of(&self, index: &mut Index, id: EntryId) -> Result<(), LogError> {
+        for (by, it) in self.withdrawals(index)? {
+            if it.gone.contains(&Part::Code) && it.entries.iter().any(|one| one.entry == id) {
+                let (what, because) = (format!("run {}", id.short()), it.because);
+                return Err(LogError::Withdrawn { what, by: by.id.to_hex(), because });
+            }
+        }
+        Ok(())
     }
 }

@@ -907,3 +907,178 @@ fn a_seal_of_another_clone_that_holds_it_is_told_and_not_handed_on() {
         assert_eq!(net.found(clone), [""; 0], "{clone}");
     }
 }
+
+#[test]
+fn nothing_begins_at_code_that_was_taken_back() {
+    let net = Net::new();
+    let plain = net.record("lab", "plain", "echo METRIC x=1");
+    net.lab.write("conf", SECRET);
+    let dirty = net.record("lab", "dirty", "echo METRIC x=1");
+    let commit = net.json("lab", &["show", &dirty])[0]["commit"].as_str().expect("a commit").to_owned();
+    net.exp_ok("lab", &["purge", &dirty, "--code", "--because", "a token", "--yes"]);
+    std::fs::remove_file(net.folder("lab").join("conf")).expect("it is there");
+    net.lab.write("other", "something");
+    let of_run = format!("the code of the run {} was withdrawn: a token", &dirty[..8]);
+    let of_commit = format!("the code of the commit {} was withdrawn: a token", &commit[..12]);
+    let refused = |words: &[&str], told: &str| {
+        let (status, said) = net.exp("lab", words);
+        assert!(status == 2 || status == 125, "{words:?}: {status}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    };
+    let new = ["new", "one", "--hypothesis", "h", "--change", "c", "--from"];
+    refused(&[&new[..], &[&dirty]].concat(), &of_run);
+    refused(&[&new[..], &[&commit]].concat(), &of_commit);
+    refused(&["run", "--against", &dirty, "-n", "2", "--", "true"], &of_run);
+    refused(&["run", "--against", &commit, "-n", "2", "--", "true"], &of_commit);
+    refused(&["repro", &dirty], &of_run);
+    let (status, said) = net.exp("lab", &["diff", &plain, &dirty, "-p"]);
+    assert!(status == 0 && said.contains(&of_run) && !said.contains(SECRET), "{said}");
+    // What was committed on top of it holds it, too, and so does an experiment that was put away there.
+    net.git("lab", &["update-ref", "refs/exp/archive/A-001", &commit]);
+    net.exp("lab", &["new", "away", "--hypothesis", "h", "--change", "c"]);
+    net.git("lab", &["update-ref", "refs/exp/archive/20261121-away", &commit]);
+    net.git("lab", &["worktree", "remove", "--force", ".worktrees/20261121-away"]);
+    net.git("lab", &["branch", "-D", "exp/20261121-away"]);
+    refused(&["archive", "--restore", "20261121-away"], &of_commit);
+    net.git("lab", &["checkout", "--quiet", "--force", &commit]);
+    net.git("lab", &["commit", "--quiet", "--allow-empty", "-m", "on top"]);
+    let head = net.git("lab", &["rev-parse", "HEAD"]);
+    let of_head = format!("the code of the commit {} was withdrawn: a token", &head[..12]);
+    refused(&["run", "--", "touch", "ran"], "was withdrawn: a token");
+    refused(&["new", "two", "--hypothesis", "h", "--change", "c"], &of_head);
+    assert!(!net.folder("lab").join("ran").exists(), "nothing was started");
+    let chains = format!("refs/exp/code/{}", net.writer("lab"));
+    assert!(!net.git("lab", &["rev-list", "--objects", &chains]).contains(&commit));
+}
+
+#[test]
+fn an_entry_that_is_gone_is_named_as_withdrawn_by_every_command() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let id = net.record("lab", "two", "true");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    let new = ["new", "one", "--hypothesis", "h", "--change", "c", "--from", &id];
+    for words in [
+        new.as_slice(),
+        &["note", &id, "seen"],
+        &["repro", &id],
+        &["diff", &id, &id],
+        &["run", "--against", &id, "--", "true"],
+    ] {
+        let (status, said) = net.exp("lab", words);
+        assert!(status == 2 || status == 125, "{words:?}: {status}: {said}");
+        assert!(said.contains(&format!("`{}` was withdrawn, and is gone", &id[..8])), "{words:?}: {said}");
+    }
+}
+
+/// Runs the command at a terminal, types `answer` at its question, and gives the status and what was to be seen.
+#[cfg(target_os = "linux")]
+fn at_terminal(net: &Net, words: &[&str], answer: &str) -> (Option<i32>, String) {
+    use std::io::{Read, Write};
+    let program = net.lab.exp_command(words);
+    let quoted = words.iter().map(|word| format!(" '{word}'")).collect::<String>();
+    let line = format!("{}{quoted}", program.get_program().display());
+    let mut command = net.lab.command(["script", "--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.current_dir(net.folder("lab")).stdin(std::process::Stdio::piped());
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+    let (mut input, mut output) =
+        (child.stdin.take().expect("it was piped"), child.stdout.take().expect("it was piped"));
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(b"[y/N] ") && output.read(&mut byte).expect("it can be read") == 1 {
+        seen.push(byte[0]);
+    }
+    assert!(String::from_utf8_lossy(&seen).contains("take this back?"), "{}", String::from_utf8_lossy(&seen));
+    input.write_all(answer.as_bytes()).expect("it reads");
+    input.flush().expect("it reads");
+    output.read_to_end(&mut seen).expect("it can be read");
+    (child.wait().expect("it ends").code(), String::from_utf8_lossy(&seen).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_question_at_a_terminal_takes_yes_and_nothing_else() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let words = ["purge", &id[..8], "--because", "a token"];
+    let before = net.git("lab", &["for-each-ref"]);
+    for (answer, status) in [("n\n", 1), ("\n", 1), ("sure\n", 1), ("\u{4}", 1), ("\u{3}", 130)] {
+        let (ended, seen) = at_terminal(&net, &words, answer);
+        assert_eq!(ended, Some(status), "{answer:?}: {seen}");
+        assert!(seen.contains("files that go: stdout"), "what goes is said before: {seen}");
+        assert_eq!(net.git("lab", &["for-each-ref"]), before, "{answer:?}: {seen}");
+        assert_eq!(seen.contains("nothing was changed"), status == 1, "{answer:?}: {seen}");
+    }
+    let (ended, seen) = at_terminal(&net, &words, "y\n");
+    assert_eq!(ended, Some(0), "{seen}");
+    assert!(seen.contains(&format!("withdrew run {}", &id[..8])), "{seen}");
+    assert_eq!(net.found("lab"), [""; 0]);
+}
+
+#[test]
+fn trials_that_were_withdrawn_once_seen_stand_against_accepting() {
+    let net = Net::new();
+    let lab = &net.lab;
+    lab.write("exp.toml", "[metrics.loss]\nkind = \"quality\"\nbetter = \"lower\"\n");
+    lab.commit_all("what is measured");
+    let new = |name: &str, baseline: &str| {
+        let words = ["new", name, "--hypothesis", "h", "--change", "c", "--baseline", baseline];
+        let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "5", "--budget", "runs=99"];
+        net.exp_ok("lab", &[&words[..], &more].concat());
+        format!("20261121-{name}")
+    };
+    let (one, two) = (new("one", "main"), new("two", "20261121-one"));
+    let run = |id: &str, base: &str, more: &[&str]| {
+        let script = format!("echo METRIC loss={base}$GIT_EXP_SEED");
+        let words = ["run", "-e", id, "-n", "5"];
+        net.exp_ok("lab", &[&words[..], more, &["--", "sh", "-c", &script]].concat());
+    };
+    run(&one, "2.", &[]);
+    run(&two, "1.", &[]);
+    let compared = |words: &[&str]| net.json("lab", words).remove(0);
+    let whole = compared(&["compare", &two]);
+    assert_eq!(whole["outcome"], "accept", "{whole:#?}");
+    assert!(whole["withdrawn"].is_null());
+    let of_two = |more: &[&str]| net.json("lab", &[&["runs", "-e", &two], more].concat());
+    let worst = of_two(&["--sort", "-loss"])[0]["run"].as_str().expect("an ID").to_owned();
+    lab.set_clock("2026-11-21T13:00:00Z");
+    net.exp_ok("lab", &["purge", &worst, "--keep-bytes", "--because", "another job ran", "--yes"]);
+
+    // It is to be seen what is left out, and why.
+    assert_eq!(of_two(&[]).len(), 4);
+    let listed = of_two(&["--withdrawn"]);
+    assert_eq!(listed.len(), 5);
+    let marked = listed.iter().find(|run| run["run"] == worst.as_str()).expect("it is listed");
+    assert_eq!(marked["withdrawn"]["because"], "another job ran");
+    assert!(listed.iter().filter(|run| !run["withdrawn"].is_null()).count() == 1);
+    assert!(net.exp_ok("lab", &["runs", "--withdrawn"]).contains("ok, withdrawn"));
+
+    // Another trial in its place does not mend it.
+    lab.set_clock("2026-11-21T14:00:00Z");
+    net.exp_ok(
+        "lab",
+        &["run", "-e", &two, "--seed", "99", "--", "sh", "-c", "echo METRIC loss=1.$GIT_EXP_SEED"],
+    );
+    let told =
+        "1 run of the candidate was withdrawn after trials that are compared had run (another job ran)";
+    let without = compared(&["compare", &two]);
+    assert_eq!(without["outcome"], "unclear", "{without:#?}");
+    assert_eq!(without["withdrawn"][0]["side"], "candidate");
+    assert_eq!(without["withdrawn"][0]["runs"][0], worst.as_str());
+    assert_eq!(without["withdrawn"][0]["because"], "another job ran");
+    assert_eq!(without["family"], 2, "it may have been a try of its own");
+    let (status, said) = net.exp("lab", &["compare", &two, "--check=accept"]);
+    assert!(status == 4 && said.contains(told), "{status}: {said}");
+    let (_, said) = net.exp("lab", &["keep", "-m", "it is better", &two]);
+    assert!(said.contains(told), "{said}");
+    // A seal says it, and still holds.
+    net.exp_ok("lab", &["seal", &two, "--incomplete"]);
+    net.exp_ok("lab", &["verify", &format!("sealed/{two}")]);
+
+    // Fresh trials are judged as such.
+    lab.set_clock("2026-11-21T15:00:00Z");
+    run(&two, "1.", &["--confirm"]);
+    let fresh = compared(&["compare", &two]);
+    assert_eq!(fresh["outcome"], "accept", "{fresh:#?}");
+    assert_eq!(fresh["withdrawn"][0]["runs"][0], worst.as_str(), "it is said all the same");
+}
