@@ -1,5 +1,7 @@
 //! `git exp purge`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::json;
 
@@ -7,6 +9,7 @@ use super::{Answer, push, redaction, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
+use crate::domain::state::ExperimentState;
 use crate::domain::withdrawal::{Part, Results, Withdrawal, Withdrawn};
 use crate::error::Error;
 use crate::log::layout;
@@ -29,7 +32,12 @@ Examples:
   git exp purge 3f2a91bc --files --because 'a token in its output'  the result stays
   git exp purge 3f2a91bc --keep-bytes --because 'another job was running'
 
-What a host keeps afterwards, and what to do about it: docs/reference/purge.md
+A leaked secret is to be revoked first: whoever fetched it has it. What is left to do afterwards:
+  in each clone        git reflog expire --expire-unreachable=now --all && git gc --prune=now
+  on the host          ask its support to drop the objects: git exp show <withdrawal> --json names them; forks,
+                       caches, pull requests and what CI kept may have them, too
+  in copies, backups   whatever no git exp knows of
+
 
 Exit status: 0 when it is done, 1 when you said no, 2 when something stands in the way.")]
 pub struct Arguments {
@@ -207,7 +215,7 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
             let name = experiment.name();
             let error =
                 Error::request(format!("`{name}` is an experiment, and entries are taken back one by one"))
-                    .hint(format!("`git exp log {name}` lists its entries"));
+                    .hint(format!("`git exp log -e {name}` lists its entries"));
             return Err(error);
         }
         let id = match selection::entry(context, &mut index, &state, word) {
@@ -250,6 +258,9 @@ fn carry_out(context: &mut Context, arguments: &Arguments, asked: &Asked) -> Res
         return Err(not_own(context, *foreign)?);
     }
     preview(context, &plan, arguments, asked);
+    if plan.gone.contains(&Part::Entry) && !plan.epochs.is_empty() {
+        preview_experiments(context, &plan)?;
+    }
     let is_done =
         if gone.is_empty() { asked.already.len() == asked.ids.len() } else { plan.epochs.is_empty() };
     if is_done && (gone.is_empty() || plan.holders.is_empty()) {
@@ -443,6 +454,42 @@ fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments, asked: &As
     if !has_epochs && plan.holders.is_empty() && blind.is_empty() {
         say("  nothing else of this clone holds it".to_owned());
     }
+}
+
+/// Says what becomes of the experiments whose registrations go: what is about them stays, and so does their code.
+fn preview_experiments(context: &mut Context, plan: &Plan) -> Result<(), Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for entry in plan.entries.iter().filter(|it| matches!(it.body, Body::Brief(_))) {
+        let is_it = |it: &&ExperimentState| it.registered.as_ref().is_some_and(|it| it.entry == entry.id);
+        let Some(experiment) = state.experiments.iter().find(is_it) else { continue };
+        let name = experiment.name();
+        context.output.say(&format!("  `{name}` is no longer registered; its name stays"));
+        let goes = |id: EntryId| plan.entries.iter().any(|it| it.id == id);
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for other in context.log.all(&mut index)? {
+            if other.registration() == Some(entry.id) && !goes(other.id) {
+                *kinds.entry(other.kind().to_owned()).or_default() += 1;
+            }
+        }
+        if !kinds.is_empty() {
+            let others: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+            context.output.say(&format!(
+                "  other entries about it stay, and may say the same: {} (`git exp log -e {name}`)",
+                others.join(", ")
+            ));
+        }
+        let branch = layout::experiment_branch(&experiment.id);
+        if context.repo.read_ref(&format!("refs/heads/{branch}"))?.is_some() {
+            let worktree = selection::worktree_of_experiment(context, experiment)?;
+            let and = if worktree.is_some() { " and its worktree stay" } else { " stays" };
+            context.output.say(&format!("  the branch {branch}{and}, with the code"));
+        } else if context.repo.read_ref(&layout::archive_ref(&experiment.id))?.is_some() {
+            context.output.say(&format!("  {} stays, with the code", layout::archive_ref(&experiment.id)));
+        }
+        context.output.say("  an issue that was posted about it stays where it was posted");
+    }
+    Ok(())
 }
 
 /// Says which bytes go.

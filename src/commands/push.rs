@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::git::{Expected, Lacking, Offer, Oid, Pushed, RefEdit, Unacceptable};
 use crate::log::visible::Names;
 use crate::log::{Lock, layout};
-use crate::render::number::bytes;
+use crate::render::number::{bytes, counted};
 use crate::render::text::harmless;
 
 /// What the workflows on GitHub are told that something new was pushed.
@@ -603,7 +603,8 @@ fn visible(context: &Context, plan: &Plan) -> Result<Option<Visible>, Error> {
 fn tell(context: &mut Context, remote: &str, published: &[Pending], visible: &Visible) {
     let Visible { lacking, names } = visible;
     let remote = harmless(remote);
-    context.output.say(&format!("`{remote}` lacks {} commits, {}:", lacking.commits, size_of(lacking.bytes)));
+    let commits = counted(usize::try_from(lacking.commits).unwrap_or(usize::MAX), "commit", "commits");
+    context.output.say(&format!("`{remote}` lacks {commits}, {}:", size_of(lacking.bytes)));
     for it in published {
         context.output.say(&format!("  {}", harmless(&it.name)));
     }

@@ -39,6 +39,7 @@ use crate::log::layout;
 use crate::render::check::{CheckJson, CheckView, text};
 use crate::render::comparison::{ComparisonFields, ComparisonJson};
 use crate::render::json;
+use crate::render::number::counted;
 use crate::render::seal::{ScriptSide, SealFields, SealJson, commands, machines, repro, variables};
 
 /// The folder of seals among the tags.
@@ -644,8 +645,9 @@ impl Seal<'_> {
             context.output.line(&format!("already sealed as {tag}, {is_signed}\nmanifest {digest}"))?;
         } else {
             context.output.line(&format!(
-                "{tag}: {} entries and {} files sealed, {is_signed}\nmanifest {digest}",
-                view.entries, view.files
+                "{tag}: {} and {} sealed, {is_signed}\nmanifest {digest}",
+                counted(view.entries, "entry", "entries"),
+                counted(view.files, "file", "files")
             ))?;
         }
         if let Some(file) = file {

@@ -447,9 +447,40 @@ impl Log {
                 }
             }
         }
+        if plan.gone.contains(&Part::Entry) {
+            for (name, tip) in self.logbooks_about(plan, &refs)? {
+                if holders.iter().all(|it: &Holder| it.name != name) {
+                    holders.push(Holder { name, tip, can_go: false });
+                }
+            }
+        }
         plan.holders = holders;
         plan.elsewhere = elsewhere;
         Ok(())
+    }
+
+    /// The branches in whose logbooks it says what the entries said.
+    fn logbooks_about(&self, plan: &Plan, refs: &[(String, Oid)]) -> Result<Vec<(String, Oid)>, LogError> {
+        let tells = |tips: &[Oid]| -> Result<bool, LogError> {
+            let objects = self.repo.objects_of(tips, &[])?;
+            let logbooks = objects.iter().filter(|(_, path)| path.starts_with(layout::LOGBOOKS));
+            Ok(logbooks.filter_map(|(oid, _)| self.repo.read_blob(*oid).ok()).any(|bytes| {
+                let text = String::from_utf8_lossy(&bytes);
+                plan.entries.iter().any(|it| layout::is_told(&it.id, &text))
+            }))
+        };
+        let branches: Vec<_> =
+            refs.iter().filter(|(name, _)| name.starts_with("refs/heads/")).cloned().collect();
+        let tips: Vec<Oid> = branches.iter().map(|(_, tip)| *tip).collect();
+        let mut telling = Vec::new();
+        if !plan.entries.is_empty() && !tips.is_empty() && tells(&tips)? {
+            for (name, tip) in branches {
+                if tells(&[tip])? {
+                    telling.push((name, tip));
+                }
+            }
+        }
+        Ok(telling)
     }
 
     /// Does what `plan` says; `also` are the holders that go, too. `request` has the withdrawal.

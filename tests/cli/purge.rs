@@ -1076,9 +1076,93 @@ fn trials_that_were_withdrawn_once_seen_stand_against_accepting() {
     net.exp_ok("lab", &["verify", &format!("sealed/{two}")]);
 
     // Fresh trials are judged as such.
+    net.exp_ok("lab", &["archive", "--restore", &two]);
     lab.set_clock("2026-11-21T15:00:00Z");
     run(&two, "1.", &["--confirm"]);
     let fresh = compared(&["compare", &two]);
     assert_eq!(fresh["outcome"], "accept", "{fresh:#?}");
     assert_eq!(fresh["withdrawn"][0]["runs"][0], worst.as_str(), "it is said all the same");
+}
+
+#[test]
+fn a_brief_that_goes_leaves_code_and_runs_and_says_so() {
+    let net = Net::new();
+    net.exp_ok("lab", &["topic", "new", "mixing", "--prefix", "MX", "--goal", "a goal"]);
+    let words =
+        ["new", "one", "--topic", "mixing", "--hypothesis", SECRET, "--change", "c", "--baseline", "main"];
+    let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "2", "--budget", "runs=9"];
+    net.exp_ok("lab", &[&words[..], &more].concat());
+    net.exp_ok("lab", &["run", "-e", "MX-001", "-n", "2", "--", "sh", "-c", "echo METRIC loss=1"]);
+    net.exp_ok("lab", &["logbook", "mixing", "--write"]);
+    net.exp_ok("lab", &["push", "--topics", "--yes"]);
+    let (status, said) = net.exp("lab", &["purge", "MX-001", "--because", "a token", "--yes"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("`MX-001` is an experiment") && said.contains("`git exp log -e MX-001`"), "{said}");
+    let brief = net.json("lab", &["log", "--kind", "brief"])[0]["entry"].as_str().expect("an ID").to_owned();
+    let purge = ["purge", &brief, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &purge);
+    assert_eq!(status, 2, "{said}");
+    for told in [
+        "`MX-001` is no longer registered",
+        "other entries about it stay, and may say the same: run: 2",
+        "the branch exp/MX-001 and its worktree stay, with the code",
+        "also holds it: refs/heads/research/mixing",
+        "rewrite or delete `refs/heads/research/mixing` first",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    assert!(!said.contains("1 entries") && !said.contains("1 commits"), "{said}");
+    net.git("lab", &["branch", "-D", "research/mixing"]);
+    net.git("lab", &["push", "--quiet", "origin", ":research/mixing"]);
+    net.exp_ok("lab", &[&purge[..], &["--push"]].concat());
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.in_files("lab"), "");
+    let (status, said) = net.exp("lab", &["run", "-e", "MX-001", "--", "true"]);
+    assert_eq!(status, 125, "{said}");
+    assert!(said.contains("`MX-001` has no brief") && said.contains("withdrawn"), "{said}");
+    let (status, said) = net.exp("lab", &["decide", "MX-001", "accept", "--because", "b"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("`MX-001` has no brief"), "{said}");
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_days_scratch_is_told_from_its_entries() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let (status, said) = net.exp("lab", &["purge", "20261121-scratch", "--because", "b"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(
+        said.contains("entries are taken back one by one") && said.contains("git exp log -e 20261121-scratch"),
+        "{said}"
+    );
+    net.exp_ok("lab", &["log", "-e", "20261121-scratch"]);
+}
+
+#[test]
+fn a_remote_that_takes_no_deletions_is_told_and_done_once_it_does() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    // Git asks this of branches only.
+    net.git("remote.git", &["config", "receive.denyDeletes", "true"]);
+    let hook = net.folder("remote.git").join("hooks/update");
+    let body = "#!/bin/sh\ncase $3 in *[!0]*) exit 0;; esac\necho deletion prohibited >&2\nexit 1\n";
+    std::fs::write(&hook, body).expect("the hook is ours");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hook, mode).expect("the hook is ours");
+    let (status, said) = net.exp("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("refused: refs/exp/log/") && said.contains("hook declined"), "{said}");
+    assert_ne!(net.found("remote.git"), [""; 0]);
+    // The new epoch is there all the same, so that nobody takes the old one for the present one.
+    net.clone("second");
+    net.exp("second", &["pull", "--data"]);
+    assert_eq!(net.labels("second"), ["one", "three"]);
+    assert_eq!(net.found("second"), [""; 0]);
+    assert_eq!(net.exp("lab", &["push"]).0, 1, "it is tried again");
+    std::fs::remove_file(&hook).expect("the hook is ours");
+    net.exp_ok("lab", &["push"]);
+    assert_eq!(net.found("remote.git"), [""; 0]);
 }
