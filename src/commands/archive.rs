@@ -284,6 +284,7 @@ fn restore(context: &mut Context, id: &ExperimentId) -> Result<(), Error> {
         return Err(Error::request(format!("`{id}` is not archived"))
             .hint("`git exp list --archived` lists those that are"));
     };
+    context.log.refuse_withdrawn_code(commit)?;
     let branch = format!("refs/heads/{}", layout::experiment_branch(id));
     let edit = RefEdit { name: branch.clone(), expected: Expected::Absent, new: Some(commit) };
     context.repo.update_refs(&[edit], "git exp archive --restore")?;

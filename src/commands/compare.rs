@@ -85,7 +85,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let named = arguments.sides.iter().flat_map(|word| state.find(word));
     let named: Vec<_> = named.map(|it| (it.id.clone(), it.registration())).collect();
     if !named.is_empty() {
-        tell_withdrawn(context, &mut index, &named)?;
+        tell_withdrawn(context, &mut index, &named, false)?;
     }
     Ok(answer)
 }

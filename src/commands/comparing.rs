@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::pairs::Baseline;
 use super::place::Place;
+use super::purge::find_withdrawn;
 use super::recorded::{config_files, environment, explain_code, versions};
 use super::recording::fingerprint;
 use super::runs::{expression, topics};
@@ -17,7 +18,8 @@ use crate::context::{CONFIGURATION, Context};
 use crate::domain::brief::Brief;
 use crate::domain::cell::Trial;
 use crate::domain::comparison::{
-    Comparison, ComparisonError, Matchup, Plan, Seen, Side, Terms, compare, matchups,
+    Comparison, ComparisonError, Matchup, Plan, Seen, Side, Terms, WithdrawnRuns, compare, matchups,
+    tries_withdrawn,
 };
 use crate::domain::criterion::{Criterion, Operator};
 use crate::domain::decision::Look;
@@ -25,9 +27,10 @@ use crate::domain::difference::{Difference, Side as Stored};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, ExperimentId, ObjectName, TopicName};
 use crate::domain::metric::Definition;
-use crate::domain::run::{Membership, Run};
+use crate::domain::run::{Membership, PairSide, Run};
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::topic::Topic;
+use crate::domain::withdrawal::{Results, Withdrawal, Withdrawn};
 use crate::error::{Error, Fault};
 use crate::log::index::query::{self, Query, select};
 use crate::log::index::sides::{Common, commits, runs_of};
@@ -69,6 +72,8 @@ struct Promise {
     best_of: Option<usize>,
     /// Whether the candidate is some runs of an experiment, picked by a label, a filter or by hand.
     is_selection: bool,
+    /// The runs of it and of the baseline that were withdrawn.
+    withdrawn: Vec<WithdrawnRuns>,
 }
 
 /// A registered experiment that is looked at.
@@ -263,12 +268,17 @@ fn compare_sides<T>(
     for promise in &mut promises {
         promise.brief.guard.extend_from_slice(guard);
     }
+    let withdrawals = context.log.withdrawals(index)?;
+    for ((promise, candidate), side) in promises.iter_mut().zip(candidates).zip(&candidate_sides) {
+        let sides = [(PairSide::Baseline, baseline, &baseline_side), (PairSide::Candidate, candidate, side)];
+        promise.withdrawn = withdrawn_runs(context, index, &withdrawals, sides);
+    }
     let mut found = Vec::with_capacity(candidates.len());
     for (side, promise) in candidate_sides.iter().zip(&mut promises) {
         let strata = matchups(&baseline_side, side, &promise.plan).map_err(|error| refuse(&error))?;
         // Each complete cell of an experiment was a try of its own, and so was each plan that was given up for another.
         if !promise.is_scratch {
-            promise.family += strata[0].tries - 1;
+            promise.family += strata[0].tries - 1 + tries_withdrawn(&promise.withdrawn, promise.plan.trials);
         }
         found.push(strata);
     }
@@ -446,12 +456,24 @@ pub fn choose(
             what: What::Commit(commit),
         });
     }
+    if is_hex && let Err(error) = selection::entry(context, index, state, word) {
+        // One that was withdrawn is told as such.
+        if find_withdrawn(&context.log.withdrawals(index)?, word).is_some() {
+            return Err(error);
+        }
+    }
     Err(Error::request(format!("there is no experiment, baseline, run or revision `{word}`"))
         .hint("`git exp list` lists the experiments; `label:x` and `filter:…` pick runs"))
 }
 
 /// The code and the experiment that `word` means as the baseline of what runs at `place`.
 pub fn baseline(context: &mut Context, place: &Place, word: &str) -> Result<Baseline, Error> {
+    let found = baseline_of(context, place, word)?;
+    context.log.refuse_withdrawn_code(found.commit)?;
+    Ok(found)
+}
+
+fn baseline_of(context: &mut Context, place: &Place, word: &str) -> Result<Baseline, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let topic = place.registration.as_ref().and_then(|it| it.topic.as_ref());
@@ -495,7 +517,10 @@ pub fn baseline(context: &mut Context, place: &Place, word: &str) -> Result<Base
         }),
         What::Rows(rows) if rows.len() == 1 => {
             let entries = context.log.entries(&mut index, rows)?;
-            let Some(Entry { body: Body::Run(run), .. }) = entries.first() else { return Err(not_here()) };
+            let Some(Entry { body: Body::Run(run), id, .. }) = entries.first() else {
+                return Err(not_here());
+            };
+            context.log.refuse_withdrawn_code_of(&mut index, *id)?;
             let commit = oid(&run.code.commit).ok_or_else(not_here)?;
             Ok(Baseline { commit, membership: scratch(), registration: None })
         }
@@ -639,6 +664,7 @@ fn promise(
             subject: None,
             best_of: None,
             is_selection: false,
+            withdrawn: Vec::new(),
         });
     };
     let brief = registered.current.brief.clone();
@@ -687,8 +713,59 @@ fn promise(
         subject: Some(subject),
         best_of,
         is_selection: !matches!(candidate.what, What::Experiment(_)),
+        withdrawn: Vec::new(),
         brief,
     })
+}
+
+/// The runs of the sides that were withdrawn, each under the withdrawal that set it aside first.
+fn withdrawn_runs(
+    context: &Context,
+    index: &mut Index,
+    withdrawals: &[(Entry, Withdrawal)],
+    sides: [(PairSide, &Chosen, &Side<'_>); 2],
+) -> Vec<WithdrawnRuns> {
+    let mut found: Vec<WithdrawnRuns> = Vec::new();
+    let mut known: HashSet<EntryId> = HashSet::new();
+    for (by, it) in withdrawals.iter().filter(|(_, it)| it.results == Results::Withdrawn) {
+        for one in it.entries.iter().filter(|one| one.kind == "run" && !known.contains(&one.entry)) {
+            let of_side = |(_, chosen, side): &&(PairSide, &Chosen, &Side<'_>)| match &chosen.what {
+                What::Experiment(experiment) => {
+                    one.experiment.as_ref() == Some(&experiment.id)
+                        && one.registration == experiment.registration()
+                }
+                _ => is_of_other_side(context, index, one, side),
+            };
+            // What is of both, as a revision's runs may be of the experiment that began there, is the candidate's.
+            let Some((side, ..)) = sides.iter().rev().find(of_side) else { continue };
+            match found.iter_mut().find(|runs| runs.by == by.id && runs.side == *side) {
+                Some(runs) => runs.runs.push(one.entry),
+                None => found.push(WithdrawnRuns {
+                    side: *side,
+                    runs: vec![one.entry],
+                    by: by.id,
+                    seconds: by.time.as_duration().as_secs_f64(),
+                    because: it.because.clone(),
+                }),
+            }
+        }
+        known.extend(it.entries.iter().map(|one| one.entry));
+    }
+    found
+}
+
+/// Whether a withdrawn run may have been among the runs of a revision, a label or a filter: it ran the same code, or, where
+/// nothing tells what it ran, belonged to the same experiment.
+fn is_of_other_side(context: &Context, index: &mut Index, one: &Withdrawn, side: &Side<'_>) -> bool {
+    let is_like = |trial: &Trial<'_>| match context.log.find(index, &one.entry.to_hex()) {
+        Ok((_, Entry { body: Body::Run(run), .. })) => run.code.tree == trial.run.code.tree,
+        _ => {
+            let membership = &trial.run.membership;
+            one.experiment.as_ref() == Some(&membership.experiment)
+                && one.registration == membership.registration
+        }
+    };
+    side.trials.iter().any(is_like)
 }
 
 /// The registered experiment that all runs of a side belong to.
@@ -850,6 +927,7 @@ impl Promise {
             cross_check: false,
             scope,
             family: self.family,
+            withdrawn: self.withdrawn.clone(),
         }
     }
 }

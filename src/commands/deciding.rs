@@ -41,6 +41,11 @@ pub fn registered<'a>(
     };
     match &experiment.registered {
         Some(registered) => Ok((experiment, registered)),
+        None if !experiment.id.is_scratch() => {
+            Err(Error::request(format!("`{}` has no brief, so nothing is decided about it", experiment.id))
+                .because("its registration was withdrawn, or did not come here yet")
+                .hint("`git exp log --kind withdrawal` says what was withdrawn"))
+        }
         None => Err(Error::request(format!(
             "`{}` is a day's scratch, about which nothing is decided",
             experiment.id

@@ -77,9 +77,14 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let mut difference = Difference::between(&a.side(), &b.side());
     explain_code(context, &mut difference, &a.run, &b.run, [&a.config_files, &b.config_files]);
     let is_same_code = a.run.code.tree == b.run.code.tree;
+    let mut withdrawn = Vec::new();
+    for side in [&a, &b] {
+        withdrawn.extend(context.log.refuse_withdrawn_code_of(&mut index, side.entry.id).err());
+    }
     let trees = a
         .tree()
         .zip(b.tree())
+        .filter(|_| withdrawn.is_empty())
         .filter(|(a, b)| !is_same_code && context.repo.has_object(*a) && context.repo.has_object(*b));
     let changed = match trees {
         Some((a, b)) => file_lines(context, a, b)?,
@@ -90,6 +95,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         _ => Vec::new(),
     };
     let ids = [a.entry.id, b.entry.id];
+    for why in &withdrawn {
+        context.output.say(&format!("{why}; its difference is not shown"));
+    }
     if context.output.json {
         let view = DifferenceView { a: ids[0].to_hex(), b: ids[1].to_hex(), difference: &difference };
         let patch = arguments.patch.then(|| String::from_utf8_lossy(&patch));
@@ -111,7 +119,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             None => context.output.bytes(&patch)?,
         }
     }
-    if trees.is_none() && !is_same_code {
+    if trees.is_none() && !is_same_code && withdrawn.is_empty() {
         context.output.say("the code of both runs is not here, so that its difference cannot be shown");
         context.output.hint("`git exp pull --data` fetches it");
     } else if !changed.is_empty() && !arguments.patch {

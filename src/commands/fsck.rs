@@ -6,6 +6,7 @@ use super::Answer;
 use crate::context::Context;
 use crate::error::Error;
 use crate::log::fsck;
+use crate::render::number::counted;
 use crate::render::text::harmless;
 
 /// Check every entry, its files, its code and the views
@@ -49,16 +50,22 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         }
         let absent = match report.absent_files {
             0 => String::new(),
+            1 => ", 1 file not fetched".to_owned(),
             count => format!(", {count} files not fetched"),
+        };
+        let of = |count: u64, one: &str, several: &str| {
+            counted(usize::try_from(count).unwrap_or(usize::MAX), one, several)
         };
         let verdict = match report.damages.len() {
             0 => "all is well".to_owned(),
             1 => "1 damage".to_owned(),
             count => format!("{count} damages"),
         };
-        context
-            .output
-            .line(&format!("{} entries, {} files{absent}: {verdict}", report.entries, report.files))?;
+        context.output.line(&format!(
+            "{}, {}{absent}: {verdict}",
+            of(report.entries, "entry", "entries"),
+            of(report.files, "file", "files")
+        ))?;
         if report.healed > 0 {
             context
                 .output

@@ -245,7 +245,7 @@ pub fn missing(context: &mut Context, index: &mut Index, topic: &TopicName) -> R
 
 /// Where a topic's logbook is on its branch.
 fn path_of(topic: &TopicName) -> String {
-    format!(".agents/logbooks/{topic}.md")
+    format!("{}{topic}.md", layout::LOGBOOKS)
 }
 
 /// What happened in a topic beyond what stands in the text of its logbook.

@@ -79,6 +79,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let of_idea = idea.and_then(|it| it.idea.topic.as_ref()).map(TopicName::as_str);
     let topic = topic(context, &state, arguments.topic.as_deref().or(of_idea))?;
     let (start, from) = start(context, &mut index, &state, arguments.from.as_deref())?;
+    context.log.refuse_withdrawn_code(start)?;
     let mut brief = topic.map(inherited).unwrap_or_default();
     if let Some(idea) = idea {
         carry_over(context, &state, idea, &mut brief)?;
@@ -225,6 +226,7 @@ fn start(
         return Ok((commit, None));
     }
     let (id, run) = selection::run(context, index, state, word)?;
+    context.log.refuse_withdrawn_code_of(index, id)?;
     let commit = Oid::from_hex(run.code.commit.as_str())
         .filter(|commit| context.repo.has_object(*commit))
         .ok_or_else(|| Error::request(format!("the code of the run `{word}` is not here")))?;

@@ -16,7 +16,6 @@ use crate::domain::metric::Definition;
 use crate::domain::reproduction::{Observed, Target, Trials};
 use crate::domain::run::{PairSide, Run};
 use crate::domain::state::State;
-use crate::domain::withdrawal::Part;
 use crate::error::Error;
 use crate::log::index::query::{Query, select};
 use crate::log::index::sides::{Common, runs_of};
@@ -362,15 +361,8 @@ fn from_log(
     all: Vec<Entry>,
 ) -> Result<OnRecord, Error> {
     let wanted: HashSet<EntryId> = chosen.candidate.iter().chain(&chosen.baseline).copied().collect();
-    // A repetition would hold on to the code again, and the next push would publish it.
-    for (_, withdrawal) in context.log.withdrawals(index)? {
-        let of_it = withdrawal.entries.iter().find(|one| wanted.contains(&one.entry));
-        if let Some(one) = of_it.filter(|_| withdrawal.gone.contains(&Part::Code)) {
-            let short = one.entry.short();
-            return Err(Error::request(format!("the code of the run {short} was withdrawn"))
-                .because(withdrawal.because)
-                .hint(format!("`git exp show {short}` says what is left of it")));
-        }
+    for id in &wanted {
+        context.log.refuse_withdrawn_code_of(index, *id)?;
     }
     let cited: BTreeSet<EntryId> = all
         .iter()

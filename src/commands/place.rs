@@ -56,6 +56,11 @@ impl Place {
             if experiment.id == today {
                 return Ok(Self::scratch(context));
             }
+            if !experiment.id.is_scratch() {
+                return Err(Error::request(format!("`{}` has no brief", experiment.id))
+                    .because("its registration was withdrawn, or did not come here yet")
+                    .hint("`git exp log --kind withdrawal` says what was withdrawn; `git exp new` registers anew"));
+            }
             return Err(Error::request(format!("`{}` is the scratch of another day", experiment.id))
                 .hint("leave `-e` out to record under today's scratch"));
         };

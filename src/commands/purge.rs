@@ -1,5 +1,7 @@
 //! `git exp purge`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::json;
 
@@ -7,9 +9,11 @@ use super::{Answer, push, redaction, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
+use crate::domain::state::ExperimentState;
 use crate::domain::withdrawal::{Part, Results, Withdrawal, Withdrawn};
 use crate::error::Error;
-use crate::log::purge::{Holder, Plan};
+use crate::log::layout;
+use crate::log::purge::{Holder, Order, Plan};
 use crate::render::text::harmless;
 
 /// How many names a line lists.
@@ -28,7 +32,12 @@ Examples:
   git exp purge 3f2a91bc --files --because 'a token in its output'  the result stays
   git exp purge 3f2a91bc --keep-bytes --because 'another job was running'
 
-What a host keeps afterwards, and what to do about it: docs/reference/purge.md
+A leaked secret is to be revoked first: whoever fetched it has it. What is left to do afterwards:
+  in each clone        git reflog expire --expire-unreachable=now --all && git gc --prune=now
+  on the host          ask its support to drop the objects: git exp show <withdrawal> --json names them; forks,
+                       caches, pull requests and what CI kept may have them, too
+  in copies, backups   whatever no git exp knows of
+
 
 Exit status: 0 when it is done, 1 when you said no, 2 when something stands in the way.")]
 pub struct Arguments {
@@ -99,20 +108,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if arguments.entries.is_empty() {
         return follow(context, &arguments);
     }
-    let (entries, already) = named(context, &arguments)?;
-    for (id, withdrawal) in &already {
-        let text = format!("`{}` was withdrawn already ({})", id.short(), withdrawal.short());
-        context.output.say(&text);
-    }
-    if entries.is_empty() {
-        if context.output.json {
-            context.output.object(
-                &json!({"schema": "git-exp/purge/1", "dry_run": arguments.dry_run, "withdrawal": null}),
-            )?;
-        }
-        return if arguments.push { push::logs_only(context) } else { Ok(Answer::Yes) };
-    }
-    carry_out(context, &arguments, &entries)
+    let asked = named(context, &arguments)?;
+    carry_out(context, &arguments, &asked)
 }
 
 /// Ends a purge that was cut short.
@@ -129,10 +126,10 @@ fn finish(context: &mut Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Withdraws here, too, what a copy of this clone withdrew from the log that both have.
+/// Withdraws from this clone's own logs, too, what was withdrawn from others that had it, as a copy of this clone has.
 fn follow(context: &mut Context, arguments: &Arguments) -> Result<Answer, Error> {
-    let own: Vec<_> = context.log.superseded()?.into_iter().filter(|it| it.is_own).collect();
-    if own.is_empty() {
+    let mut left = unfollowed(context)?;
+    if left.is_empty() {
         if arguments.push {
             return push::logs_only(context);
         }
@@ -140,34 +137,70 @@ fn follow(context: &mut Context, arguments: &Arguments) -> Result<Answer, Error>
         context.output.hint("name what is to go: git exp purge <entry> --because '…'");
         return Ok(Answer::Yes);
     }
-    let mut index = context.log.index()?;
-    let withdrawals = context.log.withdrawals(&mut index)?;
-    let of_copies = withdrawals.iter().filter(|(_, it)| own.iter().any(|one| it.drops_log_of(&one.old)));
     let mut answer = Answer::Yes;
-    for (_, it) in of_copies {
-        let mut entries = Vec::new();
-        for one in &it.entries {
-            entries.extend(context.log.find(&mut index, &one.entry.to_hex()).ok().map(|(_, entry)| entry));
-        }
+    while let Some((withdrawal, logs)) = left.first() {
+        let is_whole = withdrawal.gone.contains(&Part::Entry);
         let with = Arguments {
             entries: Vec::new(),
-            because: Some(arguments.because.clone().unwrap_or_else(|| it.because.clone())),
-            files: it.gone.contains(&Part::Files) && !it.gone.contains(&Part::Entry),
-            code: it.gone.contains(&Part::Code) && !it.gone.contains(&Part::Entry),
+            because: Some(arguments.because.clone().unwrap_or_else(|| withdrawal.because.clone())),
+            files: withdrawal.gone.contains(&Part::Files) && !is_whole,
+            code: withdrawal.gone.contains(&Part::Code) && !is_whole,
             entry: false,
             keep_bytes: false,
+            push: false,
             ..*arguments
         };
-        answer = carry_out(context, &with, &entries)?;
+        let ids: Vec<EntryId> = withdrawal.entries.iter().map(|one| one.entry).collect();
+        let asked = Asked { ids, already: Vec::new(), known: withdrawal.entries.clone(), logs: logs.clone() };
+        answer = carry_out(context, &with, &asked)?;
+        if answer != Answer::Yes {
+            return Ok(answer);
+        }
+        if arguments.dry_run {
+            left.remove(0);
+            continue;
+        }
+        let rest = unfollowed(context)?;
+        if rest.len() >= left.len() {
+            break;
+        }
+        left = rest;
     }
-    Ok(answer)
+    if arguments.push { push::logs_only(context) } else { Ok(answer) }
 }
 
-/// Entries that are to go, and those that are gone, each with the withdrawal that took it.
-type Named = (Vec<Entry>, Vec<(EntryId, EntryId)>);
+/// The withdrawals that this clone's own logs have yet to follow, each with those of the logs that it ended elsewhere.
+fn unfollowed(context: &Context) -> Result<Vec<(Withdrawal, Vec<Writer>)>, Error> {
+    let mut left: Vec<(Withdrawal, Vec<Writer>)> = Vec::new();
+    let mut index = context.log.index()?;
+    let withdrawals = context.log.withdrawals(&mut index)?;
+    for one in context.log.superseded()?.into_iter().filter(|it| it.is_own) {
+        let ended = withdrawals.iter().filter(|(_, it)| it.drops_log_of(&one.old));
+        left.extend(ended.map(|(_, it)| (it.clone(), vec![one.old.clone()])));
+    }
+    for log in context.log.unfollowed(&[layout::LOGS])? {
+        for (_, it) in log.withdrawals {
+            if left.iter().all(|(known, _)| known.entries != it.entries || known.gone != it.gone) {
+                left.push((it, Vec::new()));
+            }
+        }
+    }
+    Ok(left)
+}
 
-/// The entries that are meant and still have what is to go; and those that a withdrawal took already.
-fn named(context: &Context, arguments: &Arguments) -> Result<Named, Error> {
+/// What is to be taken back.
+struct Asked {
+    ids: Vec<EntryId>,
+    /// Those that were withdrawn already, each with the withdrawal that says so.
+    already: Vec<(EntryId, EntryId)>,
+    /// What earlier withdrawals say of them.
+    known: Vec<Withdrawn>,
+    /// Logs that go on as a new epoch whatever they hold.
+    logs: Vec<Writer>,
+}
+
+/// The entries that are meant, and what of that was withdrawn already.
+fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
     let withdrawals = context.log.withdrawals(&mut index)?;
@@ -176,27 +209,36 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Named, Error> {
         true => it.results == Results::Withdrawn,
         false => gone.iter().all(|part| it.gone.contains(part)),
     };
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut already = Vec::new();
+    let mut asked = Asked { ids: Vec::new(), already: Vec::new(), known: Vec::new(), logs: Vec::new() };
     for word in &arguments.entries {
-        match selection::entry(context, &mut index, &state, word) {
-            Ok(entry) => {
-                let taken = withdrawals
-                    .iter()
-                    .find(|(_, it)| takes(it) && it.entries.iter().any(|one| one.entry == entry.id));
-                match taken {
-                    Some((by, _)) => already.push((entry.id, by.id)),
-                    None if entries.iter().all(|it| it.id != entry.id) => entries.push(entry),
-                    None => {}
-                }
-            }
+        if let [experiment, ..] = state.find(word).as_slice() {
+            let name = experiment.name();
+            let error =
+                Error::request(format!("`{name}` is an experiment, and entries are taken back one by one"))
+                    .hint(format!("`git exp log -e {name}` lists its entries"));
+            return Err(error);
+        }
+        let id = match selection::entry(context, &mut index, &state, word) {
+            Ok(entry) => entry.id,
             Err(error) => match find_withdrawn(&withdrawals, word) {
-                Some(it) => already.push(it),
+                Some((id, _)) => id,
                 None => return Err(error),
             },
+        };
+        if asked.ids.contains(&id) {
+            continue;
+        }
+        asked.ids.push(id);
+        for (by, it) in &withdrawals {
+            if let Some(one) = it.entries.iter().find(|one| takes(it) && one.entry == id) {
+                if asked.already.iter().all(|(known, _)| *known != id) {
+                    asked.already.push((id, by.id));
+                }
+                asked.known.push(one.clone());
+            }
         }
     }
-    Ok((entries, already))
+    Ok(asked)
 }
 
 /// The entry that begins with `word` and is gone, with the withdrawal that says so.
@@ -206,23 +248,25 @@ pub fn find_withdrawn(withdrawals: &[(Entry, Withdrawal)], word: &str) -> Option
     named.rfind(|(id, _)| word.len() >= 4 && id.to_hex().starts_with(&word))
 }
 
-fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) -> Result<Answer, Error> {
-    let ids: Vec<EntryId> = entries.iter().map(|it| it.id).collect();
+fn carry_out(context: &mut Context, arguments: &Arguments, asked: &Asked) -> Result<Answer, Error> {
     let gone = arguments.gone();
-    let plan = context.log.plan_purge(&ids, &gone, arguments.code)?;
-    if let Some(foreign) = entries.iter().find(|it| plan.entries.iter().all(|own| own.id != it.id)) {
-        let short = foreign.id.short();
-        return Err(Error::request(format!("`{short}` is not in a log of this clone"))
-            .because(format!(
-                "`{}` appended it, which is another clone, and only that one can take it back",
-                foreign.writer
-            ))
-            .hint(format!(
-                "ask {} to purge it there; `git exp note {short} 'please purge'` says so in the log",
-                harmless(&foreign.by.name)
-            )));
+    let order = Order { ids: &asked.ids, gone: &gone, all_code: arguments.code, logs: &asked.logs };
+    let plan = context.log.plan_purge(order)?;
+    let is_own = |id: &EntryId| plan.entries.iter().any(|own| own.id == *id);
+    let is_known = |id: &EntryId| asked.known.iter().any(|one| one.entry == *id);
+    if let Some(foreign) = asked.ids.iter().find(|id| !is_own(id) && !is_known(id)) {
+        return Err(not_own(context, *foreign)?);
     }
-    preview(context, &plan, arguments);
+    preview(context, &plan, arguments, asked);
+    if plan.gone.contains(&Part::Entry) && !plan.epochs.is_empty() {
+        preview_experiments(context, &plan)?;
+    }
+    let is_done =
+        if gone.is_empty() { asked.already.len() == asked.ids.len() } else { plan.epochs.is_empty() };
+    if is_done && (gone.is_empty() || plan.holders.is_empty()) {
+        show(context, arguments, &plan, asked, None)?;
+        return if arguments.push { push::logs_only(context) } else { Ok(Answer::Yes) };
+    }
     let standing: Vec<&Holder> = plan
         .holders
         .iter()
@@ -239,11 +283,13 @@ fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) ->
             )),
         });
     }
-    if arguments.dry_run {
-        show(context, arguments, &plan, None)?;
+    let also: Vec<Holder> =
+        plan.holders.iter().filter(|it| arguments.drop_refs && it.can_go).cloned().collect();
+    if arguments.dry_run || is_done && also.is_empty() {
+        show(context, arguments, &plan, asked, None)?;
         return Ok(Answer::Yes);
     }
-    let Some(because) = arguments.because.clone().filter(|text| !text.trim().is_empty()) else {
+    let Some(because) = because(context, arguments, asked)? else {
         return Err(Error::request("a withdrawal says why").hint("add it, without the secret: --because '…'"));
     };
     if !arguments.yes {
@@ -260,9 +306,10 @@ fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) ->
             }
         }
     }
-    let body = Body::Withdrawal(withdrawal(context, &plan, because, &gone)?);
+    let body = Body::Withdrawal(withdrawal(context, &plan, asked, because)?);
     let replaces = match gone.is_empty() || gone.contains(&Part::Entry) {
-        true => ids,
+        // What was withdrawn before is hidden already.
+        true => plan.entries.iter().map(|it| it.id).collect(),
         false => Vec::new(),
     };
     let request = context.request_of(body, replaces)?;
@@ -271,26 +318,53 @@ fn carry_out(context: &mut Context, arguments: &Arguments, entries: &[Entry]) ->
         let mut index = context.log.index()?;
         context.log.repair_notes(&mut index)?;
         appended.entry.id
+    } else if is_done {
+        context.log.purge_refs(&context.writer()?, &also, request)?
     } else {
-        let also: Vec<Holder> =
-            plan.holders.iter().filter(|it| arguments.drop_refs && it.can_go).cloned().collect();
         let purged = context.log.purge(&plan, &also, request)?;
         context.reopen()?;
         purged.withdrawal
     };
-    show(context, arguments, &plan, Some(by))?;
+    show(context, arguments, &plan, asked, Some(by))?;
     if arguments.push {
         return push::logs_only(context);
     }
     if !gone.is_empty() && !context.repo.remotes()?.is_empty() {
-        context.output.hint(
-            "`git exp push` takes it away from a remote; docs/reference/purge.md says what a host keeps",
-        );
+        context
+            .output
+            .hint("`git exp push` takes it away from a remote; `git exp help purge` says what a host keeps");
     }
     Ok(Answer::Yes)
 }
 
-fn withdrawal(context: &Context, plan: &Plan, because: String, gone: &[Part]) -> Result<Withdrawal, Error> {
+/// Why it is taken back: as it is said now, else as the withdrawal said that took it before.
+fn because(context: &Context, arguments: &Arguments, asked: &Asked) -> Result<Option<String>, Error> {
+    if let Some(text) = arguments.because.clone().filter(|text| !text.trim().is_empty()) {
+        return Ok(Some(text));
+    }
+    let Some((_, by)) = asked.already.first().filter(|_| asked.already.len() == asked.ids.len()) else {
+        return Ok(None);
+    };
+    let withdrawals = context.log.withdrawals(&mut context.log.index()?)?;
+    Ok(withdrawals.into_iter().find(|(entry, _)| entry.id == *by).map(|(_, it)| it.because))
+}
+
+/// What is said of an entry that no log of this clone has.
+fn not_own(context: &Context, id: EntryId) -> Result<Error, Error> {
+    let (_, foreign) = context.log.find(&mut context.log.index()?, &id.to_hex())?;
+    let short = id.short();
+    Ok(Error::request(format!("`{short}` is not in a log of this clone"))
+        .because(format!(
+            "`{}` appended it, which is another clone, and only that one can take it back",
+            foreign.writer
+        ))
+        .hint(format!(
+            "ask {} to purge it there; `git exp note {short} 'please purge'` says so in the log",
+            harmless(&foreign.by.name)
+        )))
+}
+
+fn withdrawal(context: &Context, plan: &Plan, asked: &Asked, because: String) -> Result<Withdrawal, Error> {
     let mut because = because;
     redaction::texts(context, [&mut because])?;
     let withdrawn = |entry: &Entry| Withdrawn {
@@ -299,17 +373,17 @@ fn withdrawal(context: &Context, plan: &Plan, because: String, gone: &[Part]) ->
         experiment: entry.experiment().cloned(),
         registration: entry.registration(),
     };
-    let results = match gone.is_empty() || gone.contains(&Part::Entry) {
+    let results = match plan.gone.is_empty() || plan.gone.contains(&Part::Entry) {
         true => Results::Withdrawn,
         false => Results::Count,
     };
-    Ok(Withdrawal {
-        entries: plan.entries.iter().map(withdrawn).collect(),
-        results,
-        gone: gone.to_vec(),
-        because,
-        refs: Vec::new(),
-    })
+    let mut entries: Vec<Withdrawn> = plan.entries.iter().map(withdrawn).collect();
+    for known in &asked.known {
+        if entries.iter().all(|it| it.entry != known.entry) {
+            entries.push(known.clone());
+        }
+    }
+    Ok(Withdrawal { entries, results, gone: plan.gone.clone(), because, refs: Vec::new() })
 }
 
 /// The first few of `all`, in words.
@@ -324,9 +398,28 @@ fn names<S: AsRef<str>>(all: impl IntoIterator<Item = S>) -> String {
 }
 
 /// Says what goes, what stays, and who else has it.
-fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments) {
+fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments, asked: &Asked) {
+    let is_blind = |id: &EntryId| {
+        plan.entries.iter().all(|it| it.id != *id)
+            && !context.log.knows_what_went(*id)
+            && !plan.gone.is_empty()
+    };
+    let blind: Vec<EntryId> = asked.ids.iter().copied().filter(is_blind).collect();
     let mut say = |text: String| context.output.say(&text);
-    for entry in &plan.entries {
+    for (id, by) in &asked.already {
+        say(format!("`{}` was withdrawn already ({})", id.short(), by.short()));
+    }
+    if !blind.is_empty() && asked.logs.is_empty() {
+        let blind = names(blind.iter().map(EntryId::short));
+        say(format!(
+            "  what went with {blind} is not known here, so other refs were not looked through for it"
+        ));
+    }
+    let has_epochs = !plan.epochs.is_empty();
+    if plan.gone.is_empty() && asked.already.len() == asked.ids.len() {
+        return;
+    }
+    for entry in plan.entries.iter().filter(|_| has_epochs || plan.gone.is_empty()) {
         let about = entry.experiment().map(|id| format!(" of {id}")).unwrap_or_default();
         say(format!("{} {}{about}", entry.kind(), entry.id.short()));
     }
@@ -334,16 +427,8 @@ fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments) {
         say("  its result is withdrawn; every byte stays".to_owned());
         return;
     }
-    if plan.gone.contains(&Part::Entry) {
-        say("  the entry goes, with its message in the log".to_owned());
-    }
-    if !plan.files.is_empty() {
-        say(format!("  files that go: {}", names(&plan.files)));
-    }
-    if !plan.code.is_empty() {
-        say(format!("  code that goes: {}", names(plan.code.iter().map(|oid| oid.to_hex()))));
-    } else if plan.gone.contains(&Part::Code) {
-        say("  code: nothing goes that a commit of yours does not hold".to_owned());
+    if has_epochs && !plan.entries.is_empty() {
+        preview_bytes(&mut say, plan);
     }
     for (what, entries) in &plan.shared {
         let entries = names(entries.iter().map(EntryId::short));
@@ -356,22 +441,89 @@ fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments) {
         say(format!("  ref that goes: {name}"));
     }
     for holder in &plan.holders {
-        let fate = if arguments.drop_refs && holder.can_go { "goes, too" } else { "also holds it" };
+        let fate = match (arguments.drop_refs && holder.can_go, arguments.leave_refs) {
+            (true, _) => "goes, too",
+            (false, true) => "is left, with the bytes there",
+            (false, false) => "also holds it",
+        };
         say(format!("  {fate}: {}", harmless(&holder.name)));
     }
     for name in &plan.elsewhere {
         say(format!("  another clone's, which has to purge it as well: {}", harmless(name)));
     }
+    if !has_epochs && plan.holders.is_empty() && blind.is_empty() {
+        say("  nothing else of this clone holds it".to_owned());
+    }
 }
 
-fn show(context: &mut Context, arguments: &Arguments, plan: &Plan, by: Option<EntryId>) -> Result<(), Error> {
+/// Says what becomes of the experiments whose registrations go: what is about them stays, and so does their code.
+fn preview_experiments(context: &mut Context, plan: &Plan) -> Result<(), Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for entry in plan.entries.iter().filter(|it| matches!(it.body, Body::Brief(_))) {
+        let is_it = |it: &&ExperimentState| it.registered.as_ref().is_some_and(|it| it.entry == entry.id);
+        let Some(experiment) = state.experiments.iter().find(is_it) else { continue };
+        let name = experiment.name();
+        context.output.say(&format!("  `{name}` is no longer registered; its name stays"));
+        let goes = |id: EntryId| plan.entries.iter().any(|it| it.id == id);
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for other in context.log.all(&mut index)? {
+            if other.registration() == Some(entry.id) && !goes(other.id) {
+                *kinds.entry(other.kind().to_owned()).or_default() += 1;
+            }
+        }
+        if !kinds.is_empty() {
+            let others: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+            context.output.say(&format!(
+                "  other entries about it stay, and may say the same: {} (`git exp log -e {name}`)",
+                others.join(", ")
+            ));
+        }
+        let branch = layout::experiment_branch(&experiment.id);
+        if context.repo.read_ref(&format!("refs/heads/{branch}"))?.is_some() {
+            let worktree = selection::worktree_of_experiment(context, experiment)?;
+            let and = if worktree.is_some() { " and its worktree stay" } else { " stays" };
+            context.output.say(&format!("  the branch {branch}{and}, with the code"));
+        } else if context.repo.read_ref(&layout::archive_ref(&experiment.id))?.is_some() {
+            context.output.say(&format!("  {} stays, with the code", layout::archive_ref(&experiment.id)));
+        }
+        context.output.say("  an issue that was posted about it stays where it was posted");
+    }
+    Ok(())
+}
+
+/// Says which bytes go.
+fn preview_bytes(say: &mut impl FnMut(String), plan: &Plan) {
+    if plan.gone.contains(&Part::Entry) {
+        say("  the entry goes, with its message in the log".to_owned());
+    }
+    if !plan.files.is_empty() {
+        say(format!("  files that go: {}", names(&plan.files)));
+    }
+    if !plan.code.is_empty() {
+        say(format!("  code that goes: {}", names(plan.code.iter().map(|oid| oid.to_hex()))));
+    } else if plan.gone.contains(&Part::Code) {
+        say("  code: none goes; what ran was no snapshot by git exp, or others have it too".to_owned());
+    }
+}
+
+fn show(
+    context: &mut Context,
+    arguments: &Arguments,
+    plan: &Plan,
+    asked: &Asked,
+    by: Option<EntryId>,
+) -> Result<(), Error> {
     if context.output.json {
         let epoch = |(from, to): &(Writer, Writer)| json!({"from": from.as_str(), "to": to.as_str()});
+        let already =
+            |(entry, by): &(EntryId, EntryId)| json!({"entry": entry.to_hex(), "withdrawal": by.to_hex()});
         return context.output.object(&json!({
             "schema": "git-exp/purge/1",
             "dry_run": arguments.dry_run,
             "withdrawal": by.map(|id| id.to_hex()),
-            "entries": plan.entries.iter().map(|it| it.id.to_hex()).collect::<Vec<_>>(),
+            "entries": asked.ids.iter().map(EntryId::to_hex).collect::<Vec<_>>(),
+            "already": asked.already.iter().map(already).collect::<Vec<_>>(),
             "gone": plan.gone.iter().map(|part| part.word()).collect::<Vec<_>>(),
             "epochs": plan.epochs.iter().map(epoch).collect::<Vec<_>>(),
             "refs": plan.drops.iter().map(|(name, _)| name).collect::<Vec<_>>(),
@@ -384,11 +536,11 @@ fn show(context: &mut Context, arguments: &Arguments, plan: &Plan, by: Option<En
             "elsewhere": plan.elsewhere,
         }));
     }
-    match by {
-        Some(by) => {
-            let what = plan.entries.iter().map(|it| format!("{} {}", it.kind(), it.id.short()));
-            context.output.line(&format!("withdrew {} ({})", names(what), by.short()))
-        }
-        None => Ok(()),
+    let Some(by) = by else { return Ok(()) };
+    if plan.epochs.is_empty() && !plan.gone.is_empty() {
+        let gone = plan.holders.iter().filter(|it| arguments.drop_refs && it.can_go).map(|it| &it.name);
+        return context.output.line(&format!("deleted {} ({})", names(gone), by.short()));
     }
+    let what = plan.entries.iter().map(|it| format!("{} {}", it.kind(), it.id.short()));
+    context.output.line(&format!("withdrew {} ({})", names(what), by.short()))
 }

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::git::{Expected, Lacking, Offer, Oid, Pushed, RefEdit, Unacceptable};
 use crate::log::visible::Names;
 use crate::log::{Lock, layout};
-use crate::render::number::bytes;
+use crate::render::number::{bytes, counted};
 use crate::render::text::harmless;
 
 /// What the workflows on GitHub are told that something new was pushed.
@@ -231,7 +231,8 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
     let notes = notes(context, remote, arguments, &there)?;
     let mut open = logs(context, arguments, &there)?;
     let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
-    let mut withdrawing = Withdrawing::look(context, remote, &there)?;
+    let offered: &[&str] = if arguments.relay { &[layout::LOGS, layout::SEEN] } else { &[layout::LOGS] };
+    let mut withdrawing = Withdrawing::look(context, remote, &there, offered)?;
     let mut instead = None;
     match notes {
         Notes::Same => {}
@@ -249,6 +250,14 @@ fn plan(context: &mut Context, remote: &str, arguments: &Arguments) -> Result<Pl
             }
             None => true,
         });
+    }
+    for it in std::mem::take(&mut published) {
+        if context.log.brings_back(it.tip, &known)? {
+            let why = "it holds what was withdrawn".to_owned();
+            held_back.push(Pushed { name: it.name, refusal: Some(why) });
+        } else {
+            published.push(it);
+        }
     }
     for (name, tip) in withdrawing.instead(context)? {
         if published.iter().all(|it| it.name != name) {
@@ -594,7 +603,8 @@ fn visible(context: &Context, plan: &Plan) -> Result<Option<Visible>, Error> {
 fn tell(context: &mut Context, remote: &str, published: &[Pending], visible: &Visible) {
     let Visible { lacking, names } = visible;
     let remote = harmless(remote);
-    context.output.say(&format!("`{remote}` lacks {} commits, {}:", lacking.commits, size_of(lacking.bytes)));
+    let commits = counted(usize::try_from(lacking.commits).unwrap_or(usize::MAX), "commit", "commits");
+    context.output.say(&format!("`{remote}` lacks {commits}, {}:", size_of(lacking.bytes)));
     for it in published {
         context.output.say(&format!("  {}", harmless(&it.name)));
     }

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::log::taking::Taken;
 use crate::log::{Lock, layout};
+use crate::render::number::counted;
 use crate::render::text::harmless;
 
 /// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
@@ -141,5 +142,5 @@ pub fn tell_trouble(context: &mut Context, taken: &Taken) {
 
 /// How many entries, in words.
 pub fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")
 }

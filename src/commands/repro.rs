@@ -29,6 +29,7 @@ use crate::domain::statistics::random::{First, Random, balanced_order};
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::NewFile;
+use crate::render::number::counted;
 use crate::render::reproduction::{ReproductionJson, page, surroundings};
 use crate::render::text::{command_line, harmless};
 use crate::runner::{Ended, Interruptions, Job, Limits, Patterns, REDACTED, Redactor, Show, execute};
@@ -377,10 +378,10 @@ impl Repetition {
             None => String::new(),
         };
         context.output.line(&format!(
-            "{}: code {}{baseline}, {} trials",
+            "{}: code {}{baseline}, {}",
             harmless(&self.record.target.to_string()),
             self.record.candidate.commit.short(),
-            self.trials
+            counted(self.trials as usize, "trial", "trials")
         ))
     }
 

@@ -70,6 +70,10 @@ pub struct Arguments {
     #[arg(short, long, value_name = "ID")]
     experiment: Option<String>,
 
+    /// List those that were withdrawn, too, as far as they are still here
+    #[arg(long)]
+    withdrawn: bool,
+
     /// What to show of each: metrics, cases as `step_time[b8]`, parameters, fields
     #[arg(short, long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
@@ -103,22 +107,26 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         None if arguments.all || context.output.json => None,
         limit => Some(limit.unwrap_or(LIMIT)),
     };
+    let withdrawn =
+        if arguments.withdrawn { results_withdrawn(context, &mut index)? } else { ResultsWithdrawn::new() };
+    let set_aside: HashSet<EntryId> = withdrawn.keys().copied().collect();
     let query = Query {
         filter: filter.as_ref(),
         sort: &sort,
         limit,
         topics: topics.as_ref(),
         experiment: experiment.as_ref().map(|(id, registration)| (id, *registration)),
+        withdrawn: arguments.withdrawn.then_some(&set_aside),
     };
     let found = select(&mut index, &query)?;
     if context.output.json {
-        objects(context, &mut index, &found.rows, topics.as_ref())?;
-        tell_withdrawn(context, &mut index, experiment.as_slice())?;
+        objects(context, &mut index, &found.rows, topics.as_ref(), &withdrawn)?;
+        tell_withdrawn(context, &mut index, experiment.as_slice(), arguments.withdrawn)?;
         return Ok(Answer::Yes);
     }
-    rows(context, &mut index, &found.rows, &arguments.columns, topics.as_ref())?;
+    rows(context, &mut index, &found.rows, &arguments.columns, topics.as_ref(), &withdrawn)?;
     tell(context, &found, &arguments, &sort);
-    tell_withdrawn(context, &mut index, experiment.as_slice())?;
+    tell_withdrawn(context, &mut index, experiment.as_slice(), arguments.withdrawn)?;
     Ok(Answer::Yes)
 }
 
@@ -160,11 +168,26 @@ pub(super) fn topic_of<'a>(run: &Run, topics: Option<&'a HashMap<String, String>
     topics?.get(&run.membership.registration?.to_hex()).map(String::as_str)
 }
 
+/// The withdrawal that set each run's result aside, and why.
+pub type ResultsWithdrawn = HashMap<EntryId, (String, String)>;
+
+/// The runs whose results were withdrawn, each with the first withdrawal of it.
+pub fn results_withdrawn(context: &Context, index: &mut Index) -> Result<ResultsWithdrawn, Error> {
+    let mut results = ResultsWithdrawn::new();
+    for (by, it) in context.log.withdrawals(index)? {
+        for one in it.entries.iter().filter(|_| it.results == Results::Withdrawn) {
+            results.entry(one.entry).or_insert_with(|| (by.id.to_hex(), it.because.clone()));
+        }
+    }
+    Ok(results)
+}
+
 fn objects(
     context: &mut Context,
     index: &mut Index,
     rows: &[RowRef],
     topics: Option<&HashMap<String, String>>,
+    withdrawn: &ResultsWithdrawn,
 ) -> Result<(), Error> {
     for part in rows.chunks(PART) {
         if !context.output.has_reader {
@@ -176,6 +199,7 @@ fn objects(
                 view.topic = topic_of(run, topics);
                 view.writer = Some(entry.writer.as_str());
                 view.files = files_of(&entry);
+                view.withdrawn = withdrawn.get(&entry.id).cloned();
                 context.output.object(&RunJson::from(&view))?;
             }
         }
@@ -189,9 +213,10 @@ fn rows(
     rows: &[RowRef],
     columns: &[String],
     topics: Option<&HashMap<String, String>>,
+    withdrawn: &ResultsWithdrawn,
 ) -> Result<(), Error> {
     let entries = context.log.entries(index, rows)?;
-    let text = lines(context, index, &entries, columns, topics)?;
+    let text = lines(context, index, &entries, columns, topics, withdrawn)?;
     context.output.text(&text)
 }
 
@@ -202,6 +227,7 @@ pub(super) fn lines(
     entries: &[Entry],
     columns: &[String],
     topics: Option<&HashMap<String, String>>,
+    withdrawn: &ResultsWithdrawn,
 ) -> Result<String, Error> {
     let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id).collect();
     let short = index.short_ids(&ids)?;
@@ -212,6 +238,7 @@ pub(super) fn lines(
             Body::Run(run) => {
                 let mut view = RunView::new(entry.id.to_hex(), short, run);
                 view.topic = topic_of(run, topics);
+                view.withdrawn = withdrawn.get(&entry.id).cloned();
                 Some(view)
             }
             _ => None,
@@ -251,11 +278,13 @@ pub fn newest_run(
     Ok(context.log.entries(index, &found.rows)?.pop())
 }
 
-/// Says how many runs are left out because they were withdrawn, of these experiments, or of all where none is named.
+/// Says how many runs are left out because they were withdrawn, of these experiments, or of all where none is named; where those
+/// that are still here `are_listed`, how many are gone.
 pub(super) fn tell_withdrawn(
     context: &mut Context,
     index: &mut Index,
     experiments: &[(ExperimentId, Option<EntryId>)],
+    are_listed: bool,
 ) -> Result<(), Error> {
     let is_one = |it: &Withdrawn, (id, registration): &(ExperimentId, Option<EntryId>)| {
         it.experiment.as_ref() == Some(id) && it.registration == *registration
@@ -267,6 +296,9 @@ pub(super) fn tell_withdrawn(
     let whole = withdrawals.iter().filter(|(_, it)| it.results == Results::Withdrawn);
     let runs: HashSet<EntryId> =
         whole.flat_map(|(_, it)| &it.entries).filter(|it| is_of(it)).map(|it| it.entry).collect();
+    let is_listed =
+        |id: &EntryId, index: &mut Index| are_listed && context.log.find(index, &id.to_hex()).is_ok();
+    let runs: HashSet<EntryId> = runs.into_iter().filter(|id| !is_listed(id, index)).collect();
     if !runs.is_empty() {
         let (runs, are) = if runs.len() == 1 {
             ("1 run".to_owned(), "is")

@@ -38,6 +38,7 @@ use crate::log::layout;
 use crate::render::check::{CheckJson, CheckView, text};
 use crate::render::comparison::{ComparisonFields, ComparisonJson};
 use crate::render::json;
+use crate::render::number::counted;
 use crate::render::seal::{ScriptSide, SealFields, SealJson, commands, machines, repro, variables};
 
 /// The folder of seals among the tags.
@@ -399,7 +400,14 @@ fn fill(
     let commits = [Some(&code.candidate), code.baseline.as_ref()].into_iter().flatten();
     let mut parents: Vec<Oid> = Vec::new();
     for commit in commits {
-        let commit = here(context, commit)?;
+        let ran_at =
+            |entry: &&Entry| matches!(&entry.body, Body::Run(run) if run.code.commit.as_str() == commit);
+        let here = here(context, commit);
+        if let (true, Some(run)) = (here.is_err(), own.iter().chain(&baseline).find(ran_at)) {
+            context.log.refuse_withdrawn_code_of(index, run.id)?;
+        }
+        let commit = here?;
+        context.log.refuse_withdrawn_code(commit)?;
         if !parents.contains(&commit) {
             parents.push(commit);
         }
@@ -634,8 +642,9 @@ impl Seal<'_> {
             context.output.line(&format!("already sealed as {tag}, {is_signed}\nmanifest {digest}"))?;
         } else {
             context.output.line(&format!(
-                "{tag}: {} entries and {} files sealed, {is_signed}\nmanifest {digest}",
-                view.entries, view.files
+                "{tag}: {} and {} sealed, {is_signed}\nmanifest {digest}",
+                counted(view.entries, "entry", "entries"),
+                counted(view.files, "file", "files")
             ))?;
         }
         if let Some(file) = file {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::brief::Brief;
-use crate::domain::comparison::{Plan, Seen, Terms};
+use crate::domain::comparison::{Plan, Seen, Terms, WithdrawnRuns};
 use crate::domain::id::EntryId;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary};
+use crate::domain::run::PairSide;
 
 /// What the file says it is.
 const SCHEMA: &str = "git-exp/terms/1";
@@ -29,6 +30,17 @@ pub struct SealedTerms {
     looks: Vec<SealedLook>,
     scope: BTreeMap<String, Vec<String>>,
     family: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    withdrawn: Vec<SealedWithdrawn>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SealedWithdrawn {
+    side: String,
+    runs: Vec<String>,
+    by: String,
+    seconds: f64,
+    because: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +71,7 @@ pub struct ReadTerms {
     definitions: BTreeMap<String, Definition>,
     known_definitions: BTreeMap<String, Definition>,
     looks: Vec<Seen>,
+    withdrawn: Vec<WithdrawnRuns>,
     stored: SealedTerms,
 }
 
@@ -87,6 +100,17 @@ impl SealedTerms {
                 .collect(),
             scope: terms.scope.clone(),
             family: terms.family,
+            withdrawn: terms
+                .withdrawn
+                .iter()
+                .map(|it| SealedWithdrawn {
+                    side: it.side.word().to_owned(),
+                    runs: it.runs.iter().map(EntryId::to_hex).collect(),
+                    by: it.by.to_hex(),
+                    seconds: it.seconds,
+                    because: it.because.clone(),
+                })
+                .collect(),
         }
     }
 
@@ -110,7 +134,17 @@ impl ReadTerms {
             let newest = (id(&it.newest[0])?, id(&it.newest[1])?);
             Ok(Seen { trials: it.trials, newest })
         });
+        let withdrawn = terms.withdrawn.iter().map(|it| {
+            Ok(WithdrawnRuns {
+                side: PairSide::from_word(&it.side).ok_or("it names no side")?,
+                runs: it.runs.iter().map(|text| id(text)).collect::<Result<_, _>>()?,
+                by: id(&it.by)?,
+                seconds: it.seconds,
+                because: it.because.clone(),
+            })
+        });
         Ok(Self {
+            withdrawn: withdrawn.collect::<Result<_, String>>()?,
             names: terms.names.clone(),
             brief: id(&terms.brief)?,
             earlier: terms.earlier.iter().map(|text| id(text)).collect::<Result<_, _>>()?,
@@ -146,6 +180,7 @@ impl ReadTerms {
             cross_check: false,
             scope: &self.stored.scope,
             family: self.stored.family,
+            withdrawn: self.withdrawn.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which entry, run or experiment a word on the command line means.
 
+use super::purge::find_withdrawn;
 use crate::context::Context;
 use crate::domain::brief::Brief;
 use crate::domain::entry::{Body, Entry};
@@ -60,6 +61,11 @@ pub fn entry(context: &Context, index: &mut Index, state: &State, word: &str) ->
     match context.log.find(index, &word.to_ascii_lowercase()) {
         Ok((_, entry)) => Ok(entry),
         Err(LogError::NotFound(_)) => {
+            if let Some((id, by)) = find_withdrawn(&context.log.withdrawals(index)?, word) {
+                let short = id.short();
+                return Err(Error::request(format!("`{short}` was withdrawn, and is gone"))
+                    .hint(format!("`git exp show {}` says why", by.short())));
+            }
             Err(Error::request(format!("no experiment or entry is called `{word}`"))
                 .hint("`git exp runs` lists the runs, `git exp list` the experiments"))
         }

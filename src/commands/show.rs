@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::purge::find_withdrawn;
 use super::recorded::{environment, files_of, stored};
-use super::runs::{Which, newest_run, topic_of, topics};
+use super::runs::{ResultsWithdrawn, Which, newest_run, results_withdrawn, topic_of, topics};
 use super::surroundings::Surroundings;
 use super::topic::view as topic_view;
 use super::{Answer, selection};
@@ -255,6 +255,7 @@ fn whole_run(
         writer: Some(entry.writer.as_str()),
         files: files_of(entry),
         environment: environment.as_ref(),
+        withdrawn: results_withdrawn(context, index)?.remove(&entry.id),
         ..RunView::new(entry.id.to_hex(), short, run)
     };
     if context.output.json {
@@ -339,7 +340,7 @@ fn whole_experiment(
     };
     let found = select(index, &query)?;
     let entries = context.log.entries(index, &found.rows)?;
-    let latest = super::runs::lines(context, index, &entries, &[], None)?;
+    let latest = super::runs::lines(context, index, &entries, &[], None, &ResultsWithdrawn::new())?;
     if !latest.is_empty() {
         text.push_str(&entry::section("latest runs", &latest, &canvas));
     }

@@ -27,7 +27,7 @@ use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
 use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
 use crate::error::Error;
-use crate::git::PathBytes;
+use crate::git::{Oid, PathBytes};
 use crate::log::running;
 use crate::render::json::RunJson;
 use crate::render::run::RunView;
@@ -221,6 +221,9 @@ impl Setup {
     ) -> Result<Recorded, Error> {
         let account = Account::open(context, &self.place.membership)?;
         account.as_ref().map_or(Ok(()), Account::refuse_if_spent)?;
+        if let Some(commit) = Oid::from_hex(state.code.commit.as_str()) {
+            context.log.refuse_withdrawn_code(commit)?;
+        }
         let nonce = context.nonce()?;
         // Named before anything starts: a clone that cannot append must not run for hours first.
         context.writer()?;

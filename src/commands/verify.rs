@@ -24,6 +24,7 @@ use crate::git::{Commit, FILE, FOLDER, Oid, Tag, TreeEntry};
 use crate::log::entry::decode;
 use crate::render::comparison::ComparisonJson;
 use crate::render::json::line;
+use crate::render::number::counted;
 use crate::render::seal::{VerifyJson, page};
 use crate::render::text::harmless;
 
@@ -190,15 +191,22 @@ impl Verified {
         self.failures.extend(check_files(&manifest, &bundle.held));
         self.note_unless_failed(
             before,
-            format!("{} files are as the manifest names them", manifest.files.len()),
+            match manifest.files.len() {
+                1 => "1 file is as the manifest names it".to_owned(),
+                files => format!("{files} files are as the manifest names them"),
+            },
         );
         let before = self.failures.len();
         self.failures.extend(check_entries(&manifest, &bundle.entries, &bundle.held));
         let runs = bundle.entries.values().filter(|it| matches!(it.body, Body::Run(_))).count();
-        let text = format!(
-            "{} entries are what their IDs are made of, and {runs} runs cite the briefs that they ran under",
-            bundle.entries.len()
-        );
+        let entries = match bundle.entries.len() {
+            1 => "1 entry is what its ID is made of".to_owned(),
+            entries => format!("{entries} entries are what their IDs are made of"),
+        };
+        let text = match runs {
+            1 => format!("{entries}, and 1 run cites the brief that it ran under"),
+            runs => format!("{entries}, and {runs} runs cite the briefs that they ran under"),
+        };
         self.note_unless_failed(before, text);
         self.witnesses(context, &bundle);
         self.code(context, &manifest, &commit);
@@ -223,11 +231,16 @@ impl Verified {
         self.notes.extend(manifest.missing.iter().map(|it| format!("sealed as incomplete: {it}")));
         if !manifest.by_hash_only.is_empty() {
             let count = manifest.by_hash_only.len();
-            self.notes.push(format!("{count} files of runs are known by their hash only"));
+            let (files, are) = (counted(count, "file", "files"), if count == 1 { "is" } else { "are" });
+            self.notes.push(format!(
+                "{files} of runs {are} known by {} hash only",
+                if count == 1 { "its" } else { "their" }
+            ));
         }
         let elsewhere = elsewhere(&manifest, &bundle.entries);
         if elsewhere > 0 {
-            self.notes.push(format!("{elsewhere} runs ran other code than the two commits in the seal"));
+            let runs = counted(elsewhere, "run", "runs");
+            self.notes.push(format!("{runs} ran other code than the two commits in the seal"));
         }
         let id = manifest.experiment.split('@').next().unwrap_or_default();
         let is_of_it = name
@@ -385,7 +398,7 @@ impl Verified {
         objects += self.whole(context, commit.tree, &mut seen);
         self.note_unless_failed(
             before,
-            format!("the code of both sides is there, {objects} objects of it whole"),
+            format!("the code of both sides is there, {} of it whole", counted(objects, "object", "objects")),
         );
     }
 
@@ -422,9 +435,10 @@ impl Verified {
         let before = self.failures.len();
         if !missing.is_empty() && context.repo.is_partial().unwrap_or(false) {
             let count = missing.len();
-            self.notes.push(format!(
-                "{count} objects of older history were not fetched: this clone is a partial one"
-            ));
+            let (objects, were) =
+                (counted(count, "object", "objects"), if count == 1 { "was" } else { "were" });
+            self.notes
+                .push(format!("{objects} of older history {were} not fetched: this clone is a partial one"));
         } else {
             for name in missing {
                 self.fail("history", name, "the object is missing");

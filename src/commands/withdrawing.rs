@@ -11,6 +11,7 @@ use crate::git::{Expected, Oid, Pushed, RefEdit};
 use crate::log::layout;
 use crate::log::purge::Superseded;
 use crate::log::taking::{Problem, Taken};
+use crate::log::withdrawn::Unfollowed;
 
 /// What is to become of a remote's refs because of withdrawals.
 pub struct Withdrawing {
@@ -22,14 +23,26 @@ pub struct Withdrawing {
     unknown: Vec<Writer>,
     /// The logs here that a later epoch withdrew.
     superseded: Vec<Superseded>,
+    /// The logs here that hold what withdrawals in others took.
+    unfollowed: Vec<Unfollowed>,
+    /// The names that this clone has and had.
+    own: Vec<Writer>,
     /// All that is known to be there of what was asked for.
     refs: HashMap<String, Oid>,
 }
 
 impl Withdrawing {
-    /// Looks for what was withdrawn here among the refs of the remote; `logs` are those of logs, or all of them.
-    pub fn look(context: &Context, remote: &str, logs: &HashMap<String, Oid>) -> Result<Self, Error> {
+    /// Looks for what was withdrawn here among the refs of the remote; `logs` are those of logs, or all of them, and `offered`
+    /// begin the names of the logs here that may be offered to it.
+    pub fn look(
+        context: &Context,
+        remote: &str,
+        logs: &HashMap<String, Oid>,
+        offered: &[&str],
+    ) -> Result<Self, Error> {
         let superseded = context.log.superseded()?;
+        let unfollowed = context.log.unfollowed(offered)?;
+        let own = context.log.own_writers()?;
         let withdrawn = context.log.withdrawn();
         let mut refs = logs.clone();
         if !withdrawn.is_empty() {
@@ -55,7 +68,7 @@ impl Withdrawing {
                 unknown.push(writer);
             }
         }
-        Ok(Self { there, strange, unknown, superseded, refs })
+        Ok(Self { there, strange, unknown, superseded, unfollowed, own, refs })
     }
 
     /// Why a ref must not be handed on: its epoch ended with a withdrawal, or may have.
@@ -65,6 +78,12 @@ impl Withdrawing {
             return Some(match it.is_own {
                 true => "a copy of this clone withdrew entries of it: `git exp purge` follows",
                 false => "its writer withdrew entries of it: `git exp pull` lets it go",
+            });
+        }
+        if self.unfollowed.iter().any(|it| it.writer == writer) {
+            return Some(match self.own.contains(&writer) {
+                true => "it holds what another clone withdrew: `git exp purge` follows",
+                false => "it holds what another clone withdrew",
             });
         }
         let has_later = self.unknown.iter().any(|it| writer.is_followed_by(it));
@@ -126,6 +145,7 @@ pub fn follow(context: &Context, taken: &mut Taken) -> Result<(), Error> {
     let problems = followed.problems.into_iter().map(|(what, problem)| Problem { what, problem });
     taken.problems.extend(problems);
     taken.withdrawn = followed.gone.into_iter().map(|it| it.old).collect();
+    taken.seals.retain(|tag| !followed.seals.contains(tag));
     let gone = &taken.withdrawn;
     // That its log is gone from a remote is as it should be.
     taken.problems.retain(|it| !gone.iter().any(|writer| it.what.ends_with(&format!("/log/{writer}"))));

@@ -233,28 +233,33 @@ impl Entry {
 
     /// The commits that must stay alive for it.
     pub fn commits(&self) -> Vec<&ObjectName> {
-        match &self.body {
-            Body::Run(run) => vec![&run.code.commit],
-            Body::Brief(registration) => registration.start.iter().collect(),
-            Body::Review(review) => review.commit.iter().collect(),
-            Body::Smoke(smoke) => vec![&smoke.commit],
-            Body::Reproduction(it) => std::iter::once(&it.commit).chain(&it.baseline).collect(),
-            Body::Override(it) => it.commit.iter().collect(),
-            Body::Topic(_)
-            | Body::Idea(_)
-            | Body::Rating(_)
-            | Body::Note(_)
-            | Body::Decision(_)
-            | Body::Baseline(_)
-            | Body::Look(_)
-            | Body::Withdrawal(_)
-            | Body::Issue(_)
-            | Body::Unreadable { .. } => Vec::new(),
-        }
+        self.body.commits()
     }
 }
 
 impl Body {
+    /// The commits that must stay alive for it.
+    pub fn commits(&self) -> Vec<&ObjectName> {
+        match self {
+            Self::Run(run) => vec![&run.code.commit],
+            Self::Brief(registration) => registration.start.iter().collect(),
+            Self::Review(review) => review.commit.iter().collect(),
+            Self::Smoke(smoke) => vec![&smoke.commit],
+            Self::Reproduction(it) => std::iter::once(&it.commit).chain(&it.baseline).collect(),
+            Self::Override(it) => it.commit.iter().collect(),
+            Self::Topic(_)
+            | Self::Idea(_)
+            | Self::Rating(_)
+            | Self::Note(_)
+            | Self::Decision(_)
+            | Self::Baseline(_)
+            | Self::Look(_)
+            | Self::Withdrawal(_)
+            | Self::Issue(_)
+            | Self::Unreadable { .. } => Vec::new(),
+        }
+    }
+
     /// The kind's word, as `run`.
     pub fn kind(&self) -> &str {
         match self {

@@ -44,6 +44,16 @@ pub enum LogError {
     /// A copy of this clone, or somebody by hand, moved this clone's own log.
     #[error("another process keeps moving `{0}`")]
     Contended(String),
+    /// What would begin at this code would hold on to it again.
+    #[error("the code of the {what} was withdrawn{}", reason(because))]
+    Withdrawn {
+        /// Whose code it was.
+        what: String,
+        /// The withdrawal.
+        by: String,
+        /// Why it was taken back.
+        because: String,
+    },
     /// What is to be purged is also held by something that stays.
     #[error("`{name}` would still hold `{what}`")]
     StillHeld {
@@ -71,6 +81,10 @@ impl LogError {
                 "name the entries that have it as well; `git exp purge --dry-run` lists what is shared"
                     .to_owned(),
             ),
+            Self::Withdrawn { by, .. } => {
+                let by: String = by.chars().take(8).collect();
+                Some(format!("`git exp show {by}` says what was taken back; begin at a commit without it"))
+            }
             Self::File { .. } | Self::Bare | Self::Contended(_) => None,
         }
     }
@@ -79,7 +93,11 @@ impl LogError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Git(error) => error.is_usage(),
-            Self::NotFound(_) | Self::Ambiguous { .. } | Self::Bare | Self::StillHeld { .. } => true,
+            Self::NotFound(_)
+            | Self::Ambiguous { .. }
+            | Self::Bare
+            | Self::StillHeld { .. }
+            | Self::Withdrawn { .. } => true,
             Self::File { .. } | Self::Index(_) | Self::Vanishing | Self::Contended(_) => false,
         }
     }
@@ -89,6 +107,10 @@ impl LogError {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the index")]
 pub struct IndexError(#[from] io::Error);
+
+fn reason(because: &str) -> String {
+    if because.is_empty() { String::new() } else { format!(": {because}") }
+}
 
 /// Gives an I/O error the name of its file.
 pub(super) fn file_error(

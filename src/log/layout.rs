@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::id::{ExperimentId, Nonce, TopicName, Writer};
+use crate::domain::id::{EntryId, ExperimentId, Nonce, TopicName, Writer};
 
 /// Logs of this clone's writers.
 pub const LOGS: &str = "refs/exp/log/";
@@ -98,6 +98,20 @@ pub fn topic_branch(name: &TopicName) -> String {
 /// The folder of all our worktrees, in the top of the main worktree.
 pub const WORKTREES: &str = ".worktrees";
 
+/// The folder of logbooks on the branches of topics.
+pub const LOGBOOKS: &str = ".agents/logbooks/";
+
+/// What begins the hidden lines of a logbook that say which entries it tells of, each by so many digits.
+const LOGBOOK_MARKER: &str = "<!-- git-exp: ";
+const LOGBOOK_DIGITS: usize = 16;
+
+/// Whether a logbook tells of an entry.
+pub fn is_told(entry: &EntryId, logbook: &str) -> bool {
+    let id = entry.to_hex();
+    let markers = logbook.lines().filter_map(|line| line.strip_prefix(LOGBOOK_MARKER));
+    markers.flat_map(str::split_whitespace).any(|mark| mark == &id[..LOGBOOK_DIGITS])
+}
+
 /// The worktree of an experiment, relative to the top of the main worktree.
 pub fn worktree_folder(id: &ExperimentId) -> String {
     format!("{WORKTREES}/{id}")
@@ -158,6 +172,11 @@ impl Folders {
     /// The refs that were withdrawn here, which the next push takes away elsewhere.
     pub fn withdrawn(&self) -> PathBuf {
         self.root.join("withdrawn.json")
+    }
+
+    /// The objects that withdrawals took, by which a later purge finds what still holds them.
+    pub fn taken_back(&self) -> PathBuf {
+        self.root.join("taken-back.json")
     }
 
     /// Objects of recent entries, until they are known to be safe.

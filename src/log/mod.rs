@@ -16,6 +16,7 @@ pub mod running;
 pub mod taking;
 pub mod visible;
 mod wire;
+pub mod withdrawn;
 pub mod witness;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,7 +28,7 @@ pub use self::error::{IndexError, LogError};
 use self::index::rows::is_missing;
 use self::index::{Index, RowRef};
 use self::layout::Folders;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, ExperimentId, Nonce, Writer, hex};
 use crate::domain::run::Status;
 use crate::domain::state::{State, Tallies, Tally};
@@ -122,6 +123,12 @@ impl Log {
     ///
     /// The notes view follows; where it cannot be written the entry stands all the same, and `fsck` tells.
     pub fn append(&self, writer: &Writer, request: Request) -> Result<Appended, LogError> {
+        // A run is asked before it starts; that it ran is recorded whatever happened meanwhile.
+        if !matches!(request.body, Body::Run(_)) {
+            for name in request.body.commits() {
+                self.refuse_withdrawn_code(append::oid(name))?;
+            }
+        }
         let lock = Lock::take(&self.folders)?;
         // A pull may have given this clone a new name since this process read the configuration.
         let has_log = self.repo.read_ref(&layout::log_ref(writer))?.is_some();

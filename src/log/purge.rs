@@ -18,6 +18,7 @@ use super::entry::{Draft, encode};
 use super::error::{LogError, file_error};
 use super::journal::{self, Durability, NewObject};
 use super::read::{self, Located};
+use super::withdrawn::Taken;
 use super::{FORMER_WRITER_KEY, Log, WRITER_KEY, layout, message, notes, taking};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
@@ -45,7 +46,7 @@ pub struct Plan {
     pub holders: Vec<Holder>,
     /// Refs of others that hold some of it, which only their clones can let go.
     pub elsewhere: Vec<String>,
-    doomed: HashSet<Oid>,
+    pub(super) doomed: HashSet<Oid>,
 }
 
 /// A ref, not of the chains, that holds some of what is to go.
@@ -79,11 +80,26 @@ pub struct Superseded {
     pub is_own: bool,
 }
 
+/// What is to be taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The entries.
+    pub ids: &'a [EntryId],
+    /// What of them is to go.
+    pub gone: &'a [Part],
+    /// Whether code goes, too, that is no snapshot of ours.
+    pub all_code: bool,
+    /// Logs of this clone that go on as a new epoch also where they hold none of it.
+    pub logs: &'a [Writer],
+}
+
 /// What was followed of others' withdrawals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
     /// The logs that went here.
     pub gone: Vec<Superseded>,
+    /// The tags of seals that went here.
+    pub seals: Vec<String>,
     /// Logs that are kept, and why.
     pub problems: Vec<(String, String)>,
 }
@@ -102,10 +118,20 @@ struct Progress {
     commits: BTreeMap<String, Vec<String>>,
     /// The objects that no file of this clone may keep.
     doomed: Vec<String>,
+    /// The entries that they belonged to.
+    #[serde(default)]
+    entries: Vec<String>,
+    /// The commits among them that ran.
+    #[serde(default)]
+    code: Vec<String>,
 }
 
 /// What the withdrawals among `entries` took of which entries: that is not to be held again.
 pub(super) fn taken_parts(entries: &[Located]) -> HashSet<(EntryId, Part)> {
+    taken_by(entries.iter())
+}
+
+fn taken_by<'a>(entries: impl Iterator<Item = &'a Located>) -> HashSet<(EntryId, Part)> {
     let mut taken = HashSet::new();
     for it in entries {
         if let Body::Withdrawal(withdrawal) = &it.entry.body {
@@ -117,26 +143,46 @@ pub(super) fn taken_parts(entries: &[Located]) -> HashSet<(EntryId, Part)> {
     taken
 }
 
+/// Has a withdrawal name the refs that go, with what they are.
+fn name_refs(body: &mut Body, refs: impl Iterator<Item = (String, Oid)>) {
+    let Body::Withdrawal(withdrawal) = body else {
+        unreachable!("only withdrawals are purged by");
+    };
+    withdrawal.refs = refs.map(|(name, tip)| Dropped { name, was: append::name(tip) }).collect();
+}
+
+/// Whether `name` is what a remote has of this seal.
+pub(super) fn is_seal_at_remote(name: &str, seal: &str) -> bool {
+    let tag = seal.strip_prefix(layout::SEALS);
+    tag.is_some_and(|tag| name.starts_with(layout::REMOTE) && name.ends_with(&format!("/sealed/{tag}")))
+}
+
 /// The refs that were withdrawn here, and the commits that a remote may have them at.
 pub type Withdrawn = BTreeMap<String, Vec<String>>;
 
 impl Log {
-    /// What withdrawing `gone` of these entries comes to. `all_code` says that code goes too which is no snapshot of ours.
-    pub fn plan_purge(&self, ids: &[EntryId], gone: &[Part], all_code: bool) -> Result<Plan, LogError> {
+    /// What carrying `order` out comes to.
+    ///
+    /// Where all of it is withdrawn already, and no log of this clone holds it any more, the plan has no epochs: then it tells
+    /// what else still holds what this clone knows to have been taken.
+    pub fn plan_purge(&self, order: Order<'_>) -> Result<Plan, LogError> {
         let repo = &self.repo;
-        let mut plan = Plan { gone: gone.to_vec(), ..Plan::default() };
+        let mut plan = Plan { gone: order.gone.to_vec(), ..Plan::default() };
         let mut logs = Vec::new();
         for (name, tip) in repo.list_refs(layout::LOGS)? {
             let Ok(writer) = name[layout::LOGS.len()..].parse::<Writer>() else { continue };
-            let mut entries = Vec::new();
-            read::log(repo, &writer, tip, None, |part| part, |part| entries.extend(part))?;
-            logs.push((writer, entries));
+            logs.push((writer.clone(), self.located(&writer, tip)?));
         }
         let known = self.known_writers()?;
-        let is_named = |it: &Located| ids.contains(&it.entry.id);
         let mut new_names: Vec<Writer> = Vec::new();
         for (writer, entries) in &logs {
-            if entries.iter().any(is_named) {
+            let taken = taken_parts(entries);
+            // What an epoch gave up before, it does not have.
+            let has = |it: &Located, part: &Part| !taken.contains(&(it.entry.id, *part));
+            let loses = |it: &Located| {
+                order.ids.contains(&it.entry.id) && order.gone.iter().any(|part| has(it, part))
+            };
+            if entries.iter().any(loses) || order.logs.contains(writer) {
                 let new = writer.next_epoch(known.iter().chain(&new_names));
                 new_names.push(new.clone());
                 plan.epochs.push((writer.clone(), new));
@@ -147,37 +193,74 @@ impl Log {
                 }
             }
         }
+        let entries: Vec<&Located> = logs.iter().flat_map(|(_, entries)| entries).collect();
+        let trees = self.plan_doomed(&mut plan, order, &entries)?;
+        self.find_holders(&mut plan, &trees)?;
+        Ok(plan)
+    }
+
+    /// Every entry of a log.
+    pub(super) fn located(&self, writer: &Writer, tip: Oid) -> Result<Vec<Located>, LogError> {
+        let mut entries = Vec::new();
+        read::log(&self.repo, writer, tip, None, |part| part, |part| entries.extend(part))?;
+        Ok(entries)
+    }
+
+    /// Finds what goes of the entries that `order` names among `entries`, and what of it stays because others have it; gives
+    /// the trees of the entries themselves.
+    pub(super) fn plan_doomed(
+        &self,
+        plan: &mut Plan,
+        order: Order<'_>,
+        entries: &[&Located],
+    ) -> Result<HashSet<Oid>, LogError> {
+        let repo = &self.repo;
+        let is_named = |it: &Located| order.ids.contains(&it.entry.id);
         let mut trees = HashSet::new();
-        for it in logs.iter().flat_map(|(_, entries)| entries).filter(|it| is_named(it)) {
+        for it in entries.iter().filter(|it| is_named(it)) {
             if plan.entries.iter().all(|known| known.id != it.entry.id) {
                 plan.entries.push(it.entry.clone());
             }
             trees.insert(repo.read_commit(it.commit)?.tree);
-            if gone.contains(&Part::Entry) {
+            if order.gone.contains(&Part::Entry) {
                 plan.doomed.extend([it.blob, it.commit, repo.read_commit(it.commit)?.tree]);
             }
         }
-        let taken: HashSet<(EntryId, Part)> =
-            logs.iter().flat_map(|(_, entries)| taken_parts(entries)).collect();
+        let taken: HashSet<(EntryId, Part)> = taken_by(entries.iter().copied());
         let taken = &taken;
         let others = |part: Part| {
             // What another entry gave up before is no reason to keep it.
             let stays = move |it: &&Located| {
-                (!is_named(it) || !gone.contains(&part)) && !taken.contains(&(it.entry.id, part))
+                (!is_named(it) || !order.gone.contains(&part)) && !taken.contains(&(it.entry.id, part))
             };
-            logs.iter().flat_map(|(_, entries)| entries).filter(stays)
+            entries.iter().copied().filter(stays)
         };
-        if gone.contains(&Part::Files) {
-            self.plan_files(&mut plan, others(Part::Files))?;
+        if order.gone.contains(&Part::Files) {
+            self.plan_files(plan, others(Part::Files))?;
         }
-        if gone.contains(&Part::Code) {
-            self.plan_code(&mut plan, others(Part::Code), all_code)?;
+        if order.gone.contains(&Part::Code) {
+            self.plan_code(plan, others(Part::Code), order.all_code)?;
+        }
+        let recorded = self.taken_objects(order.ids);
+        if !recorded.is_empty() {
+            // The same bytes may have been recorded again since.
+            let stays = self.objects_of_chains(plan)?;
+            plan.doomed.extend(recorded.into_iter().filter(|oid| !stays.contains(oid)));
         }
         // The same everywhere, and nobody's secret.
         plan.doomed.remove(&repo.empty_tree());
         plan.doomed.remove(&repo.hash_object(ObjectKind::Blob, b""));
-        self.find_holders(&mut plan, &trees)?;
-        Ok(plan)
+        Ok(trees)
+    }
+
+    /// The objects of this clone's chains of files and code, but for those that go.
+    pub(super) fn objects_of_chains(&self, plan: &Plan) -> Result<HashSet<Oid>, LogError> {
+        let mut tips = Vec::new();
+        for prefix in [layout::DATA, layout::CODE] {
+            let stays = |(name, _): &(String, Oid)| plan.drops.iter().all(|(dropped, _)| dropped != name);
+            tips.extend(self.repo.list_refs(prefix)?.into_iter().filter(stays).map(|(_, tip)| tip));
+        }
+        Ok(self.repo.objects_of(&tips, &[])?.into_iter().map(|(oid, _)| oid).collect())
     }
 
     fn known_writers(&self) -> Result<Vec<Writer>, LogError> {
@@ -324,8 +407,17 @@ impl Log {
         };
         let mut holders = Vec::new();
         let mut elsewhere = Vec::new();
+        let worktrees = self.repo.worktrees()?;
+        for worktree in worktrees.iter().filter(|it| it.branch.is_none() && !it.is_gone) {
+            if let Some(tip) = worktree.head
+                && self.repo.has_object(tip)
+                && holds(&[tip])?
+            {
+                let name = format!("HEAD of {}", worktree.path.display());
+                holders.push(Holder { name, tip, can_go: false });
+            }
+        }
         if !tips.is_empty() && holds(&tips)? {
-            let worktrees = self.repo.worktrees()?;
             for (name, tip) in refs.iter().cloned() {
                 if !holds(&[tip])? {
                     continue;
@@ -355,9 +447,40 @@ impl Log {
                 }
             }
         }
+        if plan.gone.contains(&Part::Entry) {
+            for (name, tip) in self.logbooks_about(plan, &refs)? {
+                if holders.iter().all(|it: &Holder| it.name != name) {
+                    holders.push(Holder { name, tip, can_go: false });
+                }
+            }
+        }
         plan.holders = holders;
         plan.elsewhere = elsewhere;
         Ok(())
+    }
+
+    /// The branches in whose logbooks it says what the entries said.
+    fn logbooks_about(&self, plan: &Plan, refs: &[(String, Oid)]) -> Result<Vec<(String, Oid)>, LogError> {
+        let tells = |tips: &[Oid]| -> Result<bool, LogError> {
+            let objects = self.repo.objects_of(tips, &[])?;
+            let logbooks = objects.iter().filter(|(_, path)| path.starts_with(layout::LOGBOOKS));
+            Ok(logbooks.filter_map(|(oid, _)| self.repo.read_blob(*oid).ok()).any(|bytes| {
+                let text = String::from_utf8_lossy(&bytes);
+                plan.entries.iter().any(|it| layout::is_told(&it.id, &text))
+            }))
+        };
+        let branches: Vec<_> =
+            refs.iter().filter(|(name, _)| name.starts_with("refs/heads/")).cloned().collect();
+        let tips: Vec<Oid> = branches.iter().map(|(_, tip)| *tip).collect();
+        let mut telling = Vec::new();
+        if !plan.entries.is_empty() && !tips.is_empty() && tells(&tips)? {
+            for (name, tip) in branches {
+                if tells(&[tip])? {
+                    telling.push((name, tip));
+                }
+            }
+        }
+        Ok(telling)
     }
 
     /// Does what `plan` says; `also` are the holders that go, too. `request` has the withdrawal.
@@ -370,12 +493,10 @@ impl Log {
                 return Err(LogError::Contended(name.clone()));
             }
         }
-        let Body::Withdrawal(withdrawal) = &mut request.body else {
-            unreachable!("only withdrawals are purged by");
-        };
-        let dropped = |name: &str, oid: Oid| Dropped { name: name.to_owned(), was: append::name(oid) };
-        withdrawal.refs = plan.drops.iter().map(|(name, tip)| dropped(name, *tip)).collect();
-        withdrawal.refs.extend(also.iter().map(|it| dropped(&it.name, it.tip)));
+        name_refs(
+            &mut request.body,
+            plan.drops.iter().cloned().chain(also.iter().map(|it| (it.name.clone(), it.tip))),
+        );
         let configured = self.configured_writer()?;
         let signer = plan.epochs.iter().find(|(old, _)| Some(old) == configured.as_ref());
         let Some((_, signer)) = signer.or_else(|| plan.epochs.first()) else {
@@ -418,12 +539,7 @@ impl Log {
         }
         for (name, tip) in repo.list_refs(layout::REMOTE)? {
             let is_of = |(old, _): &(Writer, Writer)| name.ends_with(&format!("/{old}"));
-            let is_seal = |it: &Holder| {
-                it.name
-                    .strip_prefix(layout::SEALS)
-                    .is_some_and(|tag| name.ends_with(&format!("/sealed/{tag}")))
-            };
-            if plan.epochs.iter().any(is_of) || also.iter().any(is_seal) {
+            if plan.epochs.iter().any(is_of) || also.iter().any(|it| is_seal_at_remote(&name, &it.name)) {
                 drops.push((name, tip));
             }
         }
@@ -433,6 +549,8 @@ impl Log {
         progress.made = in_hex(&made);
         progress.dropped = in_hex(&drops);
         progress.doomed = plan.doomed.iter().map(|oid| oid.to_hex()).collect();
+        progress.code = plan.code.iter().map(|oid| oid.to_hex()).collect();
+        progress.entries = plan.entries.iter().map(|it| it.id.to_hex()).collect();
 
         journal::write(&self.folders.journal(), &progress.withdrawal, &objects, Durability::Synced)?;
         for object in &objects {
@@ -445,6 +563,29 @@ impl Log {
         self.forget_views()?;
         self.remove(&self.folders.purge())?;
         Ok(Purged { withdrawal: entry.id, epochs: plan.epochs.clone() })
+    }
+
+    /// Deletes refs that still hold what was withdrawn before; `request` has the withdrawal that says so.
+    pub fn purge_refs(
+        &self,
+        writer: &Writer,
+        refs: &[Holder],
+        mut request: Request,
+    ) -> Result<EntryId, LogError> {
+        name_refs(&mut request.body, refs.iter().map(|it| (it.name.clone(), it.tip)));
+        let appended = self.append(writer, request)?;
+        let _lock = Lock::take(&self.folders)?;
+        let commits = refs.iter().map(|it| (it.name.clone(), vec![it.tip.to_hex()]));
+        // Before they go: what is not recorded no push takes away.
+        self.record_withdrawn(&commits.collect())?;
+        let mut drops: Vec<(String, Oid)> = refs.iter().map(|it| (it.name.clone(), it.tip)).collect();
+        for (name, tip) in self.repo.list_refs(layout::REMOTE)? {
+            if refs.iter().any(|it| is_seal_at_remote(&name, &it.name)) {
+                drops.push((name, tip));
+            }
+        }
+        self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
+        Ok(appended.entry.id)
     }
 
     /// Makes the three chains of `old` again for `new`, without what goes; gives their refs, the log last.
@@ -549,11 +690,25 @@ impl Log {
         Ok(())
     }
 
+    /// Records refs that a push is to take away elsewhere, with the commits that they may be at there.
+    fn record_withdrawn(&self, refs: &BTreeMap<String, Vec<String>>) -> Result<(), LogError> {
+        let mut withdrawn = self.withdrawn();
+        for (name, commits) in refs {
+            let known = withdrawn.entry(name.clone()).or_default();
+            known.extend(commits.iter().filter(|it| !known.contains(it)).cloned().collect::<Vec<_>>());
+        }
+        self.write_durably(&self.folders.withdrawn(), &withdrawn)
+    }
+
     fn write_progress(&self, progress: &Progress) -> Result<(), LogError> {
         self.write_durably(&self.folders.purge(), progress)
     }
 
-    fn write_durably(&self, path: &std::path::Path, value: &impl Serialize) -> Result<(), LogError> {
+    pub(super) fn write_durably(
+        &self,
+        path: &std::path::Path,
+        value: &impl Serialize,
+    ) -> Result<(), LogError> {
         let failed = |error| file_error("write", path)(error);
         let mut file = tempfile::NamedTempFile::new_in(self.folders.root()).map_err(failed)?;
         let text = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
@@ -622,12 +777,13 @@ impl Log {
         repo.update_refs(&edits, "git exp purge")?;
         let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&names)?;
-        let mut withdrawn = self.withdrawn();
-        for (name, commits) in &progress.commits {
-            let known = withdrawn.entry(name.clone()).or_default();
-            known.extend(commits.iter().filter(|it| !known.contains(it)).cloned().collect::<Vec<_>>());
-        }
-        self.write_durably(&self.folders.withdrawn(), &withdrawn)?;
+        self.record_withdrawn(&progress.commits)?;
+        let taken = Taken {
+            entries: progress.entries.clone(),
+            objects: progress.doomed.clone(),
+            code: progress.code.clone(),
+        };
+        self.record_taken(&progress.withdrawal, taken)?;
         let configured = self.configured_writer()?;
         for (old, new) in &progress.epochs {
             let (Ok(old), Ok(new)) = (old.parse::<Writer>(), new.parse::<Writer>()) else { continue };
@@ -648,7 +804,10 @@ impl Log {
     }
 
     /// Deletes refs that are what they were, with their reflogs, and forgets what was noted of them.
-    fn drop_refs<'a>(&self, refs: impl Iterator<Item = (&'a String, Oid)>) -> Result<(), LogError> {
+    pub(super) fn drop_refs<'a>(
+        &self,
+        refs: impl Iterator<Item = (&'a String, Oid)>,
+    ) -> Result<(), LogError> {
         let mut edits = Vec::new();
         let mut names = HashSet::new();
         for (name, was) in refs {
@@ -729,7 +888,7 @@ impl Log {
     }
 
     /// The same, each with the withdrawals that the later epoch holds.
-    fn find_superseded(&self) -> Result<Vec<(Superseded, Vec<Withdrawal>)>, LogError> {
+    fn find_superseded(&self) -> Result<Vec<(Superseded, Vec<(EntryId, Withdrawal)>)>, LogError> {
         let mut logs = Vec::new();
         for (prefix, is_own) in [(layout::LOGS, true), (layout::SEEN, false)] {
             for (name, tip) in self.repo.list_refs(prefix)? {
@@ -753,13 +912,13 @@ impl Log {
                 |part| part,
                 |part: Vec<Located>| {
                     withdrawals.extend(part.into_iter().filter_map(|it| match it.entry.body {
-                        Body::Withdrawal(withdrawal) => Some(withdrawal),
+                        Body::Withdrawal(withdrawal) => Some((it.entry.id, withdrawal)),
                         _ => None,
                     }));
                 },
             )?;
             for (old, _, is_own) in olds {
-                if withdrawals.iter().any(|it| it.drops_log_of(old)) {
+                if withdrawals.iter().any(|(_, it)| it.drops_log_of(old)) {
                     let it = Superseded { old: old.clone(), by: by.clone(), is_own: *is_own };
                     found.push((it, withdrawals.clone()));
                 }
@@ -773,6 +932,7 @@ impl Log {
     /// `has_new_epochs` says that later epochs came, which may withdraw what the notes here show.
     pub fn follow_withdrawals(&self, has_new_epochs: bool) -> Result<Followed, LogError> {
         let mut followed = Followed::default();
+        let mut went = Vec::new();
         for (it, withdrawals) in self.find_superseded()? {
             if it.is_own {
                 let problem = format!(
@@ -784,8 +944,12 @@ impl Log {
             }
             let lost = self.lost_in(&it, &withdrawals)?;
             if lost > 0 {
-                let problem =
-                    format!("`{}` withdraws it, but lacks {lost} of its entries, which are kept", it.by);
+                let entries = if lost == 1 {
+                    "one of its entries, which is kept".to_owned()
+                } else {
+                    format!("{lost} of its entries, which are kept")
+                };
+                let problem = format!("`{}` withdraws it, but lacks {entries}", it.by);
                 followed.problems.push((layout::seen_ref(&it.old), problem));
                 continue;
             }
@@ -799,25 +963,30 @@ impl Log {
                     drops.push((name, tip));
                 }
             }
-            for dropped in withdrawals.iter().flat_map(|it| &it.refs) {
-                let tip = Oid::from_hex(dropped.was.as_str());
-                if let (Some(tip), Some(tag)) = (tip, dropped.name.strip_prefix(layout::SEALS)) {
-                    drops.push((dropped.name.clone(), tip));
-                    let tracked = self.repo.list_refs(layout::REMOTE)?;
-                    drops.extend(
-                        tracked.into_iter().filter(|(name, _)| name.ends_with(&format!("/sealed/{tag}"))),
-                    );
-                }
-            }
+            // Before they go: afterwards nothing tells what they held.
+            went.extend(self.record_taken_of(&it, &withdrawals, &drops)?);
             self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
             let is_of = format!("/{}", it.old);
             self.forget_tracking(|name| name.ends_with(&is_of))?;
             followed.gone.push(it);
         }
+        followed.seals = self.follow_seals()?;
         if !followed.gone.is_empty() {
             self.forget_views()?;
         } else if has_new_epochs {
             self.renew_notes()?;
+        }
+        self.tell_unfollowed(&mut followed)?;
+        if let Some(first) = went.first() {
+            let order = Order { ids: &went, gone: &[], all_code: false, logs: &[] };
+            for holder in self.plan_purge(order)?.holders {
+                let fate = if holder.can_go { "--drop-refs` deletes it" } else { "--dry-run` says of what" };
+                let problem = format!(
+                    "it holds what was withdrawn, and stays: `git exp purge {} {fate}",
+                    first.short()
+                );
+                followed.problems.push((holder.name, problem));
+            }
         }
         Ok(followed)
     }
@@ -847,7 +1016,7 @@ impl Log {
     }
 
     /// How many entries of a withdrawn log are neither in the later epoch nor withdrawn.
-    fn lost_in(&self, it: &Superseded, withdrawals: &[Withdrawal]) -> Result<usize, LogError> {
+    fn lost_in(&self, it: &Superseded, withdrawals: &[(EntryId, Withdrawal)]) -> Result<usize, LogError> {
         let ids = |name: &str, writer: &Writer| -> Result<HashSet<EntryId>, LogError> {
             let mut ids = HashSet::new();
             if let Some(tip) = self.repo.read_ref(name)? {
@@ -858,20 +1027,7 @@ impl Log {
         };
         let mut kept = ids(&layout::seen_ref(&it.by), &it.by)?;
         kept.extend(ids(&layout::log_ref(&it.by), &it.by)?);
-        kept.extend(withdrawals.iter().flat_map(|it| &it.entries).map(|it| it.entry));
+        kept.extend(withdrawals.iter().flat_map(|(_, it)| &it.entries).map(|it| it.entry));
         Ok(ids(&layout::seen_ref(&it.old), &it.old)?.difference(&kept).count())
-    }
-
-    /// Every withdrawal in the log, oldest first.
-    pub fn withdrawals(&self, index: &mut super::index::Index) -> Result<Vec<(Entry, Withdrawal)>, LogError> {
-        let rows = self.rows_of(index, |kind| kind == "withdrawal")?;
-        let entries = self.entries(index, &rows)?;
-        Ok(entries
-            .into_iter()
-            .filter_map(|entry| match &entry.body {
-                Body::Withdrawal(it) => Some((entry.clone(), it.clone())),
-                _ => None,
-            })
-            .collect())
     }
 }

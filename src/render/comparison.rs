@@ -92,7 +92,7 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
             page.line(&format!("  {}", canvas.style.paint(Tone::Warning, &harmless(warning))));
         }
     }
-    if !comparison.matchup.left_out.is_empty() {
+    if !comparison.matchup.left_out.is_empty() || !comparison.withdrawn.is_empty() {
         page.heading(canvas.style, "left out");
         for line in left_out(comparison) {
             page.line(&format!("  {line}"));
@@ -203,6 +203,10 @@ impl From<&Comparison<'_>> for ComparisonFields {
             let runs = if it.trials == 1 { "run" } else { "runs" };
             format!("{} {runs} of the {} not compared: {}", it.trials, it.side, it.why)
         });
+        let withdrawn = comparison
+            .withdrawn
+            .iter()
+            .map(|it| format!("{} not compared: withdrawn ({})", it.in_words(), it.because));
         Self {
             baseline,
             candidate,
@@ -212,7 +216,7 @@ impl From<&Comparison<'_>> for ComparisonFields {
             differ: axes(comparison),
             rows: rows.collect(),
             warnings: comparison.warnings.clone(),
-            left_out: left_out.collect(),
+            left_out: left_out.chain(withdrawn).collect(),
         }
     }
 }
@@ -318,7 +322,11 @@ fn left_out(comparison: &Comparison<'_>) -> Vec<String> {
             harmless(&left.why)
         )
     });
-    lines.collect()
+    let withdrawn = comparison
+        .withdrawn
+        .iter()
+        .map(|it| format!("{} ({}): withdrawn, {}", it.in_words(), it.by.short(), harmless(&it.because)));
+    lines.chain(withdrawn).collect()
 }
 
 fn name(row: &Row) -> String {
@@ -621,6 +629,8 @@ pub struct ComparisonJson<'a> {
     runs: RunsJson,
     left_out: Vec<LeftOutJson<'a>>,
     strata: BTreeMap<&'a str, &'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    withdrawn: Vec<WithdrawnJson<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -705,6 +715,14 @@ struct CriterionJson<'a> {
 struct RunsJson {
     baseline: Vec<String>,
     candidate: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WithdrawnJson<'a> {
+    side: &'static str,
+    runs: Vec<String>,
+    withdrawal: String,
+    because: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -830,6 +848,16 @@ impl<'a> From<&'a Comparison<'_>> for ComparisonJson<'a> {
                     why: &left.why,
                 })
                 .collect(),
+            withdrawn: comparison
+                .withdrawn
+                .iter()
+                .map(|it| WithdrawnJson {
+                    side: it.side.word(),
+                    runs: it.runs.iter().map(|id| id.to_hex()).collect(),
+                    withdrawal: it.by.to_hex(),
+                    because: &it.because,
+                })
+                .collect(),
             strata: comparison
                 .strata
                 .iter()
@@ -910,6 +938,7 @@ mod tests {
             cross_check: false,
             scope: &nothing.1,
             family: 1,
+            withdrawn: Vec::new(),
         };
         // The sides borrow their runs for as long as the test lasts.
         let (baseline, candidate) = (side("A-001", from.leak()), side("A_002|", to.leak()));

@@ -89,6 +89,15 @@ pub struct RunJson<'a> {
     evaluation_changed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withdrawn: Option<WithdrawnJson<'a>>,
+}
+
+/// What set a result aside.
+#[derive(Debug, Serialize)]
+struct WithdrawnJson<'a> {
+    withdrawal: &'a str,
+    because: &'a str,
 }
 
 /// A run's place in a series of pairs.
@@ -201,6 +210,10 @@ impl<'a> From<&'a RunView<'a>> for RunJson<'a> {
                 side: pair.side.word(),
                 first: pair.first,
             }),
+            withdrawn: view
+                .withdrawn
+                .as_ref()
+                .map(|(withdrawal, because)| WithdrawnJson { withdrawal, because }),
             confirms: run.confirms,
             changed_params: &run.changed_params,
             inputs: run.inputs.iter().map(InputJson::from).collect(),

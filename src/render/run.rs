@@ -26,12 +26,23 @@ pub struct RunView<'a> {
     pub files: Vec<(String, u64)>,
     /// The environment it ran in, where that was read.
     pub environment: Option<&'a serde_json::Value>,
+    /// The withdrawal that set its result aside, and why.
+    pub withdrawn: Option<(String, String)>,
 }
 
 impl<'a> RunView<'a> {
     /// A view of `run` under the entry `id`, shown as `short`, with nothing known around it.
     pub fn new(id: String, short: String, run: &'a Run) -> Self {
-        Self { id, short, run, topic: None, writer: None, files: Vec::new(), environment: None }
+        Self {
+            id,
+            short,
+            run,
+            topic: None,
+            writer: None,
+            files: Vec::new(),
+            environment: None,
+            withdrawn: None,
+        }
     }
 }
 

@@ -50,7 +50,10 @@ pub fn table(views: &[RunView<'_>], columns: &[String], canvas: &Canvas) -> Stri
             Cell::new(format!("{}{}", view.short, marks(run))),
             Cell::new(run.membership.experiment.as_str()),
             Cell::new(time::age(run.started, canvas.now)),
-            Cell::toned(Tone::of_status(run.status), run.status.word()),
+            match view.withdrawn {
+                Some(_) => Cell::toned(Tone::Dim, format!("{}, withdrawn", run.status.word())),
+                None => Cell::toned(Tone::of_status(run.status), run.status.word()),
+            },
             Cell::new(format!("{}/{}", run.trial, run.trials)),
         ];
         if has_seeds {

@@ -745,3 +745,425 @@ fn a_run_and_its_reproduction_let_go_of_the_code_that_both_have() {
     }
     net.assert_sound("lab");
 }
+
+#[test]
+fn what_one_purge_left_another_can_take_though_the_entry_is_gone() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--leave-refs", "--push"]);
+    net.exp("second", &["pull", "--data"]);
+    // Nothing that only the old log held is left.
+    net.git("lab", &["reflog", "expire", "--expire=now", "--all"]);
+    net.git("lab", &["gc", "--quiet", "--prune=now"]);
+    let words = ["purge", &id[..8]];
+    let (status, said) = net.exp("lab", &words);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("was withdrawn already") && said.contains("refs/tags/sealed/A-001"), "{said}");
+    let shown = net.json("lab", &[&words[..], &["--dry-run"]].concat());
+    for field in ["entries", "gone", "epochs", "refs", "files", "code", "shared", "holders", "elsewhere"] {
+        assert!(shown[0][field].is_array(), "{field}: {shown:#?}");
+    }
+    assert_eq!(shown[0]["holders"][0], "refs/tags/sealed/A-001");
+    let left = net.exp_ok("lab", &[&words[..], &["--leave-refs"]].concat());
+    assert!(left.contains("is left, with the bytes there: refs/tags/sealed/A-001"), "{left}");
+    assert_eq!(net.git("lab", &["tag"]), "sealed/A-001");
+    let said = net.exp_ok("lab", &[&words[..], &["--drop-refs", "--yes", "--push"]].concat());
+    assert!(said.contains("deleted refs/tags/sealed/A-001"), "{said}");
+    net.exp("second", &["pull", "--data"]);
+    for clone in ["lab", "second", "remote.git"] {
+        assert_eq!(net.git(clone, &["tag"]), "", "{clone}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    let again = net.exp_ok("lab", &words);
+    assert!(again.contains("nothing else of this clone holds it"), "{again}");
+    assert!(net.writer("lab").ends_with("-2"), "no further epoch is needed");
+    net.assert_sound("lab");
+    net.assert_sound("second");
+}
+
+#[test]
+fn a_copy_that_went_on_under_another_name_lets_go_of_it_too() {
+    for by_name in [true, false] {
+        let net = Net::new();
+        let id = net.with_secret_in_output();
+        net.copy("lab", "copy");
+        net.record("copy", "four", "echo four");
+        net.record("lab", "five", "echo five");
+        net.exp_ok("lab", &["push", "--data", "--yes"]);
+        // Both appended under one name, so the copy goes on under another, with all that it has.
+        net.exp("copy", &["pull", "--data"]);
+        assert_ne!(net.writer("copy"), net.writer("lab"));
+        net.exp_ok("copy", &["push", "--data", "--yes"]);
+        net.exp_ok("lab", &["pull", "--data"]);
+        net.clone("third");
+        net.exp_ok("third", &["pull", "--data"]);
+
+        let said = net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+        assert!(said.contains("another clone's, which has to purge it as well"), "{said}");
+        let (status, said) = net.exp("copy", &["pull", "--data"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("`git exp purge` follows"), "{said}");
+        net.record("copy", "six", "echo six");
+        let (status, said) = net.exp("copy", &["push", "--data", "--yes"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("it holds what another clone withdrew: `git exp purge` follows"), "{said}");
+        if by_name {
+            net.exp_ok("copy", &["purge", &id, "--yes"]);
+        } else {
+            net.exp_ok("copy", &["purge", "--yes"]);
+        }
+        net.exp_ok("copy", &["push", "--data", "--yes"]);
+        for clone in ["lab", "third"] {
+            net.exp_ok(clone, &["pull", "--data"]);
+        }
+        for clone in ["lab", "copy", "third", "remote.git"] {
+            assert_eq!(net.found(clone), [""; 0], "{clone}");
+        }
+        for clone in ["lab", "copy", "third"] {
+            assert_eq!(net.labels(clone), ["five", "four", "one", "six", "three"], "{clone}");
+            net.assert_sound(clone);
+        }
+        assert!(net.exp_ok("copy", &["purge"]).contains("nothing is left to do"));
+        assert!(net.exp_ok("lab", &["push"]).contains("has everything"));
+    }
+}
+
+#[test]
+fn a_copy_can_give_the_order_and_the_original_follows() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.copy("lab", "copy");
+    net.record("lab", "five", "echo five");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.exp("copy", &["pull"]);
+    net.exp_ok("copy", &["purge", &id, "--files", "--because", "a token", "--yes", "--push"]);
+    let (status, said) = net.exp("lab", &["pull"]);
+    assert_eq!(status, 1, "{said}");
+    net.exp_ok("lab", &["purge", "--yes", "--push"]);
+    net.exp_ok("copy", &["pull", "--data"]);
+    for clone in ["lab", "copy", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    // Only the files went.
+    assert_eq!(net.labels("lab"), ["five", "one", "three", "two"]);
+    assert_eq!(net.exp("lab", &["pull"]).0, 0);
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_copy_from_before_the_entry_goes_on_without_its_log() {
+    let net = Net::new();
+    net.record("lab", "one", "echo one");
+    net.copy("lab", "copy");
+    net.record("copy", "own", "echo own");
+    let id = net.record("lab", "two", &format!("true {SECRET}"));
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    assert_eq!(net.exp("copy", &["pull"]).0, 1);
+    assert_eq!(net.exp("copy", &["push"]).0, 1);
+    net.exp_ok("copy", &["purge", "--yes", "--push"]);
+    net.exp_ok("lab", &["pull"]);
+    for clone in ["lab", "copy"] {
+        assert_eq!(net.labels(clone), ["one", "own"], "{clone}");
+        net.assert_sound(clone);
+    }
+    assert_eq!(net.exp("copy", &["pull"]).0, 0);
+}
+
+#[test]
+fn a_seal_of_another_clone_that_holds_it_is_told_and_not_handed_on() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let old = net.writer("lab");
+    for clone in ["second", "third"] {
+        net.clone(clone);
+        net.exp_ok(clone, &["pull", "--data"]);
+    }
+    let data = format!("refs/exp/seen-data/{old}");
+    net.git("second", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    let (status, said) = net.exp("second", &["pull", "--data"]);
+    assert_eq!(status, 1, "{said}");
+    let told = format!(
+        "refs/tags/sealed/A-001: it holds what was withdrawn, and stays: `git exp purge {}",
+        &id[..8]
+    );
+    assert!(said.contains(&told), "{said}");
+    let (status, said) = net.exp("second", &["push", "--seals", "--yes"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("refused: refs/tags/sealed/A-001: it holds what was withdrawn"), "{said}");
+    assert_eq!(net.found("remote.git"), [""; 0]);
+    // It went out before: then it goes there, too, and wherever it was fetched.
+    net.git("second", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.git("third", &["fetch", "--quiet", "origin", "refs/tags/*:refs/tags/*"]);
+    net.exp_ok("second", &["purge", &id, "--drop-refs", "--yes", "--push"]);
+    net.exp("third", &["pull", "--data"]);
+    for clone in ["second", "third", "remote.git"] {
+        assert_eq!(net.git(clone, &["tag"]), "", "{clone}");
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+}
+
+#[test]
+fn nothing_begins_at_code_that_was_taken_back() {
+    let net = Net::new();
+    let plain = net.record("lab", "plain", "echo METRIC x=1");
+    net.lab.write("conf", SECRET);
+    let dirty = net.record("lab", "dirty", "echo METRIC x=1");
+    let commit = net.json("lab", &["show", &dirty])[0]["commit"].as_str().expect("a commit").to_owned();
+    net.exp_ok("lab", &["purge", &dirty, "--code", "--because", "a token", "--yes"]);
+    std::fs::remove_file(net.folder("lab").join("conf")).expect("it is there");
+    net.lab.write("other", "something");
+    let of_run = format!("the code of the run {} was withdrawn: a token", &dirty[..8]);
+    let of_commit = format!("the code of the commit {} was withdrawn: a token", &commit[..12]);
+    let refused = |words: &[&str], told: &str| {
+        let (status, said) = net.exp("lab", words);
+        assert!(status == 2 || status == 125, "{words:?}: {status}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    };
+    let new = ["new", "one", "--hypothesis", "h", "--change", "c", "--from"];
+    refused(&[&new[..], &[&dirty]].concat(), &of_run);
+    refused(&[&new[..], &[&commit]].concat(), &of_commit);
+    refused(&["run", "--against", &dirty, "-n", "2", "--", "true"], &of_run);
+    refused(&["run", "--against", &commit, "-n", "2", "--", "true"], &of_commit);
+    refused(&["repro", &dirty], &of_run);
+    let (status, said) = net.exp("lab", &["diff", &plain, &dirty, "-p"]);
+    assert!(status == 0 && said.contains(&of_run) && !said.contains(SECRET), "{said}");
+    // What was committed on top of it holds it, too, and so does an experiment that was put away there.
+    net.git("lab", &["update-ref", "refs/exp/archive/A-001", &commit]);
+    net.exp("lab", &["new", "away", "--hypothesis", "h", "--change", "c"]);
+    net.git("lab", &["update-ref", "refs/exp/archive/20261121-away", &commit]);
+    net.git("lab", &["worktree", "remove", "--force", ".worktrees/20261121-away"]);
+    net.git("lab", &["branch", "-D", "exp/20261121-away"]);
+    refused(&["archive", "--restore", "20261121-away"], &of_commit);
+    net.git("lab", &["checkout", "--quiet", "--force", &commit]);
+    net.git("lab", &["commit", "--quiet", "--allow-empty", "-m", "on top"]);
+    let head = net.git("lab", &["rev-parse", "HEAD"]);
+    let of_head = format!("the code of the commit {} was withdrawn: a token", &head[..12]);
+    refused(&["run", "--", "touch", "ran"], "was withdrawn: a token");
+    refused(&["new", "two", "--hypothesis", "h", "--change", "c"], &of_head);
+    assert!(!net.folder("lab").join("ran").exists(), "nothing was started");
+    let chains = format!("refs/exp/code/{}", net.writer("lab"));
+    assert!(!net.git("lab", &["rev-list", "--objects", &chains]).contains(&commit));
+}
+
+#[test]
+fn an_entry_that_is_gone_is_named_as_withdrawn_by_every_command() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let id = net.record("lab", "two", "true");
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    let new = ["new", "one", "--hypothesis", "h", "--change", "c", "--from", &id];
+    for words in [
+        new.as_slice(),
+        &["note", &id, "seen"],
+        &["repro", &id],
+        &["diff", &id, &id],
+        &["run", "--against", &id, "--", "true"],
+    ] {
+        let (status, said) = net.exp("lab", words);
+        assert!(status == 2 || status == 125, "{words:?}: {status}: {said}");
+        assert!(said.contains(&format!("`{}` was withdrawn, and is gone", &id[..8])), "{words:?}: {said}");
+    }
+}
+
+/// Runs the command at a terminal, types `answer` at its question, and gives the status and what was to be seen.
+#[cfg(target_os = "linux")]
+fn at_terminal(net: &Net, words: &[&str], answer: &str) -> (Option<i32>, String) {
+    use std::io::{Read, Write};
+    let program = net.lab.exp_command(words);
+    let quoted = words.iter().map(|word| format!(" '{word}'")).collect::<String>();
+    let line = format!("{}{quoted}", program.get_program().display());
+    let mut command = net.lab.command(["script", "--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.current_dir(net.folder("lab")).stdin(std::process::Stdio::piped());
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+    let (mut input, mut output) =
+        (child.stdin.take().expect("it was piped"), child.stdout.take().expect("it was piped"));
+    let mut seen = Vec::new();
+    let mut byte = [0];
+    while !seen.ends_with(b"[y/N] ") && output.read(&mut byte).expect("it can be read") == 1 {
+        seen.push(byte[0]);
+    }
+    assert!(String::from_utf8_lossy(&seen).contains("take this back?"), "{}", String::from_utf8_lossy(&seen));
+    input.write_all(answer.as_bytes()).expect("it reads");
+    input.flush().expect("it reads");
+    output.read_to_end(&mut seen).expect("it can be read");
+    (child.wait().expect("it ends").code(), String::from_utf8_lossy(&seen).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_question_at_a_terminal_takes_yes_and_nothing_else() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let words = ["purge", &id[..8], "--because", "a token"];
+    let before = net.git("lab", &["for-each-ref"]);
+    for (answer, status) in [("n\n", 1), ("\n", 1), ("sure\n", 1), ("\u{4}", 1), ("\u{3}", 130)] {
+        let (ended, seen) = at_terminal(&net, &words, answer);
+        assert_eq!(ended, Some(status), "{answer:?}: {seen}");
+        assert!(seen.contains("files that go: stdout"), "what goes is said before: {seen}");
+        assert_eq!(net.git("lab", &["for-each-ref"]), before, "{answer:?}: {seen}");
+        assert_eq!(seen.contains("nothing was changed"), status == 1, "{answer:?}: {seen}");
+    }
+    let (ended, seen) = at_terminal(&net, &words, "y\n");
+    assert_eq!(ended, Some(0), "{seen}");
+    assert!(seen.contains(&format!("withdrew run {}", &id[..8])), "{seen}");
+    assert_eq!(net.found("lab"), [""; 0]);
+}
+
+#[test]
+fn trials_that_were_withdrawn_once_seen_stand_against_accepting() {
+    let net = Net::new();
+    let lab = &net.lab;
+    lab.write("exp.toml", "[metrics.loss]\nkind = \"quality\"\nbetter = \"lower\"\n");
+    lab.commit_all("what is measured");
+    let new = |name: &str, baseline: &str| {
+        let words = ["new", name, "--hypothesis", "h", "--change", "c", "--baseline", baseline];
+        let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "5", "--budget", "runs=99"];
+        net.exp_ok("lab", &[&words[..], &more].concat());
+        format!("20261121-{name}")
+    };
+    let (one, two) = (new("one", "main"), new("two", "20261121-one"));
+    let run = |id: &str, base: &str, more: &[&str]| {
+        let script = format!("echo METRIC loss={base}$GIT_EXP_SEED");
+        let words = ["run", "-e", id, "-n", "5"];
+        net.exp_ok("lab", &[&words[..], more, &["--", "sh", "-c", &script]].concat());
+    };
+    run(&one, "2.", &[]);
+    run(&two, "1.", &[]);
+    let compared = |words: &[&str]| net.json("lab", words).remove(0);
+    let whole = compared(&["compare", &two]);
+    assert_eq!(whole["outcome"], "accept", "{whole:#?}");
+    assert!(whole["withdrawn"].is_null());
+    let of_two = |more: &[&str]| net.json("lab", &[&["runs", "-e", &two], more].concat());
+    let worst = of_two(&["--sort", "-loss"])[0]["run"].as_str().expect("an ID").to_owned();
+    lab.set_clock("2026-11-21T13:00:00Z");
+    net.exp_ok("lab", &["purge", &worst, "--keep-bytes", "--because", "another job ran", "--yes"]);
+
+    // It is to be seen what is left out, and why.
+    assert_eq!(of_two(&[]).len(), 4);
+    let listed = of_two(&["--withdrawn"]);
+    assert_eq!(listed.len(), 5);
+    let marked = listed.iter().find(|run| run["run"] == worst.as_str()).expect("it is listed");
+    assert_eq!(marked["withdrawn"]["because"], "another job ran");
+    assert!(listed.iter().filter(|run| !run["withdrawn"].is_null()).count() == 1);
+    assert!(net.exp_ok("lab", &["runs", "--withdrawn"]).contains("ok, withdrawn"));
+
+    // Another trial in its place does not mend it.
+    lab.set_clock("2026-11-21T14:00:00Z");
+    net.exp_ok(
+        "lab",
+        &["run", "-e", &two, "--seed", "99", "--", "sh", "-c", "echo METRIC loss=1.$GIT_EXP_SEED"],
+    );
+    let told =
+        "1 run of the candidate was withdrawn after trials that are compared had run (another job ran)";
+    let without = compared(&["compare", &two]);
+    assert_eq!(without["outcome"], "unclear", "{without:#?}");
+    assert_eq!(without["withdrawn"][0]["side"], "candidate");
+    assert_eq!(without["withdrawn"][0]["runs"][0], worst.as_str());
+    assert_eq!(without["withdrawn"][0]["because"], "another job ran");
+    assert_eq!(without["family"], 2, "it may have been a try of its own");
+    let (status, said) = net.exp("lab", &["compare", &two, "--check=accept"]);
+    assert!(status == 4 && said.contains(told), "{status}: {said}");
+    let (_, said) = net.exp("lab", &["keep", "-m", "it is better", &two]);
+    assert!(said.contains(told), "{said}");
+    // A seal says it, and still holds.
+    net.exp_ok("lab", &["seal", &two, "--incomplete"]);
+    net.exp_ok("lab", &["verify", &format!("sealed/{two}")]);
+
+    // Fresh trials are judged as such.
+    net.exp_ok("lab", &["archive", "--restore", &two]);
+    lab.set_clock("2026-11-21T15:00:00Z");
+    run(&two, "1.", &["--confirm"]);
+    let fresh = compared(&["compare", &two]);
+    assert_eq!(fresh["outcome"], "accept", "{fresh:#?}");
+    assert_eq!(fresh["withdrawn"][0]["runs"][0], worst.as_str(), "it is said all the same");
+}
+
+#[test]
+fn a_brief_that_goes_leaves_code_and_runs_and_says_so() {
+    let net = Net::new();
+    net.exp_ok("lab", &["topic", "new", "mixing", "--prefix", "MX", "--goal", "a goal"]);
+    let words =
+        ["new", "one", "--topic", "mixing", "--hypothesis", SECRET, "--change", "c", "--baseline", "main"];
+    let more = ["--accept", "loss <= -1%", "--no-guard", "none", "--trials", "2", "--budget", "runs=9"];
+    net.exp_ok("lab", &[&words[..], &more].concat());
+    net.exp_ok("lab", &["run", "-e", "MX-001", "-n", "2", "--", "sh", "-c", "echo METRIC loss=1"]);
+    net.exp_ok("lab", &["logbook", "mixing", "--write"]);
+    net.exp_ok("lab", &["push", "--topics", "--yes"]);
+    let (status, said) = net.exp("lab", &["purge", "MX-001", "--because", "a token", "--yes"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("`MX-001` is an experiment") && said.contains("`git exp log -e MX-001`"), "{said}");
+    let brief = net.json("lab", &["log", "--kind", "brief"])[0]["entry"].as_str().expect("an ID").to_owned();
+    let purge = ["purge", &brief, "--because", "a token", "--yes"];
+    let (status, said) = net.exp("lab", &purge);
+    assert_eq!(status, 2, "{said}");
+    for told in [
+        "`MX-001` is no longer registered",
+        "other entries about it stay, and may say the same: run: 2",
+        "the branch exp/MX-001 and its worktree stay, with the code",
+        "also holds it: refs/heads/research/mixing",
+        "rewrite or delete `refs/heads/research/mixing` first",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    assert!(!said.contains("1 entries") && !said.contains("1 commits"), "{said}");
+    net.git("lab", &["branch", "-D", "research/mixing"]);
+    net.git("lab", &["push", "--quiet", "origin", ":research/mixing"]);
+    net.exp_ok("lab", &[&purge[..], &["--push"]].concat());
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.in_files("lab"), "");
+    let (status, said) = net.exp("lab", &["run", "-e", "MX-001", "--", "true"]);
+    assert_eq!(status, 125, "{said}");
+    assert!(said.contains("`MX-001` has no brief") && said.contains("withdrawn"), "{said}");
+    let (status, said) = net.exp("lab", &["decide", "MX-001", "accept", "--because", "b"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("`MX-001` has no brief"), "{said}");
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_days_scratch_is_told_from_its_entries() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let (status, said) = net.exp("lab", &["purge", "20261121-scratch", "--because", "b"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(
+        said.contains("entries are taken back one by one")
+            && said.contains("git exp log -e 20261121-scratch"),
+        "{said}"
+    );
+    net.exp_ok("lab", &["log", "-e", "20261121-scratch"]);
+}
+
+#[test]
+fn a_remote_that_takes_no_deletions_is_told_and_done_once_it_does() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    // Git asks this of branches only.
+    net.git("remote.git", &["config", "receive.denyDeletes", "true"]);
+    let hook = net.folder("remote.git").join("hooks/update");
+    let body = "#!/bin/sh\ncase $3 in *[!0]*) exit 0;; esac\necho deletion prohibited >&2\nexit 1\n";
+    std::fs::write(&hook, body).expect("the hook is ours");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hook, mode).expect("the hook is ours");
+    let (status, said) = net.exp("lab", &["purge", &id, "--because", "a token", "--yes", "--push"]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("refused: refs/exp/log/") && said.contains("hook declined"), "{said}");
+    assert_ne!(net.found("remote.git"), [""; 0]);
+    // The new epoch is there all the same, so that nobody takes the old one for the present one.
+    net.clone("second");
+    net.exp("second", &["pull", "--data"]);
+    assert_eq!(net.labels("second"), ["one", "three"]);
+    assert_eq!(net.found("second"), [""; 0]);
+    assert_eq!(net.exp("lab", &["push"]).0, 1, "it is tried again");
+    std::fs::remove_file(&hook).expect("the hook is ours");
+    net.exp_ok("lab", &["push"]);
+    assert_eq!(net.found("remote.git"), [""; 0]);
+}

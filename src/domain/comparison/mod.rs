@@ -12,6 +12,7 @@ mod row;
 #[cfg(test)]
 pub(crate) mod tests;
 mod warning;
+mod withdrawn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use self::row::{Judged, SmallestEffects, rows};
 pub use self::row::{Numbers, Row};
 pub use self::warning::contention;
 use self::warning::warnings;
+pub use self::withdrawn::{WithdrawnRuns, tries_withdrawn};
 use super::cell::{Cell, Outcome as TrialOutcome, Trial};
 use super::confidence::{Confidence, Ground};
 use super::criterion::Criterion;
@@ -96,6 +98,8 @@ pub struct Terms<'a> {
     pub scope: &'a BTreeMap<String, Vec<String>>,
     /// How many candidates were ever compared with this baseline, this one included.
     pub family: usize,
+    /// The runs of both sides that were withdrawn.
+    pub withdrawn: Vec<WithdrawnRuns>,
 }
 
 /// Two cells side by side, and what they say.
@@ -127,6 +131,8 @@ pub struct Comparison<'a> {
     pub family: usize,
     /// What makes it weaker than the numbers look, each a clause.
     pub warnings: Vec<String>,
+    /// The runs of both sides that are left out because they were withdrawn.
+    pub withdrawn: Vec<WithdrawnRuns>,
     /// Other hardware on which both sides ran, with what the comparison says there.
     pub strata: Vec<(String, Outcome)>,
     /// What is seen: what tells this look from others.
@@ -436,6 +442,7 @@ fn finish<'a>(prepared: Prepared<'a, '_>, holds_in_family: bool, family: usize) 
         chance,
         family,
         warnings,
+        withdrawn: terms.withdrawn.clone(),
         strata: Vec::new(),
         seen,
         ground,
@@ -492,6 +499,8 @@ fn obstacles(
             .push("it is a selection of runs: name the experiment to have all of them judged".to_owned());
     }
     obstacles.extend(cut_short(matchup, terms));
+    let (from, to) = (&matchup.baseline, &matchup.candidate);
+    obstacles.extend(terms.withdrawn.iter().filter_map(|it| it.obstacle(from, to)));
     if let Some(promised) = &terms.promised_baseline {
         obstacles.push(format!("the brief promises a comparison with `{promised}`"));
     }

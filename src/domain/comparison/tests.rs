@@ -170,6 +170,7 @@ impl Brief {
             cross_check: false,
             scope: &self.scope,
             family: self.family,
+            withdrawn: Vec::new(),
         }
     }
 

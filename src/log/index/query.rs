@@ -27,6 +27,8 @@ pub struct Query<'a> {
     pub topics: Option<&'a HashMap<String, String>>,
     /// The experiment they belong to: its alias, and the entry that registered it where one did.
     pub experiment: Option<(&'a ExperimentId, Option<EntryId>)>,
+    /// Runs that are listed although a withdrawal took their place.
+    pub withdrawn: Option<&'a HashSet<EntryId>>,
 }
 
 /// What a query found.
@@ -54,7 +56,10 @@ pub fn hidden(index: &mut Index) -> Result<HashSet<[u8; 32]>, IndexError> {
 
 /// The runs that `query` asks for.
 pub fn select(index: &mut Index, query: &Query<'_>) -> Result<Found, IndexError> {
-    let hidden = hidden(index)?;
+    let mut hidden = hidden(index)?;
+    for id in query.withdrawn.into_iter().flatten() {
+        hidden.remove(&id.0);
+    }
     let mut found = Found::default();
     let mut picked: Vec<(Vec<SortValue>, f64, RowRef)> = Vec::new();
     for (number, segment) in index.segments().iter_mut().enumerate() {
