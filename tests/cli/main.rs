@@ -10,6 +10,7 @@ mod bench;
 mod budget;
 mod check;
 mod compare;
+mod connection;
 mod datasets;
 mod decide;
 mod documents;
