@@ -11,7 +11,7 @@ use super::checks::{self, Wanted};
 use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
-use super::posting::{Message, News, finish, known, link_or, news, post, unfinished};
+use super::posting::{Message, News, Unfinished, finish, known, link_or, news, post, unfinished};
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
 use crate::context::{Context, aloud};
@@ -494,7 +494,8 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
-        let (mut texts, more) = first(context, &mut subjects, connection.as_ref(), &found)?;
+        let Unfinished { mut texts, seen: more, entries } =
+            first(context, &mut subjects, connection.as_ref(), &found)?;
         join(&mut seen, &more);
         if let Some(connection) = &connection {
             join(&mut seen, &seen_there(connection, number)?);
@@ -502,10 +503,11 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         match delta(context, &mut subjects, &found, &seen)? {
             None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
             None => {}
-            Some((news, text)) => {
+            Some((mut news, text)) => {
                 if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
                     return Ok(answer);
                 }
+                news.seen.entry(context.writer()?).and_modify(|count| *count += entries);
                 texts.push(
                     message(&name, number, Post::Update, None, news.seen, text, &found)
                         .shown(there.repository()),
@@ -557,18 +559,18 @@ fn seen_there(connection: &Connection, number: u64) -> Result<BTreeMap<Writer, u
     Ok(seen)
 }
 
-/// What would be posted first because it was begun before, which is told, and what that takes into account.
+/// What was begun before and would be finished first, which is told.
 fn first(
     context: &Context,
     subjects: &mut Subjects,
     connection: Option<&Connection>,
     links: &Links,
-) -> Result<(Vec<String>, BTreeMap<Writer, u64>), Error> {
+) -> Result<Unfinished, Error> {
     let Subjects { index, research, name, .. } = subjects;
     let repository = links.there.repository.split("://").last().unwrap_or_default();
     let topic = &research.state.topics[name];
     let found = unfinished(context, index, connection, repository, topic, &rest(&links.there))?;
-    if !found.0.is_empty() {
+    if !found.texts.is_empty() {
         aloud("what was begun before would be posted first, and stands first here");
     }
     Ok(found)
@@ -726,7 +728,7 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         {
             return posted_already(url).show(context, &name);
         }
-        let (mut texts, _) = first(context, &mut subjects, connection.as_ref(), &found)?;
+        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
         // Of this seal, what was begun is all.
         let own = post_mark(Post::Seal, Some(&tag));
         if !texts.iter().any(|text| text.lines().any(|line| line == own)) {
@@ -805,7 +807,7 @@ fn heartbeat(
     };
     let mut texts = Vec::new();
     if which.dry_run {
-        texts = first(context, &mut subjects, Some(&connection), &found)?.0;
+        texts = first(context, &mut subjects, Some(&connection), &found)?.texts;
     } else {
         begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     }
@@ -892,7 +894,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
-        let (mut texts, _) = first(context, &mut subjects, connection.as_ref(), &found)?;
+        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
         let own = post_mark(Post::Summary, Some(&about));
         let is_there = match &connection {
             Some(connection) => known(connection, number, Post::Summary, &about)?.is_some(),

@@ -209,7 +209,18 @@ pub fn finish(
     Ok(done)
 }
 
-/// What would be posted first because it was begun before, and what that takes into account.
+/// What was begun before and would be finished first.
+#[derive(Default)]
+pub struct Unfinished {
+    /// What would be posted.
+    pub texts: Vec<String>,
+    /// What all of it takes into account.
+    pub seen: BTreeMap<Writer, u64>,
+    /// How many entries would say that it is done.
+    pub entries: u64,
+}
+
+/// What was begun before and would be finished first.
 pub fn unfinished(
     context: &Context,
     index: &mut Index,
@@ -217,26 +228,27 @@ pub fn unfinished(
     repository: &str,
     topic: &TopicState,
     rest: &str,
-) -> Result<(Vec<String>, BTreeMap<Writer, u64>), Error> {
-    let (mut texts, mut seen) = (Vec::new(), BTreeMap::new());
+) -> Result<Unfinished, Error> {
+    let mut found = Unfinished::default();
     for (entry, text) in begun(context, index, repository, topic)? {
         let Body::Issue(event) = &entry.body else { continue };
         if event.post == Some(Post::Update) {
-            join(&mut seen, &event.seen);
+            join(&mut found.seen, &event.seen);
         }
+        found.entries += 1;
         let is_there = match (connection, event.number) {
             (Some(connection), Some(number)) => {
                 let marks = marks_of(event, &entry.id);
-                let found = connection.github.comment_with(number, &marks, &connection.identities);
-                found.map_err(|error| explained(&error))?.is_some()
+                let there = connection.github.comment_with(number, &marks, &connection.identities);
+                there.map_err(|error| explained(&error))?.is_some()
             }
             _ => false,
         };
         if !is_there {
-            texts.push(posted(&text, &marks(event, Some(&entry.id)), rest));
+            found.texts.push(posted(&text, &marks(event, Some(&entry.id)), rest));
         }
     }
-    Ok((texts, seen))
+    Ok(found)
 }
 
 /// The text that an entry was to post.

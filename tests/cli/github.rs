@@ -9,7 +9,7 @@ use crate::lab::github::{LOGIN, LocalGitHub, State, What};
 
 /// A token that is to show nowhere.
 pub const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
-pub const ISSUE: &str = "POST /repos/octo/moe/issues";
+const ISSUE: &str = "POST /repos/octo/moe/issues";
 pub const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
 
 /// A topic with an issue and something new, and the GitHub that has the issue: made once, copied for each test.
@@ -577,7 +577,7 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
     let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default"];
     let rest = ["--param", "a=<!-- git-exp:end -->", "--", "./train.sh", hostile];
     lab.exp_ok(run.into_iter().chain(rest));
-    lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(50_000)), "--observation"]);
+    lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(100_000)), "--observation"]);
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", hostile, "--next", hostile]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
     publish(&lab);
@@ -590,16 +590,23 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
     let issue = &state.issues[0];
     assert!(issue.body.ends_with("\nMine.\n"));
     for text in [&issue.body, &issue.comments[0].body] {
-        assert!(text.encode_utf16().count() <= 65_536);
-        let lines = |begin: &str| text.lines().filter(|line| line.starts_with(begin)).count();
-        assert!(lines("<!-- git-exp:end -->") <= 1 && lines("<!-- git-exp:begin") <= 1, "{text}");
-        assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
-        for bad in ["@octo/", "@ada", "#1", "#2", "GH-3", "<img", "</details>", "/issues/4"] {
-            let outside = outside_code(text);
-            assert!(!outside.contains(bad), "`{bad}` in\n{outside}");
-        }
+        assert_harmless(text);
     }
     assert_eq!(issue.title.matches('@').count(), issue.title.matches("@\u{2060}").count());
+}
+
+/// Whether nothing in a text that is posted is taken for a mark of ours, for HTML, for a mention or for a reference.
+#[track_caller]
+pub fn assert_harmless(text: &str) {
+    assert!(text.encode_utf16().count() <= 65_536);
+    let lines = |begin: &str| text.lines().filter(|line| line.starts_with(begin)).count();
+    assert!(lines("<!-- git-exp:end -->") <= 1 && lines("<!-- git-exp:begin") <= 1, "{text}");
+    assert!(lines("<!-- git-exp:seen") <= 1 && !text.contains("<!-- git-exp:seen 0f="), "{text}");
+    assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
+    let outside = outside_code(text);
+    for bad in ["@octo/", "@ada", "#1", "#2", "GH-3", "<img", "</details>", "/issues/4"] {
+        assert!(!outside.contains(bad), "`{bad}` in\n{outside}");
+    }
 }
 
 /// What of a Markdown text is not in a block or a span of code.
@@ -674,9 +681,9 @@ fn an_update_that_is_killed_at_any_point_is_posted_exactly_once() {
 }
 
 /// The stateful GitHub that npm has, in a process that ends with this.
-struct Emulator {
+pub struct Emulator {
     process: std::process::Child,
-    api: String,
+    pub api: String,
 }
 
 impl Drop for Emulator {
@@ -696,7 +703,7 @@ pub fn skipped(what: &str, why: &str) {
 }
 
 /// Starts it; `None`, said loudly, where npm is absent or cannot fetch it.
-fn emulator() -> Option<Emulator> {
+pub fn emulator() -> Option<Emulator> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/github");
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulate");
     let skipped = |why: &str| {
@@ -745,7 +752,7 @@ fn emulator() -> Option<Emulator> {
 
 impl Emulator {
     /// What it answers, as JSON.
-    fn ask(&self, token: &str, verb: &str, path: &str, body: &str) -> serde_json::Value {
+    pub fn ask(&self, token: &str, verb: &str, path: &str, body: &str) -> serde_json::Value {
         use std::io::{Read as _, Write as _};
         let mut stream =
             std::net::TcpStream::connect(self.api.trim_start_matches("http://")).expect("it listens");

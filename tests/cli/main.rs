@@ -28,6 +28,7 @@ mod ideas;
 mod logbook;
 mod net;
 mod pairs;
+mod posting;
 mod privacy;
 mod purge;
 mod repositories;

@@ -43,6 +43,10 @@ pub struct State {
     pub headers: String,
     /// What a person does just before a request is carried out: the beginning of the request, and the text of issue 1 from then on.
     pub person: Vec<(String, String)>,
+    /// How often issue 1 was looked at.
+    pub looks: usize,
+    /// The text that a person gives issue 1 just before it is looked at for this time.
+    pub person_at_look: Option<(usize, String)>,
     /// Whether it refuses to be asked who one is, as a workflow's token is.
     pub is_app: bool,
     counter: u64,
@@ -333,7 +337,14 @@ impl State {
                 (201, self.shown(self.issues.len(), api))
             }
             ("GET", ["issues", number]) => match self.issue(number) {
-                Some(number) => (200, self.shown(number, api)),
+                Some(number) => {
+                    self.looks += 1;
+                    if let Some((_, text)) = self.person_at_look.take_if(|(look, _)| *look == self.looks) {
+                        self.issues[0].edits.push(text.clone());
+                        self.issues[0].body = text;
+                    }
+                    (200, self.shown(number, api))
+                }
                 None => missing,
             },
             ("PATCH", ["issues", number]) => match self.issue(number) {
