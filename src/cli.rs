@@ -1,12 +1,11 @@
 //! The command line: its grammar, and which command answers.
 
 use std::ffi::OsString;
-use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{self, Answer};
-use crate::context::{Context, Output};
+use crate::context::{Context, Output, aloud};
 use crate::error::Error;
 use crate::render::text::harmless_lines;
 
@@ -118,7 +117,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
         Ok(answer) => answer.exit_status(),
         Err(error) => {
             // What it speaks of may have come from anywhere.
-            let _ = write!(std::io::stderr(), "{}", harmless_lines(&error.render()));
+            aloud(harmless_lines(&error.render()).trim_end());
             // The command's own statuses are the command's; 125 says that it never ran or was not recorded.
             if is_run { 125 } else { error.exit_status() }
         }

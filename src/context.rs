@@ -18,6 +18,7 @@ use crate::domain::policy::Rules;
 use crate::error::Error;
 use crate::git::{Oid, Repo};
 use crate::log::{Appended, Log, NewFile, Request, layout};
+use crate::render::actions::calm;
 use crate::render::text::harmless_lines;
 use crate::render::{Canvas, Style};
 
@@ -136,7 +137,13 @@ impl Output {
         // Talk that cannot be heard is no reason to fail.
         let _ = self.flush();
         // What it speaks of may have come from anywhere.
-        let _ = writeln!(io::stderr(), "{}", harmless_lines(sentence));
+        aloud(&harmless_lines(sentence));
+    }
+
+    /// Tells the machine that runs a job of GitHub Actions to do something.
+    pub fn command(&mut self, command: &str) {
+        let _ = self.flush();
+        let _ = writeln!(io::stderr(), "{command}");
     }
 
     /// Asks a question that is answered by yes or no; `None` where there is nobody to ask.
@@ -160,6 +167,8 @@ impl Output {
 
 /// Says a whole sentence to the person at the keyboard, where there is no context at hand.
 pub fn aloud(sentence: &str) {
+    // What is said in a job tells the machine that runs it nothing.
+    let sentence = if variable("GITHUB_ACTIONS").is_some() { calm(sentence) } else { sentence.to_owned() };
     let _ = writeln!(io::stderr(), "{sentence}");
 }
 

@@ -1,6 +1,7 @@
 //! What a job of GitHub Actions is told: its summary, its outputs, its annotations.
 #![expect(clippy::disallowed_methods, reason = "appends to the files that a job is given")]
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::context::{Context, variable};
 use crate::domain::id::hex;
 use crate::error::Error;
-use crate::render::actions::{Severity, annotation, output, summary};
+use crate::render::actions::{Severity, annotation, calm, output, summary};
 
 /// A job of GitHub Actions, as the variables tell of it; outside of one nothing is told to anybody.
 pub struct Job {
@@ -54,8 +55,13 @@ impl Job {
     /// Annotates the job.
     pub fn annotate(&self, context: &mut Context, severity: Severity, title: &str, text: &str) {
         if self.is_here {
-            context.output.say(&annotation(severity, title, text));
+            context.output.command(&annotation(severity, title, text));
         }
+    }
+
+    /// A text to be printed, in which no line is a command to the job.
+    pub fn calmed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.is_here { calm(text).into() } else { text.into() }
     }
 
     /// Where the job keeps a file of this name until it ends.

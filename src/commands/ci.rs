@@ -206,7 +206,7 @@ fn judged(
             context.output.text(json)?;
         } else {
             let text = page(comparison, Detail::Usual, &context.canvas());
-            context.output.text(&text)?;
+            context.output.text(&Job::here().calmed(&text))?;
         }
         Ok(outcome)
     });
@@ -293,14 +293,11 @@ fn tell(
         [] => String::new(),
         metrics => format!(" (judged: {})", harmless(&metrics.join(", "))),
     };
-    context.output.line(&format!("\n{} against {}{judged}", outcome.word(), harmless(baseline)))?;
-    for line in &outcome.regressions {
-        context.output.line(&format!("  {line}"))?;
+    let mut text = format!("\n{} against {}{judged}\n", outcome.word(), harmless(baseline));
+    for line in outcome.regressions.iter().chain(&outcome.why) {
+        text.push_str(&format!("  {}\n", harmless(line)));
     }
-    if let Some(why) = &outcome.why {
-        context.output.line(&format!("  {}", harmless(why)))?;
-    }
-    Ok(())
+    context.output.text(&job.calmed(&text))
 }
 
 /// Keeps the one comment in the pull request; what stands against it is said and does not fail the check.

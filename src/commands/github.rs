@@ -7,7 +7,8 @@ use crate::context::{Context, aloud, variable};
 use crate::error::Error;
 use crate::git::Oid;
 use crate::github::{
-    Address, AddressError, Claim, Claimed, GitHub, GitHubError, Identities, Location, Options, Token,
+    Address, AddressError, Claim, Claimed, GitHub, GitHubError, Identities, Location, Network, Options, Said,
+    Token,
 };
 
 /// How long all that one command asks of GitHub may take, in seconds, where nothing is said.
@@ -50,10 +51,14 @@ pub fn address(context: &Context, remote: Option<&str>) -> Result<Address, Error
 }
 
 fn placed(context: &Context, location: Location) -> Result<Address, Error> {
-    let api = context.repo.config_string("exp.githubApi").or_else(|| variable("GITHUB_API_URL"));
-    Address::of(location, api.as_deref()).map_err(|error| {
+    let said = Said {
+        configured: context.repo.config_string("exp.githubApi"),
+        api: variable("GITHUB_API_URL"),
+        host: variable("GH_HOST"),
+    };
+    Address::of(location, &said).map_err(|error| {
         let hint = match &error {
-            AddressError::UnknownHost(host) => {
+            AddressError::UnknownHost(host) | AddressError::OtherHost { host, .. } => {
                 format!("if it is GitHub Enterprise: git config exp.githubApi https://{host}/api/v3")
             }
             _ => "git config exp.githubApi https://HOST/api/v3".to_owned(),
@@ -88,10 +93,22 @@ pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Er
     Ok(Connection { github, identities: Identities::new(names), holder, lease })
 }
 
+/// A way to GitHub for whoever only wants to see what would be posted; `None`, which is told, where there is none.
+pub fn glance(context: &Context, remote: Option<&str>) -> Option<Connection> {
+    let connection = connect(context, remote);
+    if let Err(error) = &connection {
+        let why = error.causes.first().unwrap_or(&error.message);
+        let why = crate::render::text::harmless(why);
+        aloud(&format!("GitHub was not asked what is there already: {why}"));
+    }
+    connection.ok()
+}
+
 /// Makes ready to talk to GitHub, and says for how long a claim is to hold.
 pub fn reach(context: &Context, address: Address) -> Result<(GitHub, Duration), Error> {
-    let token = Token::find(variable, &address.host).ok_or_else(|| {
+    let token = Token::find(variable, &address.host).map_err(|error| {
         Error::request("there is no token for GitHub")
+            .because(error)
             .hint("set `GH_TOKEN` or `GITHUB_TOKEN`, or log in with: gh auth login")
     })?;
     let seconds = |key: &str, otherwise: u64| {
@@ -100,9 +117,21 @@ pub fn reach(context: &Context, address: Address) -> Result<(GitHub, Duration), 
     };
     let deadline = seconds("exp.githubDeadline", DEADLINE);
     let timeout = seconds("exp.githubTimeout", TIMEOUT);
-    let github = GitHub::connect(Options { address, token, timeout, deadline, tell: aloud })
+    let network = network(context, &address.api)?;
+    let github = GitHub::connect(Options { address, token, timeout, deadline, network, tell: aloud })
         .map_err(|error| explained(&error))?;
     Ok((github, deadline + MARGIN))
+}
+
+/// What Git is told of the way to `api`.
+fn network(context: &Context, api: &str) -> Result<Network, Error> {
+    let certificates = match variable("GIT_SSL_CAINFO") {
+        Some(path) => Some(path.into()),
+        None => context.repo.config_path_for_address("http.sslCAInfo", api)?,
+    };
+    let proxy = context.repo.config_for_address("http.proxy", api)?;
+    let no_proxy = variable("no_proxy").or_else(|| variable("NO_PROXY"));
+    Ok(Network { certificates, proxy, no_proxy })
 }
 
 /// What tells this clone on this machine from others: nothing that can be read back.

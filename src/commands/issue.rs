@@ -8,26 +8,27 @@ use serde_json::json;
 
 use super::checks::{self, Subject, Wanted};
 use super::file_rules::Branch;
-use super::github::{Connection, address, connect, explained, holds};
+use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
-use super::posting::{Message, News, finish, link_or, news, post};
+use super::posting::{Message, News, Unfinished, finish, known, link_or, news, post, unfinished};
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
-use crate::context::Context;
+use crate::context::{Context, aloud};
 use crate::domain::check::likeness::CONTENTION;
 use crate::domain::check::posting::of_logbook;
 use crate::domain::chronicle::{Event, What};
 use crate::domain::entry::{Body, Entry};
-use crate::domain::id::{TopicName, Writer};
+use crate::domain::id::{EntryId, TopicName, Writer};
 use crate::domain::issue::{self, IssueAct, IssueEvent, Post, Pulse, join, not_due, pending};
 use crate::domain::state::{ExperimentState, TopicState};
 use crate::error::Error;
 use crate::git::Oid;
-use crate::github::{Address, Claim, GitHubError, Issue};
+use crate::github::{Address, Claim, Comment, GitHubError, Issue};
 use crate::log::index::Index;
 use crate::log::{Lock, layout};
 use crate::render::issue::{
-    LONGEST, fit, length, lost, mark, others_part, read_seen, title, topic_mark, with_part,
+    LONGEST, fit, length, lost, mark, others_part, post_mark, read_seen, title, topic_mark, unwritten_mark,
+    with_part,
 };
 use crate::render::text::harmless;
 
@@ -141,12 +142,23 @@ impl Subjects {
         &self.research.state.topics[&self.name]
     }
 
-    /// The number of the topic's issue.
-    fn number(&self) -> Result<u64, Error> {
-        issue::link(&self.topic().issue).map(|it| it.number).ok_or_else(|| {
+    /// The number of the topic's issue, which is in the repository `there`.
+    fn number(&self, there: &Address) -> Result<u64, Error> {
+        let link = issue::link(&self.topic().issue).ok_or_else(|| {
             Error::request(format!("the topic `{}` has no issue", self.name))
                 .hint(format!("git exp issue open {}", self.name))
-        })
+        })?;
+        let (own, repository) = (link.repository, there.repository());
+        if !link.is_in(&repository) {
+            // An issue of that number in another repository, as in a fork, is somebody else's.
+            let name = &self.name;
+            let why = format!("the issue of {name} is in {}, and this is {repository}", harmless(own));
+            return Err(Error::request(why).hint(format!(
+                "say where it is, also after a renaming: git config exp.github {}",
+                harmless(own)
+            )));
+        }
+        Ok(link.number)
     }
 }
 
@@ -242,19 +254,36 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     )?);
     let part = part(context, index, research, topic, &found)?;
     let rest = rest(&found.there);
+    let text_of = |entry: Option<&EntryId>| {
+        let marks = format!("\n\n{}\n{}\n", topic_mark(&name), entry.map_or_else(unwritten_mark, mark));
+        whole("", &part, &rest, LONGEST - length(&marks)) + &marks
+    };
+    let to_be_opened = |topic: &TopicState, writer: &Writer| {
+        let begun = pending(&topic.issue, writer);
+        begun
+            .iter()
+            .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
+            .map(|it| it.entry)
+    };
     if which.dry_run {
-        let text = format!("{heading}\n\n{}\n\n{}\n", whole("", &part, &rest, LONGEST), topic_mark(&name));
+        let known = glance(context, which.remote.as_deref()).and_then(|connection| {
+            connection.github.issues_with(&topic_mark(&name), &connection.identities).ok()?.into_iter().next()
+        });
+        if let Some(known) = known {
+            let why = Some(format!("there is one of {name} already, which would be linked"));
+            let url = Some(link_or(&known.html_url, || format!("{}/issues/{}", there.page(), known.number)));
+            let number = Some(known.number);
+            let outcome = Outcome { number, url, why, ..Outcome::of(IssueAct::Opened, None, &there) };
+            return outcome.show(context, &name);
+        }
+        let begun = to_be_opened(topic, &context.writer()?);
+        let text = format!("{heading}\n\n{}", text_of(begun.as_ref()));
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Opened, None, &there) };
         return outcome.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
-    let writer = context.writer()?;
-    let begun = pending(&topic.issue, &writer);
-    let begun = begun
-        .iter()
-        .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
-        .map(|it| it.entry);
+    let begun = to_be_opened(topic, &context.writer()?);
     let event = IssueEvent {
         topic: name.clone(),
         act: IssueAct::Opened,
@@ -270,8 +299,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         Some(entry) => entry,
         None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
     };
-    let marks = format!("\n\n{}\n{}\n", topic_mark(&name), mark(&intended));
-    let text = whole("", &part, &rest, LONGEST - length(&marks)) + &marks;
+    let text = text_of(Some(&intended));
     let opened = || -> Result<Issue, GitHubError> {
         let labels = context_labels(context, &name)?;
         let known = connection.github.issues_with(&topic_mark(&name), &connection.identities)?;
@@ -279,7 +307,12 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             return Ok(issue);
         }
         for label in &labels {
-            connection.github.ensure_label(label)?;
+            if !connection.github.ensure_label(label)? {
+                let label = harmless(label);
+                aloud(&format!(
+                    "there is no label `{label}`, and the token may not make it; somebody who may can add it"
+                ));
+            }
         }
         connection.github.issue_once(
             &topic_mark(&name),
@@ -308,8 +341,8 @@ fn context_labels(context: &Context, topic: &TopicName) -> Result<Vec<String>, G
 fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
-    let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     let found = links_of(context, which, &there, &subjects)?;
     let connection = connect(context, which.remote.as_deref())?;
     if which.dry_run {
@@ -396,7 +429,7 @@ fn rewrite(
         before = match theirs.filter(|theirs| others_part(theirs) != others_part(&text)) {
             Some(theirs) => {
                 github.set_text(number, &whole(theirs, part, rest, LONGEST))?;
-                crate::context::aloud("somebody else wrote at the same moment; what they wrote was put back");
+                aloud("somebody else wrote at the same moment; what they wrote was put back");
                 github.issue(number)?.text()
             }
             None => github.issue(number)?.text(),
@@ -452,30 +485,42 @@ fn begun(
 fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
-    let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     let found = links_of(context, which, &there, &subjects)?;
     let mut seen = issue::seen(&subjects.topic().issue);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
     if which.dry_run {
-        let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
-            return nothing_new(outcome()).show(context, &name);
-        };
-        if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
-            return Ok(answer);
+        let connection = glance(context, which.remote.as_deref());
+        let Unfinished { mut texts, seen: more, entries } =
+            first(context, &mut subjects, connection.as_ref(), &found)?;
+        join(&mut seen, &more);
+        if let Some(connection) = &connection {
+            join(&mut seen, &seen_there(connection, number)?);
         }
-        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+        match delta(context, &mut subjects, &found, &seen)? {
+            None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
+            None => {}
+            Some((mut news, text)) => {
+                if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
+                    return Ok(answer);
+                }
+                news.seen.entry(context.writer()?).and_modify(|count| *count += entries);
+                texts.push(
+                    message(&name, number, Post::Update, None, news.seen, text, &found)
+                        .shown(there.repository()),
+                );
+            }
+        }
+        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
-    let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
-    for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
-        join(&mut seen, &read_seen(&comment.text()));
-    }
+    join(&mut seen, &seen_there(&connection, number)?);
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
         return match finished.into_iter().next_back() {
             Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
@@ -485,17 +530,49 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
         return Ok(answer);
     }
-    let message = Message {
-        topic: name.clone(),
-        number,
-        post: Post::Update,
-        about: None,
-        seen: news.seen,
-        text,
-        rest: rest(&found.there),
-    };
+    let message = message(&name, number, Post::Update, None, news.seen, text, &found);
     let url = post(context, &connection, claim.as_ref(), message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// What is to be posted.
+fn message(
+    topic: &TopicName,
+    number: u64,
+    post: Post,
+    about: Option<String>,
+    seen: BTreeMap<Writer, u64>,
+    text: String,
+    links: &Links,
+) -> Message {
+    Message { topic: topic.clone(), number, post, about, seen, text, rest: rest(&links.there) }
+}
+
+/// What the posts on an issue take into account, whichever clone they came from.
+fn seen_there(connection: &Connection, number: u64) -> Result<BTreeMap<Writer, u64>, Error> {
+    let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
+    let mut seen = BTreeMap::new();
+    for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
+        join(&mut seen, &read_seen(&comment.text()));
+    }
+    Ok(seen)
+}
+
+/// What was begun before and would be finished first, which is told.
+fn first(
+    context: &Context,
+    subjects: &mut Subjects,
+    connection: Option<&Connection>,
+    links: &Links,
+) -> Result<Unfinished, Error> {
+    let Subjects { index, research, name, .. } = subjects;
+    let repository = links.there.repository.split("://").last().unwrap_or_default();
+    let topic = &research.state.topics[name];
+    let found = unfinished(context, index, connection, repository, topic, &rest(&links.there))?;
+    if !found.texts.is_empty() {
+        aloud("what was begun before would be posted first, and stands first here");
+    }
+    Ok(found)
 }
 
 fn nothing_new(outcome: Outcome<'_>) -> Outcome<'_> {
@@ -604,8 +681,8 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         None => topic_of_seal(context, word)?,
     };
     let mut subjects = Subjects::read(context, own.as_deref())?;
-    let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     let remote = remotes::named(context, which.remote.as_deref())?;
     let (tag, alias) = sealed(context, word)?;
     let full = format!("refs/tags/{tag}");
@@ -615,12 +692,12 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     let commit = context.repo.rev_parse(&format!("{full}^{{commit}}"))?.unwrap_or(object);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Seal), &there) };
-    let known = subjects.topic().issue.iter().find(|it| {
+    let in_log = subjects.topic().issue.iter().find(|it| {
         it.event.post == Some(Post::Seal) && it.event.about.as_deref() == Some(&tag) && it.event.url.is_some()
     });
-    if let Some(known) = known {
+    if let Some(posted) = in_log {
         let why = Some(format!("{tag} was posted already"));
-        return Outcome { url: known.event.url.clone(), why, ..outcome() }.show(context, &name);
+        return Outcome { url: posted.event.url.clone(), why, ..outcome() }.show(context, &name);
     }
     let found = links_of(context, which, &there, &subjects)?;
     let Subjects { index, research, .. } = &mut subjects;
@@ -638,26 +715,34 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     }
     let made = fields::seal(research, experiment, &tag, commit, &there.page());
     let text = rendered(context, topic, "issue-seal.md", made)?;
+    let message = message(&name, number, Post::Seal, Some(tag.clone()), BTreeMap::new(), text, &found);
+    let posted_already = |url| {
+        let why = Some(format!("{tag} was posted already"));
+        Outcome { url: Some(url), why, ..outcome() }
+    };
     if which.dry_run {
-        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+        let connection = glance(context, which.remote.as_deref());
+        if let Some(connection) = &connection
+            && let Some(url) = known(connection, number, Post::Seal, &tag)?
+        {
+            return posted_already(url).show(context, &name);
+        }
+        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
+        // Of this seal, what was begun is all.
+        let own = post_mark(Post::Seal, Some(&tag));
+        if !texts.iter().any(|text| text.lines().any(|line| line == own)) {
+            texts.push(message.shown(there.repository()));
+        }
+        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    let url = match finished.into_iter().find(|(post, _)| *post == Post::Seal) {
-        Some((_, url)) => url,
-        None => {
-            let message = Message {
-                topic: name.clone(),
-                number,
-                post: Post::Seal,
-                about: Some(tag),
-                seen: BTreeMap::new(),
-                text,
-                rest: rest(&found.there),
-            };
-            post(context, &connection, claim.as_ref(), message)?
-        }
+    let url = match known(&connection, number, Post::Seal, &tag)? {
+        // Another clone posted it, as that of a runner which is gone since.
+        Some(url) if finished.is_empty() => return posted_already(url).show(context, &name),
+        Some(url) => url,
+        None => post(context, &connection, claim.as_ref(), message)?,
     };
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
@@ -697,8 +782,8 @@ fn heartbeat(
 ) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
-    let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     let rules = context.rules_for(Some(&name))?.issue;
     if rules.heartbeat.is_none() && which.is_one_of_all {
         return Ok(Answer::Yes);
@@ -719,7 +804,10 @@ fn heartbeat(
         true => None,
         false => connection.claim(name.as_str())?,
     };
-    if !which.dry_run {
+    let mut texts = Vec::new();
+    if which.dry_run {
+        texts = first(context, &mut subjects, Some(&connection), &found)?.texts;
+    } else {
         begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     }
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
@@ -731,26 +819,36 @@ fn heartbeat(
         What::Series(_) => true,
         What::Entry(entry) => matches!(entry.body, Body::Decision(_)),
     };
-    let times = |comments: &mut dyn Iterator<Item = &crate::github::Comment>| {
-        comments.filter_map(|it| it.created_at.parse::<Timestamp>().ok()).max()
+    let times_of = |comments: &mut dyn Iterator<Item = &Comment>| -> Vec<Timestamp> {
+        comments.filter_map(|it| it.created_at.parse().ok()).collect()
     };
-    let is_post = |it: &&crate::github::Comment| {
-        connection.identities.has(it.user.as_ref())
-            && it.text().lines().any(|line| line.starts_with("<!-- git-exp:"))
+    let times = |comments: &mut dyn Iterator<Item = &Comment>| times_of(comments).into_iter().max();
+    let has = |it: &Comment, begin: &str| {
+        connection.identities.has(it.user.as_ref()) && it.text().lines().any(|line| line.starts_with(begin))
     };
+    let is_post = |it: &&Comment| has(it, "<!-- git-exp:");
+    let heartbeat_mark = post_mark(Post::Heartbeat, None);
+    let is_heartbeat = |it: &&Comment| has(it, &heartbeat_mark);
+    // Those of other clones are on GitHub; one of ours that somebody deleted was posted all the same.
+    let is_there = |id: Option<u64>| comments.iter().any(|it| Some(it.id) == id && is_heartbeat(&it));
+    let own_heartbeats = topic
+        .issue
+        .iter()
+        .filter(|it| it.event.post == Some(Post::Heartbeat) && it.event.url.is_some())
+        .filter(|it| !is_there(it.event.comment))
+        .map(|it| it.time);
     let done = topic.issue.iter().filter(|it| it.event.url.is_some() && it.event.act != IssueAct::Synced);
     let last_post = done.map(|it| it.time).max().max(times(&mut comments.iter().filter(is_post)));
     let pulse = Pulse {
         last_comment: times(&mut comments.iter()),
         last_post: last_post.or_else(|| opened.parse().ok()),
         last_work: all.iter().filter(is_work).map(|event| event.time).max(),
-        heartbeats: topic
-            .issue
-            .iter()
-            .filter(|it| it.event.post == Some(Post::Heartbeat) && it.event.url.is_some())
-            .map(|it| it.time)
-            .collect(),
+        heartbeats: own_heartbeats.chain(times_of(&mut comments.iter().filter(is_heartbeat))).collect(),
     };
+    if !texts.is_empty() {
+        // Whatever is posted first is a comment, after which none is due.
+        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
+    }
     if let Some(why) = not_due(&rules, &pulse, context.now()) {
         return Outcome { why: Some(why), ..outcome() }.show(context, &name);
     }
@@ -758,18 +856,10 @@ fn heartbeat(
         all.into_iter().filter(|event| pulse.last_post.is_none_or(|post| event.time > post)).collect();
     let made = fields::heartbeat(context, index, research, topic, &since, (blockers, eta))?;
     let text = rendered(context, topic, "issue-heartbeat.md", made)?;
+    let message = message(&name, number, Post::Heartbeat, None, BTreeMap::new(), text, &found);
     if which.dry_run {
-        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+        return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     }
-    let message = Message {
-        topic: name.clone(),
-        number,
-        post: Post::Heartbeat,
-        about: None,
-        seen: BTreeMap::new(),
-        text,
-        rest: rest(&found.there),
-    };
     let url = post(context, &connection, claim.as_ref(), message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
@@ -777,8 +867,8 @@ fn heartbeat(
 fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
-    let (name, number) = (subjects.name.clone(), subjects.number()?);
     let there = address(context, which.remote.as_deref())?;
+    let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     if subjects.topic().topic.closing.is_none() {
         let breach = format!("the topic {name} is not closed: git exp topic close {name}");
         return deciding::refuse(context, "close the issue of", name.as_str(), &[breach]);
@@ -798,33 +888,41 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     };
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Closed, Some(Post::Summary), &there) };
+    // One summary for each time that the topic was closed: the entry that closed it tells them apart.
+    let about = subjects.topic().entry.to_hex();
+    let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
     if which.dry_run {
-        return Outcome { text: Some(&text), ..outcome() }.show(context, &name);
+        let connection = glance(context, which.remote.as_deref());
+        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
+        let own = post_mark(Post::Summary, Some(&about));
+        let is_there = match &connection {
+            Some(connection) => known(connection, number, Post::Summary, &about)?.is_some(),
+            None => false,
+        };
+        if !is_there && !texts.iter().any(|text| text.lines().any(|line| line == own)) {
+            texts.push(message.shown(there.repository()));
+        }
+        if texts.is_empty() {
+            let why = Some("the final summary was posted already; the issue would be closed".to_owned());
+            return Outcome { why, ..outcome() }.show(context, &name);
+        }
+        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    // One summary for each time that the topic was closed: the entry that closed it tells them apart.
-    let about = subjects.topic().entry.to_hex();
-    let known = subjects.topic().issue.iter().find(|it| {
+    let in_log = subjects.topic().issue.iter().find(|it| {
         it.event.post == Some(Post::Summary)
             && it.event.about.as_deref() == Some(&about)
             && it.event.url.is_some()
     });
-    let url = match known {
-        Some(known) => known.event.url.clone().unwrap_or_default(),
-        None => {
-            let message = Message {
-                topic: name.clone(),
-                number,
-                post: Post::Summary,
-                about: Some(about.clone()),
-                seen: BTreeMap::new(),
-                text,
-                rest: rest(&found.there),
-            };
-            post(context, &connection, claim.as_ref(), message)?
-        }
+    let url = match in_log.and_then(|it| it.event.url.clone()) {
+        Some(url) => Some(url),
+        None => known(&connection, number, Post::Summary, &about)?,
+    };
+    let url = match url {
+        Some(url) => url,
+        None => post(context, &connection, claim.as_ref(), message)?,
     };
     write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
@@ -883,7 +981,13 @@ impl Outcome<'_> {
             return Ok(Answer::Yes);
         }
         match (self.text, &self.why, &self.url) {
-            (Some(text), _, _) => context.output.line(text.trim_end())?,
+            // To the last byte, and a line end where there is none.
+            (Some(text), _, _) => {
+                context.output.text(text)?;
+                if !text.ends_with('\n') {
+                    context.output.text("\n")?;
+                }
+            }
             (None, Some(why), Some(url)) => {
                 context.output.line(&format!("{}: {}", harmless(why), harmless(url)))?;
             }

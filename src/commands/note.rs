@@ -1,5 +1,7 @@
 //! `git exp note`
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{Answer, redaction, selection};
@@ -22,7 +24,7 @@ pub struct Arguments {
     /// The experiment, topic or entry
     about: String,
 
-    /// The remark
+    /// The remark; `-` reads it from standard input
     text: String,
 
     /// Something that was seen
@@ -40,7 +42,11 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
-    if arguments.text.trim().is_empty() {
+    let text = match arguments.text.as_str() {
+        "-" => context.text_of(Path::new("-"))?.trim_end().to_owned(),
+        _ => arguments.text,
+    };
+    if text.trim().is_empty() {
         return Err(Error::request("cannot record a note without text"));
     }
     let mut index = context.log.index()?;
@@ -51,14 +57,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         (_, _, Some(_)) => Some(NoteSort::Claim),
         _ => None,
     };
-    let mut note = Note {
-        experiment: None,
-        registration: None,
-        topic: None,
-        sort,
-        source: arguments.claim,
-        text: arguments.text,
-    };
+    let mut note =
+        Note { experiment: None, registration: None, topic: None, sort, source: arguments.claim, text };
     redaction::note(context, &mut note)?;
     let answers = address(context, &mut index, &state, &arguments.about, &mut note)?;
     let appended = context.append_answer(Body::Note(note), answers)?;

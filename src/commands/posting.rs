@@ -7,14 +7,14 @@ use super::research::Research;
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, TopicName, Writer};
-use crate::domain::issue::{IssueAct, IssueEvent, Post, pending};
+use crate::domain::issue::{IssueAct, IssueEvent, Post, join, pending};
 use crate::domain::state::TopicState;
 use crate::error::Error;
 use crate::git::Oid;
 use crate::github::{Claim, Comment};
 use crate::log::NewFile;
 use crate::log::index::Index;
-use crate::render::issue::{mark, posted};
+use crate::render::issue::{mark, marks, post_mark, posted};
 use crate::render::text::harmless;
 
 /// The file of an entry that has the text to be posted.
@@ -91,6 +91,28 @@ fn known_of(before: &BTreeMap<Writer, u64>, writer: &Writer, research: &Research
     latest.map_or(0, |(earlier, known)| known.saturating_sub(research.gone_after(earlier)))
 }
 
+impl Message {
+    /// The entry that says that it is intended.
+    fn event(&self, repository: String) -> IssueEvent {
+        IssueEvent {
+            topic: self.topic.clone(),
+            act: IssueAct::Commented,
+            post: Some(self.post),
+            about: self.about.clone(),
+            repository,
+            number: Some(self.number),
+            comment: None,
+            url: None,
+            seen: self.seen.clone(),
+        }
+    }
+
+    /// What is posted, to the last byte but for the ID of its entry, in whose place zeros stand.
+    pub fn shown(&self, repository: String) -> String {
+        posted(&self.text, &marks(&self.event(repository), None), &self.rest)
+    }
+}
+
 /// Says in the log what is intended, and posts it.
 pub fn post(
     context: &Context,
@@ -98,21 +120,10 @@ pub fn post(
     claim: Option<&Claim<'_>>,
     message: Message,
 ) -> Result<String, Error> {
-    let Message { topic, number, post, about, seen, text, rest } = message;
-    let event = IssueEvent {
-        topic,
-        act: IssueAct::Commented,
-        post: Some(post),
-        about,
-        repository: connection.github.address().repository(),
-        number: Some(number),
-        comment: None,
-        url: None,
-        seen,
-    };
-    let file = NewFile { name: TEXT.into(), bytes: text.clone().into_bytes() };
+    let event = message.event(connection.github.address().repository());
+    let file = NewFile { name: TEXT.into(), bytes: message.text.clone().into_bytes() };
     let intended = context.append_with(Body::Issue(event), None, Vec::new(), vec![file])?;
-    deliver(context, connection, claim, &intended.entry, &text, &rest)
+    deliver(context, connection, claim, &intended.entry, &message.text, &message.rest)
 }
 
 /// Posts what was intended, unless it is there already; gives its address.
@@ -126,15 +137,30 @@ fn deliver(
 ) -> Result<String, Error> {
     let Body::Issue(event) = &intended.body else { unreachable!("only issue events are posted") };
     let number = event.number.expect("what is commented has a number");
-    let text = posted(text, &event.seen, &intended.id, rest);
+    let text = posted(text, &marks(event, Some(&intended.id)), rest);
     let comment = connection
         .github
-        .comment_once(number, &mark(&intended.id), &text, &connection.identities, &|| holds(claim))
+        .comment_once(number, &marks_of(event, &intended.id), &text, &connection.identities, &|| holds(claim))
         .map_err(|error| explained(&error))?;
     let url = address_of(connection, number, &comment);
     let done = IssueEvent { comment: Some(comment.id), url: Some(url.clone()), ..event.clone() };
     context.append_answer(Body::Issue(done), Some(intended.id))?;
     Ok(url)
+}
+
+/// The marks by which a post is known again: that of its entry, and what it is about, which is there once whichever clone posted it and
+/// whether or not the entry of that ever left it.
+fn marks_of(event: &IssueEvent, entry: &EntryId) -> Vec<String> {
+    let about = event.post.zip(event.about.as_deref()).map(|(post, about)| post_mark(post, Some(about)));
+    [mark(entry)].into_iter().chain(about).collect()
+}
+
+/// The comment that is about `about` already, whoever of ours wrote it.
+pub fn known(connection: &Connection, number: u64, post: Post, about: &str) -> Result<Option<String>, Error> {
+    let marks = [post_mark(post, Some(about))];
+    let found = connection.github.comment_with(number, &marks, &connection.identities);
+    let found = found.map_err(|error| explained(&error))?;
+    Ok(found.map(|comment| address_of(connection, number, &comment)))
 }
 
 /// Where a person finds a comment, as GitHub says where that is an address.
@@ -151,6 +177,30 @@ pub fn link_or(url: &str, otherwise: impl Fn() -> String) -> String {
     if is_address { url.to_owned() } else { otherwise() }
 }
 
+/// What this clone intended to post in `repository` and is not known to have posted.
+fn begun(
+    context: &Context,
+    index: &mut Index,
+    repository: &str,
+    topic: &TopicState,
+) -> Result<Vec<(Entry, String)>, Error> {
+    let mut found = Vec::new();
+    for it in pending(&topic.issue, &context.writer()?) {
+        if it.event.post.is_none() || it.event.repository != repository {
+            continue;
+        }
+        let (_, entry) = context.log.find(index, &it.entry.to_hex())?;
+        match text_of(context, &entry)? {
+            Some(text) => found.push((entry, text)),
+            None => crate::context::aloud(&format!(
+                "what the entry {} was to post is gone, so it is not posted",
+                entry.id.short()
+            )),
+        }
+    }
+    Ok(found)
+}
+
 /// Posts what this clone intended to and is not known to have posted; gives the addresses.
 pub fn finish(
     context: &mut Context,
@@ -160,22 +210,57 @@ pub fn finish(
     topic: &TopicState,
     rest: &str,
 ) -> Result<Vec<(Post, String)>, Error> {
-    let writer = context.writer()?;
     let repository = connection.github.address().repository();
     let mut done = Vec::new();
-    for it in pending(&topic.issue, &writer) {
-        let Some(post) = it.event.post.filter(|_| it.event.repository == repository) else { continue };
-        let (_, entry) = context.log.find(index, &it.entry.to_hex())?;
-        let Some(text) = text_of(context, &entry)? else {
-            let id = entry.id.short();
-            context.output.say(&format!("what the entry {id} was to post is gone, so it is not posted"));
-            continue;
-        };
+    for (entry, text) in begun(context, index, &repository, topic)? {
         let url = deliver(context, connection, claim, &entry, &text, rest)?;
         context.output.say(&format!("finished what was begun before: {}", harmless(&url)));
+        let Body::Issue(IssueEvent { post: Some(post), .. }) = entry.body else { continue };
         done.push((post, url));
     }
     Ok(done)
+}
+
+/// What was begun before and would be finished first.
+#[derive(Default)]
+pub struct Unfinished {
+    /// What would be posted.
+    pub texts: Vec<String>,
+    /// What all of it takes into account.
+    pub seen: BTreeMap<Writer, u64>,
+    /// How many entries would say that it is done.
+    pub entries: u64,
+}
+
+/// What was begun before and would be finished first.
+pub fn unfinished(
+    context: &Context,
+    index: &mut Index,
+    connection: Option<&Connection>,
+    repository: &str,
+    topic: &TopicState,
+    rest: &str,
+) -> Result<Unfinished, Error> {
+    let mut found = Unfinished::default();
+    for (entry, text) in begun(context, index, repository, topic)? {
+        let Body::Issue(event) = &entry.body else { continue };
+        if event.post == Some(Post::Update) {
+            join(&mut found.seen, &event.seen);
+        }
+        found.entries += 1;
+        let is_there = match (connection, event.number) {
+            (Some(connection), Some(number)) => {
+                let marks = marks_of(event, &entry.id);
+                let there = connection.github.comment_with(number, &marks, &connection.identities);
+                there.map_err(|error| explained(&error))?.is_some()
+            }
+            _ => false,
+        };
+        if !is_there {
+            found.texts.push(posted(&text, &marks(event, Some(&entry.id)), rest));
+        }
+    }
+    Ok(found)
 }
 
 /// The text that an entry was to post.

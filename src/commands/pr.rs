@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::comparing::compared_aside;
-use super::github::{address, connect, explained, holds};
+use super::github::{address, connect, explained, glance, holds};
 use super::issue::{Subjects, breaches};
 use super::issue_fields::{commit_of, links, rendered};
 use super::posting::link_or;
@@ -178,14 +178,22 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let text = rendered(context, topic, "pull-request.md", made)?;
     let change = brief.change.as_deref().or(brief.hypothesis.as_deref()).unwrap_or_default();
     let heading = title(&format!("{name}: {change}"));
+    let mark = pull_mark(&registered.entry);
+    let rest = format!("the rest is in the log: `git exp show {name}`");
+    let text = format!("{}\n\n{mark}\n", fit(&text, LONGEST - length(&mark) - 3, &rest).trim_end());
     if wanted.dry_run {
+        let there = glance(context, wanted.remote.as_deref())
+            .and_then(|connection| connection.github.pull_with(&mark, &connection.identities).ok()?);
+        if let Some(pull) = there {
+            let why = Some(format!("the pull request of {name} is open already, or was"));
+            let url = Some(link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number)));
+            let number = Some(pull.number);
+            return Shown { experiment: &name, number, url, why, text: None }.show(context);
+        }
         let text = format!("{heading}\n\n{text}");
         return Shown { experiment: &name, number: None, url: None, why: None, text: Some(&text) }
             .show(context);
     }
-    let mark = pull_mark(&registered.entry);
-    let rest = format!("the rest is in the log: `git exp show {name}`");
-    let text = format!("{}\n\n{mark}\n", fit(&text, LONGEST - length(&mark) - 3, &rest).trim_end());
     let connection = connect(context, wanted.remote.as_deref())?;
     let claim = connection.claim(topic_name.as_str())?;
     let event = IssueEvent {
@@ -243,7 +251,7 @@ impl Shown<'_> {
         }
         let url = self.url.as_deref().map(harmless).unwrap_or_default();
         match (self.text, &self.why) {
-            (Some(text), _) => context.output.line(text.trim_end())?,
+            (Some(text), _) => context.output.text(text)?,
             (None, Some(why)) => context.output.line(&format!("{}: {url}", harmless(why)))?,
             (None, None) => context.output.line(&format!("opened: {url}"))?,
         }

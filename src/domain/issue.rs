@@ -119,6 +119,19 @@ pub fn link(events: &[IssueEventOf]) -> Option<IssueLink<'_>> {
     })
 }
 
+impl IssueLink<'_> {
+    /// Whether it is in this repository: neither case nor port tells two apart.
+    pub fn is_in(&self, repository: &str) -> bool {
+        let plain = |text: &str| {
+            let text = text.to_lowercase();
+            let (place, path) = text.split_once('/').unwrap_or((&text, ""));
+            let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+            format!("{host}/{path}")
+        };
+        plain(self.repository) == plain(repository)
+    }
+}
+
 /// The events that were intended by `writer` and are not known to be done.
 pub fn pending<'a>(events: &'a [IssueEventOf], writer: &Writer) -> Vec<&'a IssueEventOf> {
     let is_done = |entry: EntryId| events.iter().any(|it| it.answers == Some(entry));
@@ -266,6 +279,13 @@ mod tests {
                 seen: BTreeMap::from([(writer, u64::from(entry))]),
             },
         }
+    }
+
+    #[test]
+    fn an_issue_is_in_one_repository_however_that_is_written() {
+        let link = IssueLink { repository: "github.com/Octo/moe", number: 7, url: "" };
+        assert!(link.is_in("GitHub.com:443/octo/MoE"));
+        assert!(!link.is_in("github.com/octo/moe2") && !link.is_in("ghe.example.org/octo/moe"));
     }
 
     #[test]

@@ -41,6 +41,24 @@ impl Repo {
         values.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
+    /// The value that a key of `http` has for an address, which may be set for some addresses only.
+    pub fn config_for_address(&self, key: &str, address: &str) -> Result<Option<String>, GitError> {
+        self.config_matching(&["config", "--get-urlmatch", key, address])
+    }
+
+    /// The path that a key of `http` has for an address, with `~` replaced.
+    pub fn config_path_for_address(&self, key: &str, address: &str) -> Result<Option<PathBuf>, GitError> {
+        let path = self.config_matching(&["config", "--type=path", "--get-urlmatch", key, address])?;
+        Ok(path.filter(|path| !path.is_empty()).map(PathBuf::from))
+    }
+
+    fn config_matching(&self, words: &[&str]) -> Result<Option<String>, GitError> {
+        // What is there ends with a line end, also where it is empty.
+        let out = self.git(words.iter().copied()).run_or(1)?;
+        let text = String::from_utf8_lossy(&out);
+        Ok(text.strip_suffix('\n').map(str::to_owned))
+    }
+
     /// Sets a key in the repository's own configuration.
     pub fn set_config_local(&self, key: &str, value: &str) -> Result<(), GitError> {
         self.write_config(&["--replace-all", key, value]).map(drop)

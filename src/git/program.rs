@@ -79,6 +79,27 @@ pub(super) fn given_configuration(start: &Path) -> Vec<String> {
         .collect()
 }
 
+/// What a program said, without what opens a remote: it repeats addresses as they are configured, and where it is asked to tell all that it
+/// does, headers, too.
+fn without_passwords(said: &str) -> String {
+    let mut shown = String::with_capacity(said.len());
+    for line in said.split_inclusive('\n') {
+        if line.to_ascii_lowercase().contains("authorization:") {
+            continue;
+        }
+        let mut rest = line;
+        while let Some(start) = rest.find("://") {
+            let (before, after) = rest.split_at(start + 3);
+            shown.push_str(before);
+            let ends = |c: char| c.is_whitespace() || "/'\"`<>".contains(c);
+            let place = &after[..after.find(ends).unwrap_or(after.len())];
+            rest = &after[place.rfind('@').map_or(0, |at| at + 1)..];
+        }
+        shown.push_str(rest);
+    }
+    shown
+}
+
 /// Ends a process group after a while, unless what is given back is dropped before.
 fn end_after(process: u32, limit: Duration) -> mpsc::Sender<()> {
     let (ended, wait) = mpsc::channel();
@@ -191,7 +212,7 @@ impl Call {
         if let Some(writer) = writer {
             writer.join().expect("writing to a pipe does not panic");
         }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = without_passwords(&String::from_utf8_lossy(&output.stderr));
         let said = said.trim();
         let said = if said.is_empty() { output.status.to_string() } else { said.to_owned() };
         Ok((output.status.code(), output.stdout, failed(said.into())))
@@ -210,5 +231,21 @@ impl Call {
             self = self.argument(argument);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_opens_a_remote_is_not_repeated() {
+        let said = "trace: git remote-https origin https://me:ghp_x@example.org/o/n.git https://you@host\n\
+                    => Send header: Authorization: Basic Z2hw\nfatal: cannot reach 'ssh://example.org/a@b'\n";
+        assert_eq!(
+            without_passwords(said),
+            "trace: git remote-https origin https://example.org/o/n.git https://host\n\
+             fatal: cannot reach 'ssh://example.org/a@b'\n"
+        );
     }
 }

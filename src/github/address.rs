@@ -43,6 +43,25 @@ pub enum AddressError {
     /// No address.
     #[error("`{0}` is no address of an interface")]
     Malformed(String),
+    /// An interface that is that of another host.
+    #[error("the repository is at `{host}`, and `{api}`, which `GITHUB_API_URL` names, is another's")]
+    OtherHost {
+        /// Where the repository is.
+        host: String,
+        /// The interface.
+        api: String,
+    },
+}
+
+/// What the user said of where GitHub is, who alone may name a host other than GitHub's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The interface, as it is configured: it stands for any host, as for the alias of one.
+    pub configured: Option<String>,
+    /// The interface, as `GITHUB_API_URL` has it: that of the machine that a job runs for.
+    pub api: Option<String>,
+    /// The host, as `GH_HOST` has it.
+    pub host: Option<String>,
 }
 
 impl Location {
@@ -90,18 +109,22 @@ fn without_port(place: &str) -> &str {
 }
 
 impl Address {
-    /// Where the repository is; `api` is what the user said of the interface, who alone may name a host other than GitHub's.
-    pub fn of(location: Location, api: Option<&str>) -> Result<Self, AddressError> {
+    /// Where the repository is.
+    pub fn of(location: Location, said: &Said) -> Result<Self, AddressError> {
         let Location { host, owner, name } = location;
-        let host = match host.as_deref() {
-            Some("ssh.github.com" | "www.github.com") | None => None,
-            Some(host) => Some(host.to_owned()),
-        };
-        let api = match (api, host.as_deref()) {
-            (Some(api), _) => api.trim_end_matches('/').to_owned(),
-            (None, None | Some(GITHUB)) => format!("https://api.{GITHUB}"),
-            (None, Some(host)) if host.ends_with(".ghe.com") => format!("https://api.{host}"),
-            (None, Some(host)) => return Err(AddressError::UnknownHost(host.to_owned())),
+        let host = host.map(|host| match host.as_str() {
+            "ssh.github.com" | "www.github.com" => GITHUB.to_owned(),
+            _ => host,
+        });
+        let named = said.host.as_deref().map(str::to_lowercase);
+        let bare = |api: &String| api.trim_end_matches('/').to_owned();
+        let api = match (&said.configured, &said.api, host.as_deref().or(named.as_deref())) {
+            (Some(api), ..) => bare(api),
+            (None, Some(api), _) => bare(api),
+            (None, None, None | Some(GITHUB)) => format!("https://api.{GITHUB}"),
+            (None, None, Some(host)) if host.ends_with(".ghe.com") => format!("https://api.{host}"),
+            (None, None, Some(host)) if named.as_deref() == Some(host) => format!("https://{host}/api/v3"),
+            (None, None, Some(host)) => return Err(AddressError::UnknownHost(host.to_owned())),
         };
         let malformed = || AddressError::Malformed(api.clone());
         let uri: Uri = api.parse().map_err(|_| malformed())?;
@@ -118,7 +141,13 @@ impl Address {
         // Of `api.HOST` and of `HOST/api/v3` the pages are at `HOST`.
         let of_api = place.as_str().strip_prefix("api.").unwrap_or(place.as_str());
         let web = format!("{scheme}://{of_api}");
-        let host = host.unwrap_or_else(|| of_api.to_owned());
+        let host = match host {
+            Some(host) if said.configured.is_none() && without_port(&host) != without_port(of_api) => {
+                return Err(AddressError::OtherHost { host, api });
+            }
+            Some(host) => host,
+            None => of_api.to_owned(),
+        };
         Ok(Self { api, host, web, owner, name })
     }
 
@@ -175,7 +204,11 @@ mod tests {
     }
 
     fn address(remote: &str, api: Option<&str>) -> Result<Address, AddressError> {
-        Address::of(Location::parse(remote).expect("it names a repository"), api)
+        said(remote, &Said { configured: api.map(str::to_owned), ..Said::default() })
+    }
+
+    fn said(remote: &str, said: &Said) -> Result<Address, AddressError> {
+        Address::of(Location::parse(remote).expect("it names a repository"), said)
     }
 
     #[test]
@@ -193,6 +226,32 @@ mod tests {
             address("octo/moe", None).expect("it is right").graphql(),
             "https://api.github.com/graphql"
         );
+    }
+
+    #[test]
+    fn what_a_job_or_a_shell_names_is_for_its_own_host() {
+        let of = |remote: &str, api: Option<&str>, host: Option<&str>| {
+            let [api, host] = [api, host].map(|it| it.map(str::to_owned));
+            said(remote, &Said { configured: None, api, host }).map(|it| it.api)
+        };
+        let enterprise = || Ok("https://ghe.example.org/api/v3".to_owned());
+        let remote = "git@ghe.example.org:octo/moe";
+        assert_eq!(of(remote, None, Some("GHE.example.org")), enterprise());
+        assert_eq!(of("octo/moe", None, Some("ghe.example.org")), enterprise());
+        assert_eq!(of(remote, Some("https://ghe.example.org/api/v3"), None), enterprise());
+        assert_eq!(
+            of("git@github.com:octo/moe", None, Some("ghe.example.org")),
+            Ok("https://api.github.com".to_owned())
+        );
+        for (remote, api) in [
+            (remote, "https://api.github.com"),
+            ("git@github.com:octo/moe", "https://ghe.example.org/api/v3"),
+        ] {
+            assert!(matches!(of(remote, Some(api), None), Err(AddressError::OtherHost { .. })), "{remote}");
+        }
+        // An alias of a host is the user's own word for it.
+        let own = address("git@work:octo/moe", Some("https://api.github.com")).expect("it is right");
+        assert_eq!(own.page(), "https://github.com/octo/moe");
     }
 
     #[test]

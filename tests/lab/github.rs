@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// As whom the token posts.
@@ -17,6 +18,7 @@ const NOW: &str = "2026-11-21T12:00:00Z";
 pub struct LocalGitHub {
     /// Where.
     pub api: String,
+    place: String,
     shared: Arc<Mutex<State>>,
 }
 
@@ -41,6 +43,10 @@ pub struct State {
     pub headers: String,
     /// What a person does just before a request is carried out: the beginning of the request, and the text of issue 1 from then on.
     pub person: Vec<(String, String)>,
+    /// How often issue 1 was looked at.
+    pub looks: usize,
+    /// The text that a person gives issue 1 just before it is looked at for this time.
+    pub person_at_look: Option<(usize, String)>,
     /// Whether it refuses to be asked who one is, as a workflow's token is.
     pub is_app: bool,
     counter: u64,
@@ -103,8 +109,21 @@ impl LocalGitHub {
 
     /// One that remembers `state`.
     pub fn with(state: State) -> Self {
+        Self::listening(state, None)
+    }
+
+    /// One as an enterprise has it: encrypted, its interface below `/api/v3`.
+    pub fn of_an_enterprise(state: State, secured: Arc<ServerConfig>) -> Self {
+        Self::listening(state, Some(secured))
+    }
+
+    fn listening(state: State, secured: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let api = format!("http://{}", listener.local_addr().expect("it listens"));
+        let place = listener.local_addr().expect("it listens");
+        let api = match secured {
+            Some(_) => format!("https://{place}/api/v3"),
+            None => format!("http://{place}"),
+        };
         let shared = Arc::new(Mutex::new(state));
         let remembered = Arc::clone(&shared);
         let own = api.clone();
@@ -114,13 +133,19 @@ impl LocalGitHub {
                 if Arc::strong_count(&remembered) == 1 {
                     break;
                 }
-                let (remembered, own) = (Arc::clone(&remembered), own.clone());
-                if let Ok(stream) = stream {
-                    std::thread::spawn(move || serve(stream, &remembered, &own));
-                }
+                let (remembered, own, secured) = (Arc::clone(&remembered), own.clone(), secured.clone());
+                let Ok(stream) = stream else { continue };
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+                std::thread::spawn(move || match secured {
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).expect("it is configured");
+                        serve(StreamOwned::new(connection, stream), &remembered, &own);
+                    }
+                    None => serve(stream, &remembered, &own),
+                });
             }
         });
-        Self { api, shared }
+        Self { api, place: place.to_string(), shared }
     }
 
     /// All it remembers, to look at or to change.
@@ -139,12 +164,11 @@ impl Drop for LocalGitHub {
         // Wakes the listener, which then sees that nobody keeps it.
         let shared = std::mem::take(&mut self.shared);
         drop(shared);
-        let _ = TcpStream::connect(self.api.trim_start_matches("http://"));
+        let _ = TcpStream::connect(&self.place);
     }
 }
 
-fn serve(mut stream: TcpStream, shared: &Mutex<State>, api: &str) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+fn serve(mut stream: impl Read + Write, shared: &Mutex<State>, api: &str) {
     while let Some((line, headers, body)) = request(&mut stream) {
         let mut words = line.split(' ');
         let (verb, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -206,7 +230,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<State>, api: &str) {
     }
 }
 
-fn request(stream: &mut TcpStream) -> Option<(String, String, String)> {
+fn request(stream: &mut impl Read) -> Option<(String, String, String)> {
     let mut bytes = Vec::new();
     let mut part = vec![0; 65_536];
     let end = loop {
@@ -237,7 +261,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, String, String)> {
     Some((line.to_owned(), headers.to_owned(), String::from_utf8_lossy(&body).into_owned()))
 }
 
-fn respond(stream: &mut TcpStream, status: u16, headers: &[(&'static str, String)], body: &str) -> bool {
+fn respond(stream: &mut impl Write, status: u16, headers: &[(&'static str, String)], body: &str) -> bool {
     let mut head = format!(
         "HTTP/1.1 {status} It\r\ncontent-type: application/json\r\ndate: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
          content-length: {}\r\n",
@@ -246,7 +270,7 @@ fn respond(stream: &mut TcpStream, status: u16, headers: &[(&'static str, String
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{head}\r\n{body}").as_bytes()).is_ok()
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).and_then(|()| stream.flush()).is_ok()
 }
 
 impl State {
@@ -267,6 +291,8 @@ impl State {
     fn answer(&mut self, verb: &str, path: &str, body: &Value, api: &str) -> (u16, Value) {
         let missing = (404, json!({ "message": "Not Found" }));
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        // Of an enterprise.
+        let path = path.strip_prefix("/api/v3").or(path.strip_prefix("/api")).unwrap_or(path);
         let number = |name: &str, otherwise: usize| {
             query
                 .split('&')
@@ -311,7 +337,14 @@ impl State {
                 (201, self.shown(self.issues.len(), api))
             }
             ("GET", ["issues", number]) => match self.issue(number) {
-                Some(number) => (200, self.shown(number, api)),
+                Some(number) => {
+                    self.looks += 1;
+                    if let Some((_, text)) = self.person_at_look.take_if(|(look, _)| *look == self.looks) {
+                        self.issues[0].edits.push(text.clone());
+                        self.issues[0].body = text;
+                    }
+                    (200, self.shown(number, api))
+                }
                 None => missing,
             },
             ("PATCH", ["issues", number]) => match self.issue(number) {

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 pub mod github;
+pub mod way;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

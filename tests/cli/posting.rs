@@ -1,0 +1,554 @@
+//! Posts on GitHub against others who post, against people who edit, and against whoever means harm.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use super::github::{
+    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, ok, output, posts, publish,
+    status,
+};
+use crate::lab::TestLab;
+use crate::lab::github::{LOGIN, LocalGitHub, State, What};
+
+const METRICS: &str =
+    "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
+
+/// A topic with an issue, and an experiment that is accepted, sealed and pushed.
+static SEALED: LazyLock<(TestLab, State)> = LazyLock::new(|| {
+    let lab = lab();
+    let github = LocalGitHub::start();
+    lab.write("exp.toml", METRICS);
+    lab.commit_all("what is measured");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    experiment(&lab);
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
+    publish(&lab);
+    lab.exp_ok(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    publish(&lab);
+    let mut state = github.state().clone();
+    state.asked.clear();
+    (lab, state)
+});
+
+fn sealed() -> (TestLab, LocalGitHub) {
+    (SEALED.0.copy(), LocalGitHub::with(SEALED.1.clone()))
+}
+
+/// Another clone of the laboratory's remote, by a name of its own, with all that was pushed.
+fn clone(lab: &TestLab) -> PathBuf {
+    let remote = lab.path().with_file_name("remote.git");
+    let clone = lab.path().with_file_name("clone");
+    let [remote, place] = [&remote, &clone].map(|path| path.to_str().expect("it is UTF-8"));
+    lab.git(["clone", "--quiet", remote, place]);
+    for (key, value) in [("exp.github", "octo/moe"), ("exp.githubTimeout", "5"), ("exp.githubDeadline", "60")]
+    {
+        lab.git(["-C", place, "config", key, value]);
+    }
+    let branches = ["research/*", "exp/*"].map(|it| format!("+refs/heads/{it}:refs/heads/{it}"));
+    lab.git(
+        ["-C", place, "fetch", "--quiet", "--tags", "origin"]
+            .into_iter()
+            .chain(branches.iter().map(String::as_str)),
+    );
+    for words in [&["init"][..], &["pull", "--data"]] {
+        let done = lab.exp_command(words).current_dir(&clone).output().expect("it starts");
+        assert!(done.status.success(), "{done:?}");
+    }
+    clone
+}
+
+/// Runs it in two clones at once, and both must succeed.
+fn at_once(lab: &TestLab, clone: &Path, github: &LocalGitHub, words: &[&str]) {
+    let children: Vec<_> = [lab.path(), clone]
+        .into_iter()
+        .map(|folder| {
+            let mut command = command(lab, &github.api, words);
+            command
+                .current_dir(folder)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it starts")
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(status(&output), 0, "{output:?}");
+    }
+}
+
+#[test]
+fn what_two_clones_post_at_once_is_posted_once() {
+    let (lab, github) = sealed();
+    lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
+    publish(&lab);
+    let other = clone(&lab);
+    at_once(&lab, &other, &github, &["issue", "update", "moe"]);
+    assert_eq!(posts(&github).len(), 1);
+    at_once(&lab, &other, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    assert_eq!(posts(&github).len(), 2);
+    at_once(&lab, &other, &github, &["pr", "open", "MOE-001"]);
+    assert_eq!(github.state().pulls.len(), 1);
+    assert!(github.state().refs.is_empty(), "all claims were released");
+    let lab = super::github::lab();
+    let (github, other) = (LocalGitHub::start(), clone(&lab));
+    at_once(&lab, &other, &github, &["issue", "open", "moe"]);
+    assert_eq!(github.state().issues.len(), 1);
+}
+
+/// Starts a command, and kills it as soon as `is_enough`.
+fn killed_once(
+    lab: &TestLab,
+    github: &LocalGitHub,
+    words: &[&str],
+    is_enough: impl Fn(&LocalGitHub) -> bool,
+) {
+    let mut command = command(lab, &github.api, words);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let began = Instant::now();
+    while !is_enough(github) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it is not enough");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+}
+
+#[test]
+fn what_a_clone_posted_before_it_was_lost_no_other_posts_again() {
+    for words in [
+        &["issue", "update", "moe", "--seal", "MOE-001"][..],
+        &["issue", "update", "moe"],
+        &["issue", "close", "moe"],
+    ] {
+        let (lab, github) = sealed();
+        if words[1] == "close" {
+            let said =
+                ["--worked", "a", "--failed", "b", "--limits", "c", "--next", "d", "--retrospective", "e"];
+            lab.exp_ok(["topic", "close", "moe"].into_iter().chain(said));
+            publish(&lab);
+        }
+        let other = clone(&lab);
+        github.fail(COMMENT, 1, What::DoneThenSilence(Duration::from_secs(2)));
+        killed_once(&lab, &github, words, |github| !posts(github).is_empty());
+        // The claim of the dead holds for as long as it said.
+        github.state().refs.clear();
+        let mut again = command(&lab, &github.api, words);
+        let again = again.current_dir(&other).output().expect("it starts");
+        assert_eq!((status(&again), posts(&github).len()), (0, 1), "{words:?}: {again:?}");
+        // And the one that was killed learns of it.
+        assert_eq!(status(&output(&lab, &github, words)), 0);
+        assert_eq!(posts(&github).len(), 1);
+    }
+}
+
+/// Kills a command at random points, and runs it again: one is there in the end.
+///
+/// `GIT_EXP_KILLS` has it done more often.
+fn killed_anywhere(
+    kills: u64,
+    words: &[&str],
+    begin: impl Fn() -> (TestLab, LocalGitHub),
+    count: impl Fn(&LocalGitHub) -> usize,
+) {
+    let kills = std::env::var("GIT_EXP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(kills);
+    let (lab, github) = begin();
+    let began = Instant::now();
+    ok(&lab, &github, words);
+    let whole = began.elapsed();
+    for kill in 0..kills {
+        let (lab, github) = begin();
+        // Spread over the whole time, and not at the same places each time.
+        let random = u64::from(Instant::now().elapsed().subsec_nanos()) % 97;
+        let place = (kill as f64 + random as f64 / 97.0) / kills as f64;
+        let mut command = command(&lab, &github.api, words);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(whole.mul_f64(place));
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        let said = ok(&lab, &github, words);
+        assert_eq!(count(&github), 1, "killed at {place}: {said}");
+        ok(&lab, &github, words);
+        assert_eq!(count(&github), 1, "killed at {place}");
+    }
+}
+
+#[test]
+fn a_pull_request_whose_opening_is_killed_is_opened_exactly_once() {
+    killed_anywhere(12, &["pr", "open", "MOE-001"], sealed, |github| github.state().pulls.len());
+    let (lab, github) = sealed();
+    github.fail("POST /repos/octo/moe/pulls", 1, What::DoneThenSilence(Duration::from_secs(2)));
+    let is_enough = |github: &LocalGitHub| !github.state().pulls.is_empty();
+    killed_once(&lab, &github, &["pr", "open", "MOE-001"], is_enough);
+    ok(&lab, &github, &["pr", "open", "MOE-001"]);
+    assert_eq!(github.state().pulls.len(), 1);
+}
+
+#[test]
+fn an_issue_whose_opening_is_killed_is_opened_exactly_once() {
+    static LAB: LazyLock<TestLab> = LazyLock::new(lab);
+    let begin = || (LAB.copy(), LocalGitHub::start());
+    killed_anywhere(8, &["issue", "open", "moe"], begin, |github| github.state().issues.len());
+}
+
+#[test]
+fn a_seal_whose_posting_is_killed_is_posted_exactly_once() {
+    killed_anywhere(8, &["issue", "update", "moe", "--seal", "MOE-001"], sealed, |github| {
+        posts(github).len()
+    });
+}
+
+#[test]
+fn a_preview_is_what_is_posted() {
+    let (lab, github) = sealed();
+    let dry = |words: &[&str]| {
+        let words: Vec<&str> = words.iter().copied().chain(["--dry-run"]).collect();
+        let seen = output(&lab, &github, &words);
+        assert_eq!(status(&seen), 0, "{seen:?}");
+        String::from_utf8(seen.stdout).expect("it is UTF-8")
+    };
+    let writes = || {
+        let state = github.state();
+        state.asked.iter().filter(|(asked, _)| !asked.starts_with("GET ")).count()
+    };
+    let last = || posts(&github).pop().expect("it was posted");
+    let before = lab.git(["for-each-ref"]);
+    let text = dry(&["issue", "update", "moe"]);
+    assert_eq!((writes(), lab.git(["for-each-ref"])), (0, before));
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    assert_same(&text, &last());
+    let text = dry(&["issue", "update", "moe", "--seal", "MOE-001"]);
+    ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    assert_same(&text, &last());
+    lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
+    publish(&lab);
+    let text = dry(&["issue", "sync", "moe"]);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    assert_eq!(text, github.state().issues[0].body);
+    let text = dry(&["pr", "open", "MOE-001"]);
+    ok(&lab, &github, &["pr", "open", "MOE-001"]);
+    let pull = github.state().pulls[0].clone();
+    assert_eq!(text, format!("{}\n\n{}", pull.title, pull.body));
+    // One that was begun, and then one more: both are shown, and both are posted.
+    lab.exp_ok(["note", "moe", "first", "--observation"]);
+    publish(&lab);
+    github.fail(COMMENT, 9, What::Break);
+    assert_eq!(status(&output(&lab, &github, &["issue", "update", "moe"])), 3);
+    github.state().faults.clear();
+    lab.exp_ok(["note", "moe", "second", "--observation"]);
+    publish(&lab);
+    let text = dry(&["issue", "update", "moe"]);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let two = posts(&github);
+    assert_same(&text, &two[two.len() - 2..].join("\n"));
+    // What another clone posted and this one does not know is not shown again.
+    lab.exp_ok(["note", "moe", "third", "--observation"]);
+    publish(&lab);
+    let other = clone(&lab);
+    let mut elsewhere = command(&lab, &github.api, &["issue", "update", "moe"]);
+    assert_eq!(status(&elsewhere.current_dir(&other).output().expect("it starts")), 0);
+    assert!(dry(&["issue", "update", "moe"]).contains("nothing is new"));
+    let said = ["--worked", "a", "--failed", "b", "--limits", "c", "--next", "d", "--retrospective", "e"];
+    lab.exp_ok(["topic", "close", "moe"].into_iter().chain(said));
+    publish(&lab);
+    let text = dry(&["issue", "close", "moe"]);
+    ok(&lab, &github, &["issue", "close", "moe"]);
+    assert_same(&text, &last());
+    // The issue itself; and a heartbeat.
+    let (lab, github) = (super::github::lab(), LocalGitHub::start());
+    let text = output(&lab, &github, &["issue", "open", "moe", "--dry-run"]).stdout;
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    let issue = github.state().issues[0].clone();
+    assert_same(&String::from_utf8_lossy(&text), &format!("{}\n\n{}", issue.title, issue.body));
+    beating(&lab);
+    let text = output(&lab, &github, &["issue", "heartbeat", "moe", "--dry-run"]).stdout;
+    ok(&lab, &github, &["issue", "heartbeat", "moe"]);
+    assert_same(&String::from_utf8_lossy(&text), &posts(&github)[0]);
+}
+
+/// A topic that asks for heartbeats, one a day, in which something ran, seven hours later.
+fn beating(lab: &TestLab) {
+    lab.write("exp.toml", "[issue]\nheartbeat = \"6h\"\nheartbeats-a-day = 1\n");
+    lab.commit_all("heartbeats");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    lab.git(["checkout", "--quiet", "research/moe"]);
+    lab.git(["merge", "--quiet", "main"]);
+    lab.set_clock("2026-11-21T13:00:00Z");
+    experiment(lab);
+    publish(lab);
+    lab.set_clock("2026-11-21T19:00:00Z");
+}
+
+#[test]
+fn heartbeats_of_all_clones_count_towards_the_days_cap() {
+    let (lab, github) = (lab(), LocalGitHub::start());
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    beating(&lab);
+    lab.git(["push", "--quiet", "origin", "research/moe"]);
+    let other = clone(&lab);
+    ok(&lab, &github, &["issue", "heartbeat", "moe"]);
+    // The other clone knows nothing of that, and it was silent for long.
+    github.state().issues[0].comments[0].created = "2026-11-21T12:10:00Z".to_owned();
+    let mut beat = command(&lab, &github.api, &["issue", "heartbeat", "moe"]);
+    let seen = beat.current_dir(&other).output().expect("it starts");
+    let said = String::from_utf8_lossy(&seen.stdout).into_owned();
+    assert!(said.contains("1 were posted within a day, and at most 1 are"), "{said}{seen:?}");
+    assert_eq!(posts(&github).len(), 1);
+}
+
+#[test]
+fn a_token_goes_to_no_other_host_whatever_github_says() {
+    let (lab, github) = base();
+    let foreign = LocalGitHub::with(github.state().clone());
+    let page = format!("<{}/repos/octo/moe/issues/1/comments?page=2>; rel=\"next\"", foreign.api);
+    let comments = What::Refuse(200, vec![("link", page)], "[]".to_owned());
+    github.fail("GET /repos/octo/moe/issues/1/comments", 1, comments);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let (lab, github) = base();
+    for status_code in [301, 302, 307, 308] {
+        for (request, path) in
+            [("GET /repos/octo/moe/issues/1/comments", ""), (COMMENT, ""), ("GET /user", "/user")]
+        {
+            let target = format!("{}{path}", foreign.api);
+            let away = What::Refuse(status_code, vec![("location", target)], "{}".to_owned());
+            github.fail(request, 1, away);
+            let seen = output(&lab, &github, &["issue", "update", "moe"]);
+            assert_eq!(status(&seen), 3, "{status_code} {request}: {seen:?}");
+            assert!(String::from_utf8_lossy(&seen.stderr).contains("GitHub has it elsewhere"), "{seen:?}");
+        }
+    }
+    // A user name in front of the own host is another host.
+    let host = github.api.trim_start_matches("http://").to_owned();
+    let away = format!("http://{host}@{}/", foreign.api.trim_start_matches("http://"));
+    github.fail(
+        "GET /repos/octo/moe/issues/1",
+        1,
+        What::Refuse(301, vec![("location", away)], "{}".to_owned()),
+    );
+    assert_eq!(status(&output(&lab, &github, &["issue", "sync", "moe"])), 3);
+    assert!(foreign.state().asked.is_empty(), "{:?}", foreign.state().asked);
+    assert!(posts(&github).is_empty());
+    // Within the host they are followed, as GitHub says it of what was renamed.
+    let here = format!("{}/repos/octo/moe/issues/1/comments", github.api);
+    github.fail(COMMENT, 1, What::Refuse(307, vec![("location", here)], "{}".to_owned()));
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    assert_eq!(posts(&github).len(), 1);
+}
+
+#[test]
+fn an_issue_that_is_gone_moved_or_locked_is_told_and_nothing_is_posted_elsewhere() {
+    let said = |request: &'static str, code: u16, body: &str, words: &[&str]| {
+        let (lab, github) = base();
+        github.fail(request, 9, What::Refuse(code, Vec::new(), body.to_owned()));
+        let seen = output(&lab, &github, words);
+        assert_eq!((status(&seen), posts(&github).len()), (3, 0), "{seen:?}");
+        assert_eq!(github.state().issues.len(), 1);
+        String::from_utf8_lossy(&seen.stderr).into_owned()
+    };
+    let issue = "GET /repos/octo/moe/issues/1";
+    for words in [&["issue", "sync", "moe"][..], &["issue", "update", "moe"]] {
+        let gone = said(issue, 410, r#"{"message":"This issue was deleted"}"#, words);
+        assert!(gone.contains("hint: the issue was deleted"), "{gone}");
+    }
+    let moved = said(COMMENT, 301, r#"{"message":"Moved Permanently"}"#, &["issue", "update", "moe"]);
+    assert!(moved.contains("was the issue transferred"), "{moved}");
+    let locked = r#"{"message":"Unable to create comment because issue is locked."}"#;
+    let locked = said(COMMENT, 403, locked, &["issue", "update", "moe"]);
+    assert!(locked.contains("hint: unlock the conversation"), "{locked}");
+}
+
+#[test]
+fn a_label_that_cannot_be_made_keeps_no_issue_from_being_opened() {
+    let (lab, github) = (lab(), LocalGitHub::start());
+    let refusal = || What::Refuse(403, Vec::new(), r#"{"message":"Must have push access"}"#.to_owned());
+    github.fail("POST /repos/octo/moe/labels", 1, refusal());
+    let seen = output(&lab, &github, &["issue", "open", "moe"]);
+    assert_eq!((status(&seen), github.state().issues.len()), (0, 1), "{seen:?}");
+    assert!(String::from_utf8_lossy(&seen.stderr).contains("there is no label `experiment`"), "{seen:?}");
+}
+
+#[test]
+fn whatever_people_did_to_the_text_theirs_stays_and_ours_is_written_once() {
+    let (lab, github) = base();
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let whole = github.state().issues[0].body.clone();
+    let (begin, end) = (
+        "<!-- git-exp:begin: what stands from here to `end` is written anew; write above or below -->",
+        "<!-- git-exp:end -->",
+    );
+    for (mine, texts) in [
+        (1, "mine 0\n".to_owned()),
+        (0, String::new()),
+        (2, format!("mine 0\n{end}\nmine 1\n")),
+        (2, format!("mine 0\n{begin}\nmine 1\n")),
+        (3, format!("mine 0\n{end}\nmine 1\n{begin}\nmine 2\n")),
+        (2, format!("mine 0\n{whole}\nmine 1\n{whole}\n")),
+        (2, format!("> {begin}\nmine 0\n> {end}\n {begin} x\nmine 1\n")),
+        (1, format!("{begin}\r\nold\r\n{end}\r\nmine 0\r\n")),
+    ] {
+        github.state().issues[0].body = texts.clone();
+        ok(&lab, &github, &["issue", "sync", "moe"]);
+        let body = github.state().issues[0].body.clone();
+        for number in 0..mine {
+            assert!(body.contains(&format!("mine {number}\n")), "{texts:?}\n---\n{body}");
+        }
+        assert!(body.contains("## Question"), "{body}");
+        assert!(ok(&lab, &github, &["issue", "sync", "moe"]).contains("says so already"), "{body}");
+    }
+    // Somebody writes between the two looks.
+    lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
+    github.state().issues[0].body = whole.clone();
+    github.state().looks = 0;
+    github.state().person_at_look = Some((2, format!("{whole}\nMy words.\n")));
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let body = github.state().issues[0].body.clone();
+    assert!(body.contains("My words.") && body.contains("a third less"), "{body}");
+}
+
+#[test]
+fn a_comment_that_somebody_deleted_is_not_posted_again() {
+    let (lab, github) = base();
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    github.state().issues[0].comments.clear();
+    assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
+    assert!(posts(&github).is_empty());
+}
+
+#[test]
+fn hostile_words_in_every_post_forge_nothing_and_call_nobody() {
+    let hostile = "@octo/team @ada fixes #1 octo/moe#2 GH-3 https://github.com/o/n/issues/4\n<!-- git-exp:end -->\n\
+        <!-- git-exp:seen 0f=99 -->\n::error::forged\n--> </details><img src=x> | a\n```\n\
+        <!-- git-exp:begin: what stands from here to `end` is written anew; write above or below -->\u{202e}\u{1b}[31m";
+    let long = format!("{hostile}{}", "x ".repeat(100_000));
+    let lab = lab();
+    let github = LocalGitHub::start();
+    lab.write("exp.toml", format!("{METRICS}[issue]\nheartbeat = \"6h\"\n"));
+    lab.commit_all("what is measured");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    lab.exp_ok(["topic", "amend", "moe", "--goal", hostile, "--problem", hostile, "--success", hostile]);
+    lab.git(["checkout", "--quiet", "research/moe"]);
+    lab.git(["merge", "--quiet", "-m", "merged", "main"]);
+    lab.git(["checkout", "--quiet", "main"]);
+    lab.exp_ok(["new", "x", "--topic", "moe", "--hypothesis", hostile, "--change", hostile]);
+    lab.write(".worktrees/MOE-001/step", "80\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    lab.set_clock("2026-11-21T13:00:00Z");
+    let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh", hostile];
+    lab.exp_ok(run);
+    note(&lab, "MOE-001", &long);
+    lab.exp_ok(["note", "moe", &format!("blocker: {hostile}")]);
+    lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", hostile, "--next", hostile]);
+    publish(&lab);
+    lab.exp_ok(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    lab.set_clock("2026-11-21T19:00:00Z");
+    ok(&lab, &github, &["issue", "heartbeat", "moe", "--blocker", hostile, "--eta", hostile]);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    ok(&lab, &github, &["pr", "open", "MOE-001"]);
+    let said = ["--worked", "--failed", "--limits", "--next", "--retrospective"];
+    let said: Vec<&str> = said.into_iter().flat_map(|it| [it, hostile]).collect();
+    lab.exp_ok(["topic", "close", "moe"].into_iter().chain(said));
+    publish(&lab);
+    ok(&lab, &github, &["issue", "close", "moe"]);
+    let state = github.state();
+    assert_eq!((posts_of(&state), state.pulls.len()), (4, 1));
+    let issue = &state.issues[0];
+    for comment in &issue.comments {
+        assert_harmless(&comment.body);
+    }
+    assert_harmless(&issue.body);
+    assert_harmless(&state.pulls[0].body);
+    for title in [&issue.title, &state.pulls[0].title] {
+        assert!(!title.contains("@a") && !title.contains("#1") && !title.contains('\u{202e}'), "{title}");
+    }
+}
+
+/// Writes a note that is too long for a command line.
+fn note(lab: &TestLab, about: &str, text: &str) {
+    use std::io::Write as _;
+    let mut command = lab.exp_command(["note", about, "-", "--observation"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("it ends").success());
+}
+
+fn posts_of(state: &State) -> usize {
+    state.issues[0].comments.iter().filter(|it| it.user == LOGIN).count()
+}
+
+#[test]
+fn a_token_shows_nowhere_however_much_is_traced() {
+    let (lab, github) = sealed();
+    lab.exp_ok(["note", "moe", &format!("my token is {TOKEN}")]);
+    publish(&lab);
+    let traced = |words: &[&str]| -> Output {
+        let mut command = command(&lab, &github.api, words);
+        for name in ["RUST_BACKTRACE", "GIT_TRACE", "GIT_CURL_VERBOSE", "GIT_TRACE_CURL", "GIT_TRACE2"] {
+            command.env(name, "1");
+        }
+        command.env("RUST_LOG", "trace").env("GIT_TRACE_REDACT", "0").env("GIT_ALLOW_PROTOCOL", "file:http");
+        command.output().expect("it starts")
+    };
+    let mut said = String::new();
+    let headers =
+        || vec![("x-oauth-scopes", TOKEN.to_owned()), ("x-accepted-oauth-scopes", TOKEN.to_owned())];
+    let body = format!(r#"{{"message":"no {TOKEN}","errors":["{TOKEN}",{{"field":"{TOKEN}"}}]}}"#);
+    for code in [400, 401, 403, 404, 410, 422, 500] {
+        github.fail(COMMENT, 4, What::Refuse(code, headers(), body.clone()));
+        said.push_str(&format!("{:?}", traced(&["issue", "update", "moe"])));
+        github.state().faults.clear();
+    }
+    github.fail(COMMENT, 1, What::Refuse(301, vec![("location", format!("http://{TOKEN}/"))], body.clone()));
+    said.push_str(&format!("{:?}", traced(&["issue", "update", "moe"])));
+    github.fail("GET /user", 1, What::Refuse(200, Vec::new(), format!(r#"{{"login":"{TOKEN}"}}"#)));
+    github.fail("GET /repos/octo/moe/git/ref", 1, What::Refuse(200, Vec::new(), format!("[\"{TOKEN}\"")));
+    said.push_str(&format!("{:?}", traced(&["issue", "update", "moe"])));
+    said.push_str(&format!("{:?}", traced(&["issue", "update", "moe", "--seal", "MOE-001"])));
+    said.push_str(&format!("{:?}", traced(&["pr", "open", "MOE-001", "--json"])));
+    assert!(said.contains("GitHub refused"), "{said}");
+    // In the address of the remote, which Git repeats where it is asked to.
+    let remote = format!("http://me:{TOKEN}@{}/octo/moe.git", github.api.trim_start_matches("http://"));
+    lab.git(["config", "remote.origin.url", &remote]);
+    for words in [
+        &["issue", "sync", "moe"][..],
+        &["issue", "update", "moe"],
+        &["issue", "heartbeat", "moe"],
+        &["issue", "open", "moe", "--remote", "origin"],
+        &["pr", "open", "MOE-001"],
+        &["push", "--yes"],
+        &["pull"],
+    ] {
+        said.push_str(&format!("{:?}", traced(words)));
+    }
+    said.push_str(&lab.exp(["log"]));
+    let place = said.find("PLANTED");
+    assert!(place.is_none(), "{}", &said[place.unwrap_or(0).saturating_sub(600)..][..700]);
+    assert!(!lab.git(["cat-file", "--batch-all-objects", "--batch"]).contains("PLANTED"));
+    let kept = lab.command(["grep", "-rl", "PLANTED", ".git/exp"]).output().expect("grep is there");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "", "in the clone's own files");
+}
+
+#[test]
+fn what_is_too_long_is_cut_in_the_preview_as_in_the_post() {
+    let (lab, github) = base();
+    for number in 0..60 {
+        lab.exp_ok(["note", "moe", &format!("{number} {}", "🚀|x ".repeat(900)), "--observation"]);
+    }
+    publish(&lab);
+    let dry = output(&lab, &github, &["issue", "update", "moe", "--dry-run"]).stdout;
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let post = posts(&github).pop().expect("it was posted");
+    assert!(post.encode_utf16().count() <= 65_536 && post.contains("… too long for GitHub: "));
+    assert_same(&String::from_utf8_lossy(&dry), &post);
+    assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
+}
