@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::comparing::{choose, compared};
+use super::comparing::compared;
 use super::options::assignment;
+use super::sides::choose;
 use super::{Answer, deciding, redaction, selection};
 use crate::context::Context;
 use crate::domain::decision::{BaselineMove, Evidence};

@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Answer;
-use super::comparing::{self, CrossCheck, compared_with};
+use super::comparing::{CrossCheck, compared_with};
 use super::runs::tell_withdrawn;
+use super::{Answer, sides};
 use crate::context::Context;
 use crate::domain::comparison::{Check, Comparison};
 use crate::error::Error;
@@ -75,7 +75,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    let (baseline, candidates) = comparing::sides(context, &mut index, &state, &arguments.sides)?;
+    let (baseline, candidates) = sides::sides(context, &mut index, &state, &arguments.sides)?;
     let check = if arguments.verbose { CrossCheck::Bootstrap } else { CrossCheck::Skip };
     let answer =
         compared_with(check, context, &mut index, &state, &baseline, &candidates, |context, comparisons| {

@@ -1,8 +1,9 @@
 //! Deciding about an experiment: the evidence, what the policy says, and the entry. What `decide`, `keep`, `discard` and
 //! `review` share.
 
-use super::comparing::{compared, sides};
+use super::comparing::compared;
 use super::place::Place;
+use super::sides::sides;
 use super::{Answer, redaction, selection};
 use crate::context::Context;
 use crate::domain::decision::{Decision, Evidence, Ruling};

@@ -36,6 +36,7 @@ pub mod run;
 pub mod runs;
 pub mod seal;
 pub mod show;
+mod sides;
 pub mod status;
 pub mod topic;
 pub mod tried;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::options::BriefOptions;
-use super::{Answer, comparing, idea, init, recording, redaction, remotes, selection, tried};
+use super::{Answer, comparing, idea, init, recording, redaction, remotes, selection, sides, tried};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::brief::Brief;
@@ -152,7 +152,7 @@ fn noise_of_baseline(
     let settings = context.settings_for(topic.map(|it| &it.topic.name), &context.repo.clone())?;
     let criteria = [brief.accept.as_slice(), brief.guard.as_slice()].concat();
     // What cannot be looked up has no noise that is known; the comparison will say what is wrong with it.
-    let Ok(chosen) = comparing::choose(context, index, state, topic.map(|it| &it.topic), word) else {
+    let Ok(chosen) = sides::choose(context, index, state, topic.map(|it| &it.topic), word) else {
         return Ok(Vec::new());
     };
     comparing::with_trials(context, index, &chosen, |trials| {

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use super::comparing::{self, Chosen};
+use super::comparing::with_trials;
 use super::pairs::{self, Aside};
 use super::place::Place;
 use super::run::{check_command, one_by_one, seeds};
+use super::sides::Chosen;
 use super::trial::{Setup, TrialOptions};
-use super::{Answer, deciding, recovery, selection};
+use super::{Answer, deciding, recovery, selection, sides};
 use crate::config::Settings;
 use crate::context::Context;
 use crate::domain::cell::{Cell, Outcome, Trial, cells};
@@ -88,8 +89,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         index = context.log.index()?;
     }
     let chosen = match &word {
-        Some(word) => comparing::choose(context, &mut index, &state, topic, word)?,
-        None => comparing::code_here(context)?,
+        Some(word) => sides::choose(context, &mut index, &state, topic, word)?,
+        None => sides::code_here(context)?,
     };
     let purpose = purpose(context, &state, here, &chosen)?;
     let views = views(context, &mut index, &chosen, &purpose, arguments.verbose)?;
@@ -144,7 +145,7 @@ fn measure(context: &mut Context, arguments: &Arguments, word: Option<&str>) -> 
         deciding::refuse_unreviewed(context, &place)?;
         return one_by_one(context, &setup, &seeds, false, false, &interruptions);
     };
-    let baseline = comparing::baseline(context, &place, word)?;
+    let baseline = sides::baseline(context, &place, word)?;
     let mut aside = Aside::new(context)?;
     let beside = Place { membership: baseline.membership, registration: baseline.registration, ..place };
     let beside = aside.place(context, "base", baseline.commit, beside, &setup)?;
@@ -159,7 +160,7 @@ fn purpose(
     here: Option<&ExperimentState>,
     chosen: &Chosen,
 ) -> Result<Purpose, Error> {
-    let subject = comparing::experiment_of(chosen);
+    let subject = chosen.experiment();
     let experiment = here.or(subject).filter(|it| it.registered.is_some());
     let brief = experiment.and_then(|it| it.registered.as_ref()).map(|it| &it.current.brief);
     let topic: Option<&TopicName> = experiment.and_then(ExperimentState::topic);
@@ -187,7 +188,7 @@ fn views(
     purpose: &Purpose,
     shows_all: bool,
 ) -> Result<Vec<NoiseView>, Error> {
-    comparing::with_trials(context, index, chosen, |trials| {
+    with_trials(context, index, chosen, |trials| {
         let mut views: Vec<NoiseView> = Vec::new();
         for cell in cells(trials) {
             if views.iter().any(|view| view.hardware == cell.hardware()) {

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::code_state::CodeState;
-use super::comparing::{Chosen, of_rows};
 use super::place::Place;
 use super::recording::Recorded;
+use super::sides::{Chosen, of_rows};
 use super::trial::{self, Setup, Turn};
-use super::{Answer, comparing, gate, init, limits, new, notify};
+use super::{Answer, gate, init, limits, new, notify, sides};
 use crate::context::Context;
-use crate::domain::entry::Registration;
-use crate::domain::run::{Code, Membership, Pair, PairSide};
+use crate::domain::run::{Code, Pair, PairSide};
 use crate::domain::statistics::random::{First, Random, balanced_order};
 use crate::error::Error;
 use crate::git::{Oid, PathBytes, Repo};
@@ -35,16 +34,6 @@ pub struct Series {
     pub seeds: Vec<Option<u64>>,
     /// Whether they confirm an earlier result.
     pub confirms: bool,
-}
-
-/// What a baseline is: the code that runs, and the experiment that its runs belong to.
-pub struct Baseline {
-    /// The commit that runs.
-    pub commit: Oid,
-    /// The experiment that its runs belong to.
-    pub membership: Membership,
-    /// That experiment as it was registered; absent for a day's scratch.
-    pub registration: Option<Registration>,
 }
 
 /// One side of a pair.
@@ -102,7 +91,7 @@ pub fn beside(
     series: &Series,
     interruptions: &Interruptions,
 ) -> Result<Against, Error> {
-    let baseline = comparing::baseline(context, &setup.place, word)?;
+    let baseline = sides::baseline(context, &setup.place, word)?;
     let own = &setup.place.membership;
     if own.registration.is_some() && own.registration == baseline.membership.registration {
         return Err(Error::request(format!("`{}` is its own baseline", own.experiment))

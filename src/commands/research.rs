@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::comparing::{choose, rows};
+use super::sides::{choose, rows};
 use crate::context::Context;
 use crate::domain::cell::Trial;
 use crate::domain::chronicle::{BaselineTrials, Event, baseline_at, chronicle, is_negative};

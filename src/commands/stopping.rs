@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::comparing::{choose, rows};
+use super::sides::{choose, rows};
 use crate::context::Context;
 use crate::domain::brief::Budget;
 use crate::domain::chronicle::baseline_at;

@@ -1,7 +1,8 @@
 //! Whether a metric can carry an experiment.
 
 use super::Subject;
-use crate::commands::comparing::{choose, code_here, with_trials};
+use crate::commands::comparing::with_trials;
+use crate::commands::sides::{choose, code_here};
 use crate::context::Context;
 use crate::domain::breach::Breach;
 use crate::domain::cell::cells;
