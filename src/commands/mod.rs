@@ -68,6 +68,7 @@ mod pairs;
 mod place;
 mod posting;
 mod progress;
+mod push_plan;
 mod recording;
 pub(crate) mod recovery;
 mod redaction;
