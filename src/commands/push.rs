@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::push_plan::{self, Pending, Plan, pieces, size_of};
+use super::push_plan::{self, LOG_REFUSED, Pending, Plan, is_of, pieces, size_of};
 use super::remotes::{self, Wanted};
 use super::{Answer, github};
 use crate::context::Context;
+use crate::domain::number::counted;
 use crate::error::Error;
 use crate::git::{Expected, Lacking, Offer, Oid, Pushed, RefEdit};
 use crate::log::visible::Names;
@@ -86,7 +87,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     }
     let mut done: Vec<Pending> = Vec::new();
     let mut refused = Vec::new();
+    let mut forged = Vec::new();
     for attempt in 1.. {
+        forged = std::mem::take(&mut plan.forged);
         if arguments.dry_run {
             done = plan.withdrawn();
             done.splice(..0, plan.published.into_iter().chain(plan.open));
@@ -117,6 +120,9 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         plan = push_plan::find(context, &remote, &arguments)?;
     }
     let answer = show(context, &remote, &arguments, &done, &refused, visible.as_ref())?;
+    for name in &forged {
+        remotes::hint_at_forged(context, &remote, name);
+    }
     // What was taken away there has no number of entries.
     let is_log = |it: &&Pending| it.name.starts_with(layout::LOGS) && it.entries.is_some();
     let logs: Vec<&str> = done.iter().filter(is_log).map(|it| it.name.as_str()).collect();
@@ -198,12 +204,13 @@ fn push(
     let mut refused: Vec<Pushed> = Vec::new();
     let count = pieces.iter().filter(|piece| !piece.is_empty()).count();
     for (number, mut piece) in (1..).zip(pieces) {
-        let stays = |offer: &Offer| refused.iter().any(|it| it.name == offer.name || is_of(offer, &it.name));
+        let stays =
+            |offer: &Offer| refused.iter().any(|it| it.name == offer.name || is_of(&offer.name, &it.name));
         let (shut_out, open): (Vec<Offer>, Vec<Offer>) = piece.drain(..).partition(stays);
         piece = open;
         for offer in shut_out {
             if refused.iter().all(|it| it.name != offer.name) {
-                refused.push(Pushed { name: offer.name, refusal: Some("its log was refused".to_owned()) });
+                refused.push(Pushed { name: offer.name, refusal: Some(LOG_REFUSED.to_owned()) });
             }
         }
         if piece.is_empty() {
@@ -238,14 +245,6 @@ fn push_piece(
     Ok(outcomes.into_iter().filter(|it| it.refusal.is_some()).collect())
 }
 
-/// Whether the ref holds the files or the code that belong to this log.
-fn is_of(offer: &Offer, log: &str) -> bool {
-    let writer = log.strip_prefix(layout::LOGS);
-    [layout::DATA, layout::CODE]
-        .iter()
-        .any(|prefix| writer.is_some() && offer.name.strip_prefix(prefix) == writer)
-}
-
 /// What becomes visible to whoever can read the remote; `None` where nothing is published.
 fn visible(context: &Context, plan: &Plan) -> Result<Option<Visible>, Error> {
     if plan.published.is_empty() {
@@ -265,7 +264,11 @@ fn visible(context: &Context, plan: &Plan) -> Result<Option<Visible>, Error> {
 fn tell(context: &mut Context, remote: &str, published: &[Pending], visible: &Visible) {
     let Visible { lacking, names } = visible;
     let remote = harmless(remote);
-    context.output.say(&format!("`{remote}` lacks {} commits, {}:", lacking.commits, size_of(lacking.bytes)));
+    context.output.say(&format!(
+        "`{remote}` lacks {}, {}:",
+        counted(lacking.commits, "commit"),
+        size_of(lacking.bytes)
+    ));
     for it in published {
         context.output.say(&format!("  {}", harmless(&it.name)));
     }
@@ -292,8 +295,10 @@ fn may_publish(context: &mut Context, arguments: &Arguments) -> Result<bool, Err
     })
 }
 
-/// Moves tracking refs to what the remote has now.
+/// Moves tracking refs to what the remote has now, and remembers which logs it has.
 fn track(context: &Context, remote: &str, arrived: &[&Offer]) -> Result<(), Error> {
+    // A fetch that asked the remote before this push would move them back, and make it look as if logs had been shortened.
+    let _lock = Lock::of_fetches(context.log.folders())?;
     let edit = |offer: &&Offer| {
         let rest = match offer.name.strip_prefix("refs/exp/") {
             Some(rest) => rest,
@@ -307,7 +312,12 @@ fn track(context: &Context, remote: &str, arrived: &[&Offer]) -> Result<(), Erro
     if !edits.is_empty() {
         context.repo.update_refs(&edits, "git exp push")?;
     }
-    Ok(())
+    let logs = arrived.iter().filter_map(|offer| {
+        let writer = offer.name.strip_prefix(layout::LOGS)?.parse().ok()?;
+        Some((layout::tracking_ref_of_log(remote, &writer), offer.tip))
+    });
+    let logs: Vec<(String, Oid)> = logs.collect();
+    if logs.is_empty() { Ok(()) } else { Ok(context.log.note_pushed(&logs)?) }
 }
 
 fn show(
@@ -350,7 +360,7 @@ fn show(
         let (would_push, would_delete) =
             if arguments.dry_run { ("would push ", "would delete ") } else { ("", "deleted ") };
         for it in pushed {
-            let count = it.entries.map(|count| format!(": {}", remotes::entries(count))).unwrap_or_default();
+            let count = it.entries.map(|count| format!(": {}", counted(count, "entry"))).unwrap_or_default();
             context.output.line(&format!("{would_push}{}{count}", harmless(&it.name)))?;
         }
         for it in gone {

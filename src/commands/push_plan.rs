@@ -21,6 +21,9 @@ const PIECE: u64 = 1900 << 20;
 /// No larger file is pushed, unless `exp.pushFileLimit` says so: hosts refuse files above 100 MB.
 const LARGEST_FILE: u64 = 95 << 20;
 
+/// What is said of files and code whose log does not go.
+pub const LOG_REFUSED: &str = "its log was refused";
+
 /// How many things that hosts do not take are named.
 const NAMED: usize = 5;
 
@@ -56,6 +59,8 @@ pub struct Plan {
     pub withdrawing: Withdrawing,
     /// The notes here, where it is to let go of those there first.
     pub notes: Option<Pending>,
+    /// The logs of this clone under whose names the remote has something else.
+    pub forged: Vec<String>,
 }
 
 impl Plan {
@@ -77,6 +82,18 @@ pub fn find(context: &mut Context, remote: &str, arguments: &Arguments) -> Resul
     let mut open = logs(context, arguments, &there)?;
     let (mut published, mut held_back) = published(context, arguments, &there, &known)?;
     let mut withdrawing = Withdrawing::look(context, remote, &there)?;
+    let forged = forged(context, remote, &there, &mut open)?;
+    held_back.extend(
+        forged.iter().map(|(name, why)| Pushed { name: name.clone(), refusal: Some((*why).to_owned()) }),
+    );
+    published.retain(|it| match forged.iter().any(|(log, _)| is_of(&it.name, log)) {
+        // Files under the name of a log that is refused would shut out the clone that the name is to stay with.
+        true => {
+            held_back.push(Pushed { name: it.name.clone(), refusal: Some(LOG_REFUSED.to_owned()) });
+            false
+        }
+        false => true,
+    });
     let mut instead = None;
     match notes {
         Notes::Same => {}
@@ -101,7 +118,34 @@ pub fn find(context: &mut Context, remote: &str, arguments: &Arguments) -> Resul
         }
     }
     held_back.extend(withdrawing.refused());
-    Ok(Plan { open, published, held_back, known, withdrawing, notes: instead })
+    let forged = forged.into_iter().map(|(name, _)| name).collect();
+    Ok(Plan { open, published, held_back, known, withdrawing, notes: instead, forged })
+}
+
+/// The logs of this clone that something else took the place of at the remote, with the reason; they are no longer `open`.
+fn forged(
+    context: &Context,
+    remote: &str,
+    there: &HashMap<String, Oid>,
+    open: &mut Vec<Pending>,
+) -> Result<Vec<(String, &'static str)>, Error> {
+    let mut forged = Vec::new();
+    for (name, _) in context.repo.list_refs(layout::LOGS)? {
+        let writer = name[layout::LOGS.len()..].parse::<Writer>();
+        if let (Some(known), Ok(writer)) = (there.get(&name), writer)
+            && let Some(why) = context.log.objection_to_own(remote, &writer, *known)?
+        {
+            open.retain(|it| it.name != name);
+            forged.push((name, why));
+        }
+    }
+    Ok(forged)
+}
+
+/// Whether the ref holds the files or the code that belong to this log.
+pub fn is_of(name: &str, log: &str) -> bool {
+    let writer = log.strip_prefix(layout::LOGS);
+    [layout::DATA, layout::CODE].iter().any(|prefix| writer.is_some() && name.strip_prefix(prefix) == writer)
 }
 
 /// The logs that the remote has not, or not whole: those of this clone, and those that are to be handed on.
@@ -238,6 +282,20 @@ fn published(
                 pending.push(Pending { name, tip, entries: None });
             }
         }
+    }
+    if arguments.data && !pending.is_empty() {
+        let mut index = context.log.index()?;
+        let mut recorded = Vec::new();
+        for it in pending {
+            if ![layout::DATA, layout::CODE].iter().any(|prefix| it.name.starts_with(prefix)) {
+                recorded.push(it);
+            } else if let Some(tip) = context.log.recorded_end(&mut index, it.tip)?
+                && is_lacking(context, there, &it.name, tip)
+            {
+                recorded.push(Pending { tip, ..it });
+            }
+        }
+        pending = recorded;
     }
     if arguments.relay && arguments.data {
         pending.extend(relayed(context, there, layout::SEEN_DATA, layout::DATA)?);
