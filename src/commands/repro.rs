@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::domain::difference::{Axis, Difference, Side as Stored};
 use crate::domain::entry::Body;
 use crate::domain::id::ObjectName;
+use crate::domain::number::counted;
 use crate::domain::reproduction::{
     Observed, Outcome, Reproduction, Surrounding, Target, Terms, Trials, judge, outcome,
 };
@@ -377,10 +378,10 @@ impl Repetition {
             None => String::new(),
         };
         context.output.line(&format!(
-            "{}: code {}{baseline}, {} trials",
+            "{}: code {}{baseline}, {}",
             harmless(&self.record.target.to_string()),
             self.record.candidate.commit.short(),
-            self.trials
+            counted(self.trials, "trial")
         ))
     }
 
