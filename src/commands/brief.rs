@@ -8,6 +8,7 @@ use super::{Answer, deciding, editing, redaction, selection};
 use crate::context::Context;
 use crate::domain::brief::{Brief, Budget};
 use crate::domain::entry::{Body, Registration};
+use crate::domain::number::counted;
 use crate::domain::quantity::budget_text;
 use crate::domain::state::{ExperimentState, Registered};
 use crate::error::Error;
@@ -149,7 +150,7 @@ fn show(context: &mut Context, experiment: &ExperimentState, registered: &Regist
         0 => {}
         count => {
             let when = if after { ", last after the first run" } else { "" };
-            context.output.line(&format!("amended {count} times{when}"))?;
+            context.output.line(&format!("amended {}{when}", counted(count, "time")))?;
         }
     }
     for conflict in &registered.conflicts {

@@ -19,6 +19,7 @@ use crate::domain::decision::{Decision, Opinion};
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
 use crate::domain::idea_ranking::{past_for, ranked};
+use crate::domain::number::counted;
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::run::Status;
 use crate::domain::state::{ExperimentState, IdeaState, ReproductionOf, TopicState};
@@ -188,14 +189,14 @@ fn in_words(topic: &TopicState, experiments: &[&ExperimentState]) -> String {
     let runs: u64 = experiments.iter().map(|it| it.runs.trials()).sum();
     let wall: f64 = experiments.iter().map(|it| it.runs.wall_seconds).sum();
     let ended = if topic.topic.closing.is_some() { "closed" } else { "open" };
-    let many = if experiments.len() == 1 { "experiment" } else { "experiments" };
     format!(
-        "{ended} since {}: {} {many} ({} accepted, {} rejected, {} to be decided), {runs} runs in {}",
+        "{ended} since {}: {} ({} accepted, {} rejected, {} to be decided), {} in {}",
         moment(topic.opened),
-        experiments.len(),
+        counted(experiments.len(), "experiment"),
         count(&|it| it.decision() == Some(Decision::Accepted)),
         count(&|it| it.decision() == Some(Decision::Rejected)),
         count(&|it| it.stage() != Some(Stage::Decided)),
+        counted(runs, "run"),
         time::elapsed(wall),
     )
 }

@@ -13,6 +13,7 @@ use crate::config::BudgetRules;
 use crate::context::Context;
 use crate::domain::brief::Budget;
 use crate::domain::id::{EntryId, Nonce};
+use crate::domain::number::counted;
 use crate::domain::quantity::budget_text;
 use crate::domain::run::{Membership, Run};
 use crate::domain::spending::Spending;
@@ -263,7 +264,7 @@ fn in_words(parts: Budget) -> String {
 }
 
 fn runs_in_words(count: u64) -> String {
-    if count == 1 { "1 run".to_owned() } else { format!("{count} runs") }
+    counted(count, "run")
 }
 
 /// Runs of one experiment that are under way elsewhere in this clone.

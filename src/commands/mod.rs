@@ -69,6 +69,7 @@ mod pairs;
 mod place;
 mod posting;
 mod progress;
+mod push_plan;
 mod recorded;
 mod recording;
 pub(crate) mod recovery;

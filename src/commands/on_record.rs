@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::log::index::query::{Query, select};
 use crate::log::index::sides::{Common, runs_of};
 use crate::log::index::{Index, RowRef};
+use crate::render::text::harmless;
 
 /// Something that is on record, as far as it is needed to repeat it.
 pub struct OnRecord {
@@ -131,6 +132,9 @@ fn seal(context: &mut Context, word: &str) -> Result<Found, Error> {
             return Ok(Found::Refused(answer));
         }
     };
+    for it in &verified.unchecked {
+        context.output.say(&format!("not looked at: {}", harmless(it)));
+    }
     let target = Target::Seal { tag: name, object: oid.to_hex().parse()?, manifest: read.manifest.digest() };
     let entries = &read.entries;
     let chosen = match &read.terms {

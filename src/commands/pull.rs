@@ -6,7 +6,9 @@ use super::remotes::Wanted;
 use super::{Answer, remotes};
 use crate::context::Context;
 use crate::domain::id::Writer;
+use crate::domain::number::counted;
 use crate::error::Error;
+use crate::log::layout;
 use crate::render::text::harmless;
 
 /// Fetch what others recorded, and take it in
@@ -60,7 +62,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         return Ok(answer);
     }
     for (writer, entries) in &taken.came {
-        context.output.line(&format!("{writer}: {}", remotes::entries(*entries)))?;
+        context.output.line(&format!("{writer}: {}", counted(*entries, "entry")))?;
     }
     for seal in &taken.seals {
         context.output.line(&harmless(seal))?;
@@ -72,5 +74,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         context.output.line(&format!("nothing new from `{}`", harmless(&remote)))?;
     }
     remotes::tell_trouble(context, &taken);
+    for (remote, writer) in &taken.forged {
+        remotes::hint_at_forged(context, remote, &layout::log_ref(writer));
+    }
     Ok(answer)
 }

@@ -1,5 +1,6 @@
 //! What `push`, `pull` and plain `git fetch` have in common: which remote, and taking in what came.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::withdrawing;
@@ -7,7 +8,6 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::log::taking::Taken;
 use crate::log::{Lock, layout};
-use crate::render::number::counted;
 use crate::render::text::harmless;
 
 /// The remote that is meant where the user names none, after `exp.remote` and the branch's own.
@@ -37,11 +37,42 @@ pub fn named(context: &Context, wanted: Option<&str>) -> Result<String, Error> {
     if known.contains(&name) {
         return Ok(name);
     }
+    if is_address(&name) {
+        let has_it = |remote: &&String| {
+            context.repo.config_string(&format!("remote.{remote}.url")).as_ref() == Some(&name)
+                || context.repo.remote_address(remote).is_ok_and(|it| it == name)
+        };
+        return match known.iter().find(has_it) {
+            Some(remote) => Ok(remote.clone()),
+            None => Err(unnamed(&name, &known)),
+        };
+    }
     let error = Error::request(format!("there is no remote `{}`", harmless(&name)));
     Err(match known.as_slice() {
         [] => error.hint(format!("add one: git remote add {} <URL>", harmless(&name))),
         known => error.hint(format!("the remotes are {}", known.join(", "))),
     })
+}
+
+/// Whether a word is an address or a path, as Git would take it where there is no remote of that name.
+fn is_address(word: &str) -> bool {
+    word.contains(':') || word.starts_with(['/', '.']) || Path::new(word).is_dir()
+}
+
+/// What is answered to an address that no remote has.
+fn unnamed(address: &str, known: &[String]) -> Error {
+    let is_free = |name: &&&str| known.iter().all(|it| it != **name);
+    let name = [USUAL, "hub", "archive"].iter().find(is_free).unwrap_or(&"<name>");
+    // Somebody may read over the shoulder, or keep what a job prints.
+    let has_password = address.split_once("://").is_some_and(|(_, rest)| {
+        rest.split('/')
+            .next()
+            .is_some_and(|host| host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')))
+    });
+    let shown = if has_password { "<URL>".to_owned() } else { harmless(address).into_owned() };
+    Error::request(format!("no remote of this repository is at `{shown}`"))
+        .because("what a remote had is kept under its name, so that a log that is rewound, forged or deleted there is told")
+        .hint(format!("name it: git remote add {name} {shown} and say `{name}` instead"))
 }
 
 /// Has plain `git fetch` bring the logs and seals of every remote that it fetches branches from; gives those it did not before.
@@ -140,7 +171,10 @@ pub fn tell_trouble(context: &mut Context, taken: &Taken) {
     }
 }
 
-/// How many entries, in words.
-pub fn entries(count: u64) -> String {
-    counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")
+/// Says what can be done about a remote that has something else under the name of this clone's log.
+pub fn hint_at_forged(context: &mut Context, remote: &str, log: &str) {
+    let tracking = log.replacen("refs/exp/", &format!("{}{remote}/", layout::REMOTE), 1);
+    context.output.hint(&format!(
+        "see what is there: git log {tracking}; to take it away and send what is here: git push {remote} --delete {log} && git exp push {remote}"
+    ));
 }

@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::domain::difference::{Axis, Difference, Side as Stored};
 use crate::domain::entry::Body;
 use crate::domain::id::ObjectName;
+use crate::domain::number::counted;
 use crate::domain::reproduction::{
     Observed, Outcome, Reproduction, Surrounding, Target, Terms, Trials, judge, outcome,
 };
@@ -29,7 +30,6 @@ use crate::domain::statistics::random::{First, Random, balanced_order};
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::NewFile;
-use crate::render::number::counted;
 use crate::render::reproduction::{ReproductionJson, page, surroundings};
 use crate::render::text::{command_line, harmless};
 use crate::runner::{Ended, Interruptions, Job, Limits, Patterns, REDACTED, Redactor, Show, execute};
@@ -381,7 +381,7 @@ impl Repetition {
             "{}: code {}{baseline}, {}",
             harmless(&self.record.target.to_string()),
             self.record.candidate.commit.short(),
-            counted(self.trials as usize, "trial", "trials")
+            counted(self.trials, "trial")
         ))
     }
 

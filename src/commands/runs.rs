@@ -12,6 +12,7 @@ use crate::domain::filter::{
     self, Comparison, Expression, Field, FilterError, Moment, Name, Operator, SortKey, Value,
 };
 use crate::domain::id::{EntryId, ExperimentId};
+use crate::domain::number::counted;
 use crate::domain::run::{Run, Status};
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::withdrawal::{Results, Withdrawn};
@@ -300,11 +301,8 @@ pub(super) fn tell_withdrawn(
         |id: &EntryId, index: &mut Index| are_listed && context.log.find(index, &id.to_hex()).is_ok();
     let runs: HashSet<EntryId> = runs.into_iter().filter(|id| !is_listed(id, index)).collect();
     if !runs.is_empty() {
-        let (runs, are) = if runs.len() == 1 {
-            ("1 run".to_owned(), "is")
-        } else {
-            (format!("{} runs", runs.len()), "are")
-        };
+        let are = if runs.len() == 1 { "is" } else { "are" };
+        let runs = counted(runs.len(), "run");
         context
             .output
             .say(&format!("{runs} {are} left out, withdrawn; `git exp log --kind withdrawal` says why"));
@@ -318,7 +316,7 @@ fn tell(context: &mut Context, found: &Found, arguments: &Arguments, sort: &[Sor
         context.output.say(&format!("no runs{of} yet"));
         context.output.hint("git exp run -- <command>");
     } else if found.matched == 0 {
-        context.output.say(&format!("none of the {} runs{of} matches", found.runs));
+        context.output.say(&format!("none of the {}{of} matches", counted(found.runs, "run")));
         if let Some(text) = &arguments.filter {
             context
                 .output

@@ -15,7 +15,7 @@ use super::research::Research;
 use super::sealed_terms::SealedTerms;
 use super::sealed_witnesses::{self, WITNESSES};
 use super::verify::recomputed;
-use super::{Answer, redaction};
+use super::{Answer, redaction, remotes};
 use crate::config;
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::attestation::{ATTESTATION, sha256, statement};
@@ -23,10 +23,12 @@ use crate::domain::breach::Breach;
 use crate::domain::cell::Trial;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::EntryId;
+use crate::domain::number::counted;
 use crate::domain::quantity::parse_size;
 use crate::domain::seal::{
-    COMPARISON, FOLDER as BUNDLE, FileByHash, Held, MANIFEST, Manifest, SCHEMA, SealedCode, SealedDecision,
-    SealedFile, TERMS, TRAILER, check_runs, entry_path, file_path, written_name,
+    ATTRIBUTES, COMPARISON, FOLDER as BUNDLE, FileByHash, Held, MANIFEST, Manifest, README, SCHEMA, SCRIPT,
+    SealedCode, SealedDecision, SealedFile, TERMS, TRAILER, check_digest, check_runs, entry_path, file_path,
+    known_by_hash, written_name,
 };
 use crate::domain::state::{ExperimentState, Registered, State};
 use crate::domain::withdrawal::{Results, Withdrawn};
@@ -38,8 +40,8 @@ use crate::log::layout;
 use crate::render::check::{CheckJson, CheckView, text};
 use crate::render::comparison::{ComparisonFields, ComparisonJson};
 use crate::render::json;
-use crate::render::number::counted;
 use crate::render::seal::{ScriptSide, SealFields, SealJson, commands, machines, repro, variables};
+use crate::render::text::harmless;
 
 /// The folder of seals among the tags.
 const SEALS: &str = "refs/tags/sealed/";
@@ -50,7 +52,8 @@ const LONGEST: u64 = 5 << 20;
 /// The file of a run that says what it ran in: small, and part of what is compared, so that it is always sealed.
 const ENVIRONMENT: &[u8] = b"environment.json";
 /// Nothing that Git does on checkout may change a byte of the bundle.
-const ATTRIBUTES: &str = "* -text -filter -ident -working-tree-encoding -export-subst -export-ignore\n";
+pub const NO_ATTRIBUTES: &str =
+    "* -text -filter -ident -working-tree-encoding -export-subst -export-ignore\n";
 
 /// Seal an experiment: its code and all that was recorded of it, in one tag that proves itself
 ///
@@ -102,9 +105,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     if !breaches.is_empty() && !arguments.incomplete {
         return refuse(context, experiment, breaches);
     }
-    if let Some(file) = arguments.bundle.as_deref().filter(|file| file.exists()) {
-        return Err(Error::request(format!("the file `{}` is there already", file.display()))
-            .hint("name another one for the bundle"));
+    if let Some(file) = &arguments.bundle {
+        check_place(file)?;
     }
     let agreed = context.settings_for(experiment.topic(), &context.repo)?.seal;
     let longest = arguments.max_size.or(agreed.max_size);
@@ -124,6 +126,22 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     let seal = Seal { experiment, sealed, bundle };
     seal.tag(context, &state, arguments.message.as_deref(), arguments.bundle.as_deref())?;
     Ok(Answer::Yes)
+}
+
+/// Whether a bundle can be written there, before anything is sealed.
+fn check_place(file: &Path) -> Result<(), Error> {
+    let shown = harmless(&file.to_string_lossy()).into_owned();
+    if file.exists() {
+        return Err(Error::request(format!("the file `{shown}` is there already"))
+            .hint("name another one for the bundle"));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => Err(Error::request(format!("cannot write the bundle `{shown}`"))
+            .because(format!("there is no folder `{}`", harmless(&folder.to_string_lossy())))
+            .hint("make the folder first; nothing was sealed")),
+        _ => Ok(()),
+    }
 }
 
 /// Says what is not in order, and seals nothing.
@@ -387,12 +405,9 @@ fn fill(
     });
     let readme = templates(context, topic.as_ref())?.render("seal.md", &readme);
     let readme = readme.map_err(|error| explained(&error))?;
-    bundle.add(b".gitattributes", FILE, ATTRIBUTES.as_bytes())?;
-    bundle.add(b"README.md", FILE, readme.as_bytes())?;
-    let sides = [("baseline", &baseline_trials), ("candidate", &own_trials)];
-    let sides = sides.map(|(name, trials)| ScriptSide { name, setup: setup(context, trials), trials });
-    let script = repro(&sides);
-    bundle.add(b"repro.sh", PROGRAM, &script)?;
+    bundle.add(ATTRIBUTES.as_bytes(), FILE, NO_ATTRIBUTES.as_bytes())?;
+    bundle.add(README.as_bytes(), FILE, readme.as_bytes())?;
+    bundle.add(SCRIPT.as_bytes(), PROGRAM, &script(context, &baseline_trials, &own_trials))?;
     if let Some(compared) = &compared {
         bundle.add(COMPARISON.as_bytes(), FILE, compared.text.as_bytes())?;
         bundle.add(TERMS.as_bytes(), FILE, &compared.terms.to_bytes())?;
@@ -449,8 +464,9 @@ fn without_rows(entries: Vec<(RowRef, Entry)>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn trials(entries: &[Entry]) -> Vec<Trial<'_>> {
-    let trials = entries.iter().filter_map(|entry| match &entry.body {
+/// The trials among these entries, in their order.
+pub fn trials<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Trial<'a>> {
+    let trials = entries.into_iter().filter_map(|entry| match &entry.body {
         Body::Run(run) => Some(Trial { id: entry.id, run: run.as_ref() }),
         _ => None,
     });
@@ -492,6 +508,12 @@ fn code(
         candidate_is: what.to_owned(),
         baseline: registered.current.start.as_ref().map(ToString::to_string),
     })
+}
+
+/// The script that runs these trials again.
+pub fn script(context: &Context, baseline: &[Trial<'_>], own: &[Trial<'_>]) -> Vec<u8> {
+    let sides = [("baseline", baseline), ("candidate", own)];
+    repro(&sides.map(|(name, trials)| ScriptSide { name, setup: setup(context, trials), trials }))
 }
 
 /// The setup command that each code which ran names in its `exp.toml`; none where that cannot be read.
@@ -539,7 +561,7 @@ fn limits_of(code: &SealedCode, trials: &[Trial<'_>], by_hash_only: &[FileByHash
         ));
     }
     if !by_hash_only.is_empty() {
-        limits.push(format!("{} files of runs are known by their hash only", by_hash_only.len()));
+        limits.push(known_by_hash(by_hash_only.len()));
     }
     limits
 }
@@ -552,7 +574,7 @@ fn withdrawn(entries: &[Entry], registrations: &BTreeSet<EntryId>) -> Vec<String
             one.kind == "run" && one.registration.is_some_and(|it| registrations.contains(&it))
         };
         let runs = it.entries.iter().filter(is_of).count();
-        let were = if runs == 1 { "1 run was".to_owned() } else { format!("{runs} runs were") };
+        let were = format!("{} {}", counted(runs, "run"), if runs == 1 { "was" } else { "were" });
         (runs > 0 && it.results == Results::Withdrawn).then(|| {
             format!("{were} withdrawn and {} left out: {}", if runs == 1 { "is" } else { "are" }, it.because)
         })
@@ -575,18 +597,19 @@ impl Seal<'_> {
         message: Option<&str>,
         file: Option<&Path>,
     ) -> Result<(), Error> {
-        let manifest = self.sealed.manifest;
-        self.bundle.add(MANIFEST.as_bytes(), FILE, &manifest.to_bytes())?;
-        let bundle = self.bundle.tree()?;
-        let code = context.repo.read_commit(self.sealed.commits[0])?.tree;
-        let tree = context.repo.edit_tree(Some(code), &[(BUNDLE.into(), Some((FOLDER, bundle)))])?;
+        let wanted = self.sealed.manifest;
         let name = self.experiment.name();
-        let digest = manifest.digest();
-        let standing = standing(context, self.experiment, tree, &self.sealed.commits)?;
+        let standing = standing(context, self.experiment, &wanted, &self.sealed.commits)?;
         let already = standing.is_some();
-        let (tag, commit) = match standing {
+        let Standing { tag, commit, tree, manifest } = match standing {
             Some(standing) => standing,
             None => {
+                let manifest = wanted.clone();
+                let digest = manifest.digest();
+                self.bundle.add(MANIFEST.as_bytes(), FILE, &manifest.to_bytes())?;
+                let bundle = self.bundle.tree()?;
+                let code = context.repo.read_commit(self.sealed.commits[0])?.tree;
+                let tree = context.repo.edit_tree(Some(code), &[(BUNDLE.into(), Some((FOLDER, bundle)))])?;
                 let subject = match &manifest.decision {
                     Some(it) => format!("sealed: {name}, {}", it.decision),
                     None => format!("sealed: {name}"),
@@ -611,9 +634,10 @@ impl Seal<'_> {
                     None => subject,
                 };
                 context.repo.make_tag(&tag, commit, &format!("{}\n\n{TRAILER}{digest}\n", text.trim()))?;
-                (tag, commit)
+                Standing { tag, commit, tree, manifest }
             }
         };
+        let digest = manifest.digest();
         if let Some(file) = file {
             context.repo.write_bundle(file, &format!("refs/tags/{tag}"))?;
         }
@@ -640,35 +664,47 @@ impl Seal<'_> {
         let is_signed = if signed { "signed" } else { "not signed" };
         if already {
             context.output.line(&format!("already sealed as {tag}, {is_signed}\nmanifest {digest}"))?;
+            let more = manifest.files.len().saturating_sub(wanted.files.len());
+            if more > 0 {
+                let has = format!("it has {} more than was asked for", counted(more, "file"));
+                context.output.say(&has);
+            }
         } else {
             context.output.line(&format!(
                 "{tag}: {} and {} sealed, {is_signed}\nmanifest {digest}",
-                counted(view.entries, "entry", "entries"),
-                counted(view.files, "file", "files")
+                counted(view.entries, "entry"),
+                counted(view.files, "file")
             ))?;
         }
         if let Some(file) = file {
-            context
-                .output
-                .line(&format!("bundle {}", crate::render::text::harmless(&file.to_string_lossy())))?;
+            context.output.line(&format!("bundle {}", harmless(&file.to_string_lossy())))?;
         }
         for it in &manifest.missing {
-            context.output.say(&format!("incomplete: {}", crate::render::text::harmless(it)));
+            context.output.say(&format!("incomplete: {}", harmless(it)));
         }
+        let remote = remotes::named(context, None).unwrap_or_else(|_| "<remote>".to_owned());
         context
             .output
-            .hint(&format!("`git push origin {tag}` hands it over; `git exp verify {tag}` proves it"));
+            .hint(&format!("`git push {remote} {tag}` hands it over; `git exp verify {tag}` proves it"));
         Ok(())
     }
 }
 
-/// The tag that seals this very state already, signed where tags are to be, and the commit that it is put on.
+/// A tag that seals an experiment.
+struct Standing {
+    tag: String,
+    commit: Oid,
+    tree: Oid,
+    manifest: Manifest,
+}
+
+/// The tag that seals this very state already, with all that is wanted, and signed where tags are to be.
 fn standing(
     context: &Context,
     experiment: &ExperimentState,
-    tree: Oid,
+    wanted: &Manifest,
     parents: &[Oid],
-) -> Result<Option<(String, Oid)>, Error> {
+) -> Result<Option<Standing>, Error> {
     let must_be_signed = context.repo.config_bool("tag.gpgSign").unwrap_or(false);
     for (name, oid) in context.repo.list_refs(SEALS)? {
         let tag = name["refs/tags/".len()..].to_owned();
@@ -679,12 +715,16 @@ fn standing(
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
         // One that is damaged is `verify`'s to tell of.
         let Some(Ok(Some(read))) = is_of_it.then(|| context.repo.read_tag(oid)) else { continue };
-        let is_same = context
-            .repo
-            .read_commit(read.target)
-            .is_ok_and(|commit| commit.tree == tree && commit.parents == parents);
-        if is_same && read.name == tag && (read.is_signed || !must_be_signed) {
-            return Ok(Some((tag, read.target)));
+        if read.name != tag || (must_be_signed && !read.is_signed) {
+            continue;
+        }
+        let Ok(commit) = context.repo.read_commit(read.target) else { continue };
+        let path = format!("{BUNDLE}/{MANIFEST}");
+        let Ok(Some(bytes)) = context.repo.read_path(commit.tree, path.as_bytes()) else { continue };
+        let Ok(manifest) = Manifest::read(&bytes) else { continue };
+        let is_whole = check_digest(&bytes, &read.message).is_none();
+        if is_whole && commit.parents == parents && manifest.covers(wanted) {
+            return Ok(Some(Standing { tag, commit: read.target, tree: commit.tree, manifest }));
         }
     }
     Ok(None)

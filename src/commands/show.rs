@@ -387,8 +387,7 @@ fn whole_seal(context: &mut Context, state: &State, name: &str, oid: Oid) -> Res
 }
 
 fn reproduced<'a>(all: impl Iterator<Item = &'a ReproductionOf>) -> Vec<ReproducedLine<'a>> {
-    all.map(|it| ReproducedLine { id: it.entry.short(), time: it.time, by: &it.by.name, it: &it.it })
-        .collect()
+    all.map(|it| ReproducedLine { entry: it.entry, time: it.time, by: &it.by.name, it: &it.it }).collect()
 }
 
 /// The amendments of the brief that `registration` registered, oldest first.

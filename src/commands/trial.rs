@@ -22,6 +22,7 @@ use crate::context::{Context, variable};
 use crate::domain::bytes::OsBytes;
 use crate::domain::id::{Nonce, TopicName};
 use crate::domain::metric::is_name;
+use crate::domain::number::counted;
 use crate::domain::quantity::parse_duration;
 use crate::domain::run::{Exit, Malformed, Pair, Run, Status};
 use crate::domain::smoke::Gate;
@@ -470,8 +471,9 @@ pub fn report(context: &mut Context, recorded: &Recorded) -> Result<(), Error> {
     }
     if recorded.malformed > 0 {
         context.output.say(&format!(
-            "{} report lines could not be read; `git exp show {}` tells which",
-            recorded.malformed, recorded.short
+            "{} could not be read; `git exp show {}` tells which",
+            counted(recorded.malformed, "report line"),
+            recorded.short
         ));
     }
     for remark in &recorded.remarks {

@@ -7,25 +7,27 @@ use serde_json::json;
 
 use super::Answer;
 use super::comparing::compared_again;
+use super::seal::{self, NO_ATTRIBUTES, trials};
 use super::sealed_terms::ReadTerms;
 use super::sealed_witnesses::{self, WITNESSES};
 use crate::context::Context;
 use crate::domain::attestation::{self, ATTESTATION, sha256};
 use crate::domain::bytes::OsBytes;
+use crate::domain::cell::Trial;
 use crate::domain::comparison::{Comparison, Terms};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::Writer;
+use crate::domain::number::counted;
 use crate::domain::seal::{
-    COMPARISON, FOLDER as BUNDLE, Failure, Held, MANIFEST, Manifest, TERMS, brief_in_force, check_digest,
-    check_entries, check_files, written_name,
+    ATTRIBUTES, COMPARISON, FOLDER as BUNDLE, Failure, Held, MANIFEST, Manifest, SCRIPT, TERMS,
+    brief_in_force, check_digest, check_entries, check_files, known_by_hash, written_name,
 };
 use crate::error::Error;
 use crate::git::{Commit, FILE, FOLDER, Oid, Tag, TreeEntry};
 use crate::log::entry::decode;
 use crate::render::comparison::ComparisonJson;
 use crate::render::json::line;
-use crate::render::number::counted;
-use crate::render::seal::{VerifyJson, page};
+use crate::render::seal::{SCRIPT_FORMAT, VerifyJson, page};
 use crate::render::text::harmless;
 
 /// The mode of a file that can be run.
@@ -45,7 +47,8 @@ Examples:
   git clone --branch sealed/A-002 <url> && git exp verify sealed/A-002
   git exp verify A-002 --json
 
-Exit status: 0 where everything is as it was sealed; 1 where anything is not, each named.
+Exit status: 0 where everything is as it was sealed; 1 where anything is not, each named; 4 where a part could not be looked at,
+as in a shallow clone.
 An unsigned seal shows that it is whole, not who made it: whoever can move the tag can seal anew.")]
 pub struct Arguments {
     /// The tag, as `sealed/A-002`
@@ -69,20 +72,25 @@ impl Verified {
                 schema: "git-exp/verify/1",
                 tag: name,
                 experiment,
-                verified: verified.failures.is_empty(),
+                verified: verified.failures.is_empty() && verified.unchecked.is_empty(),
                 signature: verified.signature,
                 failures: &verified.failures,
                 checked: &verified.checked,
+                unchecked: &verified.unchecked,
                 notes: &verified.notes,
                 briefs: &verified.briefs,
             })?;
         } else {
-            context.output.text(&page(name, &verified.checked, &verified.failures))?;
+            context.output.text(&page(name, &verified.checked, &verified.unchecked, &verified.failures))?;
             for note in &verified.notes {
                 context.output.say(&harmless(note));
             }
         }
-        Ok(if verified.failures.is_empty() { Answer::Yes } else { Answer::No })
+        Ok(match (verified.failures.is_empty(), verified.unchecked.is_empty()) {
+            (false, _) => Answer::No,
+            (true, false) => Answer::Unknown,
+            (true, true) => Answer::Yes,
+        })
     }
 }
 
@@ -117,6 +125,8 @@ pub struct Verified {
     pub failures: Vec<Failure>,
     /// The seal, where it could be read.
     pub read: Option<Read>,
+    /// What could not be looked at.
+    pub unchecked: Vec<String>,
     checked: Vec<String>,
     notes: Vec<String>,
     briefs: Vec<serde_json::Value>,
@@ -133,6 +143,7 @@ struct Bundle {
     terms: Option<Vec<u8>>,
     attestation: Option<Vec<u8>>,
     witnesses: Option<Vec<u8>>,
+    script: Option<Vec<u8>>,
     /// The blobs of entries by the ID that they are stored under.
     blobs: BTreeMap<String, Oid>,
     sha256: BTreeMap<String, String>,
@@ -158,10 +169,6 @@ impl Verified {
         {
             self.notes
                 .push(format!("this clone is a partial one, and the rest could not be fetched: {error}"));
-        }
-        if context.repo.is_shallow() {
-            self.notes
-                .push("this clone is a shallow one: `git fetch --unshallow` brings the rest".to_owned());
         }
         let commit = match context.repo.read_commit(tag.target) {
             Ok(commit) if context.repo.is_intact(tag.target) => commit,
@@ -193,7 +200,7 @@ impl Verified {
             before,
             match manifest.files.len() {
                 1 => "1 file is as the manifest names it".to_owned(),
-                files => format!("{files} files are as the manifest names them"),
+                count => format!("{count} files are as the manifest names them"),
             },
         );
         let before = self.failures.len();
@@ -201,15 +208,16 @@ impl Verified {
         let runs = bundle.entries.values().filter(|it| matches!(it.body, Body::Run(_))).count();
         let entries = match bundle.entries.len() {
             1 => "1 entry is what its ID is made of".to_owned(),
-            entries => format!("{entries} entries are what their IDs are made of"),
+            count => format!("{count} entries are what their IDs are made of"),
         };
         let text = match runs {
             1 => format!("{entries}, and 1 run cites the brief that it ran under"),
-            runs => format!("{entries}, and {runs} runs cite the briefs that they ran under"),
+            count => format!("{entries}, and {count} runs cite the briefs that they ran under"),
         };
         self.note_unless_failed(before, text);
         self.witnesses(context, &bundle);
         self.code(context, &manifest, &commit);
+        self.follows(context, &manifest, &bundle);
         self.history(context, oid);
         if let Some(bytes) = &bundle.attestation {
             let before = self.failures.len();
@@ -230,16 +238,11 @@ impl Verified {
         }
         self.notes.extend(manifest.missing.iter().map(|it| format!("sealed as incomplete: {it}")));
         if !manifest.by_hash_only.is_empty() {
-            let count = manifest.by_hash_only.len();
-            let (files, are) = (counted(count, "file", "files"), if count == 1 { "is" } else { "are" });
-            self.notes.push(format!(
-                "{files} of runs {are} known by {} hash only",
-                if count == 1 { "its" } else { "their" }
-            ));
+            self.notes.push(known_by_hash(manifest.by_hash_only.len()));
         }
         let elsewhere = elsewhere(&manifest, &bundle.entries);
         if elsewhere > 0 {
-            let runs = counted(elsewhere, "run", "runs");
+            let runs = counted(elsewhere, "run");
             self.notes.push(format!("{runs} ran other code than the two commits in the seal"));
         }
         let id = manifest.experiment.split('@').next().unwrap_or_default();
@@ -354,6 +357,7 @@ impl Verified {
                 TERMS => bundle.terms = Some(content),
                 WITNESSES => bundle.witnesses = Some(content),
                 ATTESTATION => bundle.attestation = Some(content),
+                SCRIPT => bundle.script = Some(content),
                 _ => {}
             }
         }
@@ -398,8 +402,47 @@ impl Verified {
         objects += self.whole(context, commit.tree, &mut seen);
         self.note_unless_failed(
             before,
-            format!("the code of both sides is there, {} of it whole", counted(objects, "object", "objects")),
+            format!("the code of both sides is there, {} of it whole", counted(objects, "object")),
         );
+    }
+
+    /// Whether the script runs what the entries say, and the attributes are what every seal has: nobody reads these before use.
+    fn follows(&mut self, context: &Context, manifest: &Manifest, bundle: &Bundle) {
+        let before = self.failures.len();
+        let is_told = |failures: &[Failure], path: &str| failures.iter().any(|it| it.subject == path);
+        if let Some(held) = bundle.held.get(ATTRIBUTES)
+            && *held != Held::of(NO_ATTRIBUTES.as_bytes())
+            && !is_told(&self.failures, ATTRIBUTES)
+        {
+            self.fail("file", ATTRIBUTES, "it is not what every seal has, and lets Git rewrite files");
+        }
+        let Some(script) = &bundle.script else { return };
+        if !script.windows(SCRIPT_FORMAT.len()).any(|it| it == SCRIPT_FORMAT.as_bytes()) {
+            let what = format!(
+                "`{SCRIPT}` was made by another version ({}), and is not compared with the entries: read it before you run it",
+                manifest.tool
+            );
+            return self.notes.push(what);
+        }
+        let side =
+            |ids: &[String]| -> Vec<&Entry> { ids.iter().filter_map(|id| bundle.entries.get(id)).collect() };
+        let (own, baseline) = (side(&manifest.entries), side(&manifest.baseline));
+        let (own, baseline) = (trials(own), trials(baseline));
+        let is_here = |it: &&Trial<'_>| {
+            Oid::from_hex(it.run.code.commit.as_str()).is_some_and(|commit| context.repo.has_object(commit))
+        };
+        let elsewhere = own.iter().chain(&baseline).filter(|it| !is_here(it)).count();
+        if *script == seal::script(context, &baseline, &own) {
+            self.note_unless_failed(before, format!("`{SCRIPT}` runs what the entries say"));
+        } else if elsewhere > 0 {
+            // How their code is set up stands in an `exp.toml` that is not here.
+            let of = counted(elsewhere, "run");
+            self.notes.push(format!(
+                "`{SCRIPT}` is not compared with the entries, for the code of {of} is not here: read it before you run it"
+            ));
+        } else if !is_told(&self.failures, SCRIPT) {
+            self.fail("file", SCRIPT, "it does not run what the entries say: do not run it");
+        }
     }
 
     /// Whether somebody saw each brief before it ran, or only its writer says so.
@@ -433,12 +476,18 @@ impl Verified {
             Err(error) => return self.fail("history", tag.to_hex(), error.to_string()),
         };
         let before = self.failures.len();
+        let ends = context.repo.shallow_ends();
+        if context.repo.is_shallow() && objects.iter().any(|oid| ends.binary_search(oid).is_ok()) {
+            self.unchecked.push(
+                "older history: this clone is a shallow one, and `git fetch --unshallow` brings the rest"
+                    .to_owned(),
+            );
+        }
         if !missing.is_empty() && context.repo.is_partial().unwrap_or(false) {
-            let count = missing.len();
-            let (objects, were) =
-                (counted(count, "object", "objects"), if count == 1 { "was" } else { "were" });
-            self.notes
-                .push(format!("{objects} of older history {were} not fetched: this clone is a partial one"));
+            self.unchecked.push(format!(
+                "{} of older history: this clone is a partial one, and the rest could not be fetched",
+                counted(missing.len(), "object")
+            ));
         } else {
             for name in missing {
                 self.fail("history", name, "the object is missing");
@@ -464,7 +513,11 @@ impl Verified {
                 Err(error) => self.fail("history", tag.to_hex(), error.to_string()),
             }
         }
-        self.note_unless_failed(before, format!("all {} objects of the history are whole", objects.len()));
+        let text = match self.unchecked.is_empty() {
+            true => format!("all {} of the history are whole", counted(objects.len(), "object")),
+            false => format!("{} of the history are here, and whole", counted(objects.len(), "object")),
+        };
+        self.note_unless_failed(before, text);
     }
 
     /// Whether every object below a tree is what its name is made of; says how many were looked at.

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::fmt::Display;
+
 /// `value` with at most `digits` significant digits, without trailing zeros; very large and very small ones with an exponent.
 ///
 /// The same everywhere, so that texts made from it can be compared byte by byte.
@@ -29,9 +31,37 @@ pub fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// How many of something, in words: `1 entry`, `2 entries`.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    let is_one = count == N::from(1);
+    if is_one { format!("1 {one}") } else { format!("{count} {}", several(one)) }
+}
+
+/// The word for several of what `one` is the word for.
+fn several(one: &str) -> String {
+    if let Some(stem) = one.strip_suffix("is") {
+        return format!("{stem}es");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if ["s", "x", "ch", "sh"].iter().any(|end| one.ends_with(end)) => format!("{one}es"),
+        _ => format!("{one}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::significant;
+    use super::{counted, significant};
+
+    #[test]
+    fn one_is_one_and_others_are_several() {
+        assert_eq!(counted(1_u64, "entry"), "1 entry");
+        assert_eq!(counted(0_usize, "entry"), "0 entries");
+        assert_eq!(counted(2_u32, "axis"), "2 axes");
+        assert_eq!(counted(3_u8, "branch"), "3 branches");
+        assert_eq!(counted(4_u64, "day"), "4 days");
+        assert_eq!(counted(5_u64, "trial"), "5 trials");
+    }
 
     #[test]
     fn five_digits_are_kept_and_no_zeros_hang_on() {

@@ -452,7 +452,10 @@ fn within_noise(judgement: &mut Judgement, record: &Record, new: &Record) {
     let Some(deviation) = moments.standard_deviation.filter(|_| from.size() >= FEWEST) else {
         return answer(
             Outcome::NotComparable,
-            format!("{} recorded trials say too little of its noise", from.size()),
+            match from.size() {
+                1 => "1 recorded trial says too little of its noise".to_owned(),
+                size => format!("{size} recorded trials say too little of its noise"),
+            },
         );
     };
     // Every new value at once: Bonferroni's share for each.
@@ -466,7 +469,13 @@ fn within_noise(judgement: &mut Judgement, record: &Record, new: &Record) {
         );
     }
     if to.size() < FEWEST {
-        return answer(Outcome::NotComparable, format!("{} trials are too few to tell", to.size()));
+        return answer(
+            Outcome::NotComparable,
+            match to.size() {
+                1 => "1 trial is too few to tell".to_owned(),
+                size => format!("{size} trials are too few to tell"),
+            },
+        );
     }
     // Trials of one seed do not belong together one by one.
     let seeds = |record: &Record| record.0.iter().filter_map(|(seed, _)| *seed).collect::<Vec<_>>();

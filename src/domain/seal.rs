@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::attestation::ATTESTATION;
 use super::brief::Brief;
 use super::bytes::OsBytes;
 use super::entry::{Body, Entry};
@@ -24,6 +25,15 @@ pub const COMPARISON: &str = "comparison.json";
 pub const TERMS: &str = "terms.json";
 /// What the line of the tag's message begins with that has the manifest's digest.
 pub const TRAILER: &str = "Manifest: ";
+
+/// The page of the bundle.
+pub const README: &str = "README.md";
+/// The script that runs it all again.
+pub const SCRIPT: &str = "repro.sh";
+/// What keeps Git from rewriting the bundle.
+pub const ATTRIBUTES: &str = ".gitattributes";
+/// The files of a bundle that are made from the others.
+const FOLLOWING: [&str; 3] = [README, SCRIPT, ATTRIBUTES];
 
 /// The list of all that was sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +148,14 @@ pub fn digest(bytes: &[u8]) -> String {
     hex(blake3::hash(bytes).as_bytes())
 }
 
+/// What is said of files that are not in a bundle.
+pub fn known_by_hash(files: usize) -> String {
+    match files {
+        1 => "1 file of runs is known by its hash only".to_owned(),
+        count => format!("{count} files of runs are known by their hash only"),
+    }
+}
+
 /// How a manifest writes a name: as it is, or in hex after `hex:` where it is not UTF-8.
 pub fn written_name(name: &OsBytes) -> String {
     name.as_str().map_or_else(|| format!("hex:{}", hex(&name.0)), str::to_owned)
@@ -174,6 +192,30 @@ impl Manifest {
             return Err(format!("its schema `{}` is not known to this version", manifest.schema));
         }
         Ok(manifest)
+    }
+
+    /// Whether this seal is of the same state as `other`, and holds all that `other` would hold.
+    ///
+    /// What was asked for may differ: an attestation, and how long files of runs may be. The page and the script follow from the rest.
+    pub fn covers(&self, other: &Self) -> bool {
+        let stated = |it: &Self| {
+            (it.registration.clone(), it.decision.clone(), it.entries.clone(), it.baseline.clone())
+        };
+        let commits = |it: &Self| (it.code.candidate.clone(), it.code.baseline.clone());
+        let files = |it: &Self| -> BTreeMap<String, String> {
+            it.files.iter().map(|file| (file.path.clone(), file.blake3.clone())).collect()
+        };
+        let (here, wanted) = (files(self), files(other));
+        let is_held = |(path, hash): (&String, &String)| match here.get(path) {
+            Some(held) => held == hash || path == ATTESTATION || FOLLOWING.contains(&path.as_str()),
+            None => false,
+        };
+        let is_optional = |path: &String| path.starts_with("files/") || path == ATTESTATION;
+        stated(self) == stated(other)
+            && commits(self) == commits(other)
+            && self.missing.iter().all(|it| other.missing.contains(it))
+            && wanted.iter().all(is_held)
+            && here.keys().all(|path| wanted.contains_key(path) || is_optional(path))
     }
 
     /// The IDs of all entries, those of the baseline last.

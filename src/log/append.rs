@@ -382,6 +382,54 @@ pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oi
     Ok(())
 }
 
+/// What the message of a commit of a data or code chain says of the entry that it was made for.
+enum MadeFor {
+    /// The entry whose ID begins so.
+    Entry(String),
+    /// Several.
+    Several,
+    /// It is no commit of such a chain.
+    Nothing,
+}
+
+fn made_for(message: &[u8]) -> MadeFor {
+    let line = message.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let words = line.strip_prefix("data of ").or_else(|| line.strip_prefix("keep the code of "));
+    match words.map(|words| words.rsplit(' ').next().unwrap_or_default()) {
+        Some(id) if id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            MadeFor::Entry(id.to_owned())
+        }
+        Some(_) => MadeFor::Several,
+        None => MadeFor::Nothing,
+    }
+}
+
+/// The last commit of the data or code chain that ends at `tip` which was made for an entry that is in a log; `None` without one.
+///
+/// Beyond it is what an append left that died before its log moved. Where a copy of this clone goes on under the same name, that
+/// would shut out what the copy has.
+pub(super) fn recorded_end(
+    repo: &Repo,
+    tip: Oid,
+    mut is_recorded: impl FnMut(&str) -> Result<bool, LogError>,
+) -> Result<Option<Oid>, LogError> {
+    let mut at = tip;
+    loop {
+        let commit = repo.read_commit(at)?;
+        match made_for(&commit.message) {
+            MadeFor::Entry(id) if !is_recorded(&id)? => {}
+            // A chain of another form is left alone; below the first commit of one there is the code itself.
+            MadeFor::Nothing if at != tip => return Ok(None),
+            _ => return Ok(Some(at)),
+        }
+        match commit.parents.first() {
+            Some(parent) => at = *parent,
+            None => return Ok(None),
+        }
+    }
+}
+
 fn write_all(repo: &Repo, objects: &mut Vec<NewObject>) -> Result<(), LogError> {
     for object in objects.drain(..) {
         repo.write_object(object.kind, &object.bytes)?;

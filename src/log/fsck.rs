@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::append::Lock;
 use super::error::LogError;
 use super::index::Index;
+use super::read::Located;
 use super::{Log, layout, message, notes, read};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
+use crate::domain::number::counted;
 use crate::domain::withdrawal::Part;
 use crate::git::{Oid, Repo};
 
@@ -18,8 +20,10 @@ pub struct Report {
     pub entries: u64,
     /// How many of their files were read and agreed with their hash.
     pub files: u64,
-    /// How many files are not here, because data was not fetched.
+    /// How many files of others are elsewhere: they were not sent or fetched.
     pub absent_files: u64,
+    /// How many runs of others have their code elsewhere.
+    pub absent_code: u64,
     /// How many objects were missing and written again from the journal.
     pub healed: u64,
     /// Everything that is wrong.
@@ -48,7 +52,7 @@ pub fn check(log: &Log) -> Result<Report, LogError> {
     check_tips(log, &tips, &mut report);
     let mut seen: HashMap<EntryId, Entry> = HashMap::new();
     for (writer, tip) in &tips {
-        if let Err(error) = check_log(log.repo(), writer, *tip, &mut seen, &mut report) {
+        if let Err(error) = check_log(log, writer, *tip, &mut seen, &mut report) {
             report.add(layout::log_ref(writer), said(&error), false);
         }
     }
@@ -111,7 +115,8 @@ pub fn repair(log: &Log) -> Result<(), LogError> {
         let lock = Lock::take(log.folders())?;
         log.heal()?;
         for (writer, tip) in log.tips()? {
-            if log.repo().read_ref(&layout::log_ref(&writer))?.is_some() {
+            // The chains of others go on as their writers made them, or the next push of theirs would be refused.
+            if is_own(log, &writer)? {
                 super::append::restore_chains(log.repo(), &lock, &writer, tip)?;
             }
         }
@@ -129,22 +134,67 @@ impl Report {
     }
 }
 
+/// Whether this clone appended the log of `writer`, so that what belongs to it has to be here.
+///
+/// A log that came by a push, or with a mirror, stands below the same name; but nothing here says that it was appended here.
+fn is_own(log: &Log, writer: &Writer) -> Result<bool, LogError> {
+    if log.repo().read_ref(&layout::log_ref(writer))?.is_none() {
+        return Ok(false);
+    }
+    let is_of = |own: &Writer| own == writer || own.is_followed_by(writer) || writer.is_followed_by(own);
+    Ok(log.own_writers()?.iter().any(is_of) || log.folders().ends(writer).exists())
+}
+
+/// Whether what belongs to an entry is in its writer's chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is.
+    Held,
+    /// It never came: the chain ends with what belongs to an earlier entry, or nothing of it is here.
+    Elsewhere,
+    /// The chain has what is later, or this clone made it.
+    Lost,
+}
+
+/// Tells for each entry, by its place in the log, where it is what belongs to it; `holds` says so of the chain, `None` without one.
+///
+/// Chains are sent from their oldest commit on, so that one lacks at its end what was not sent yet.
+fn places(is_own: bool, holds: Option<&dyn Fn(&Located) -> bool>, located: &[Located]) -> Vec<Place> {
+    let Some(holds) = holds else {
+        return vec![if is_own { Place::Lost } else { Place::Elsewhere }; located.len()];
+    };
+    let held: Vec<bool> = located.iter().map(holds).collect();
+    let last = held.iter().rposition(|held| *held);
+    let place = |(at, held): (usize, &bool)| match held {
+        true => Place::Held,
+        false if !is_own && last.is_some_and(|last| at > last) => Place::Elsewhere,
+        false => Place::Lost,
+    };
+    held.iter().enumerate().map(place).collect()
+}
+
 fn check_log(
-    repo: &Repo,
+    log: &Log,
     writer: &Writer,
     tip: Oid,
     seen: &mut HashMap<EntryId, Entry>,
     report: &mut Report,
 ) -> Result<(), LogError> {
+    let repo = log.repo();
     let name = layout::log_ref(writer);
-    let trees = trees_of(repo, &layout::data_ref(writer))?;
-    let code = code_of(repo, &layout::code_ref(writer))?;
+    let is_own = is_own(log, writer)?;
+    let mut trees = trees_of(repo, &layout::data_ref(writer))?;
+    let mut code = code_of(repo, &layout::code_ref(writer))?;
+    if !is_own {
+        // What was pulled of it.
+        trees = trees.or(trees_of(repo, &format!("{}{writer}", layout::SEEN_DATA))?);
+        code = code.or(code_of(repo, &format!("{}{writer}", layout::SEEN_CODE))?);
+    }
     let mut located = Vec::new();
     if let Err(error) = read::log(repo, writer, tip, None, |part| part, |part| located.extend(part)) {
         report.add(name, format!("it cannot be read to its end: {error}"), false);
         return Ok(());
     }
-    let is_own = repo.read_ref(&name)?.is_some();
     let taken = super::purge::taken_parts(&located);
     let keeps = |id: EntryId, part: Part| !taken.contains(&(id, part));
     let has_files = located.iter().any(|it| it.entry.files.is_some() && keeps(it.entry.id, Part::Files));
@@ -164,9 +214,23 @@ fn check_log(
             true,
         );
     }
+    let tree_of = |it: &Located| it.entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str()));
+    let code_of = |it: &Located| match &it.entry.body {
+        Body::Run(run) => Oid::from_hex(run.code.commit.as_str()),
+        _ => None,
+    };
+    let holds_files = |it: &Located| {
+        trees.as_ref().is_some_and(|trees| tree_of(it).is_some_and(|tree| trees.contains(&tree)))
+    };
+    let holds_code = |it: &Located| {
+        code.as_ref().is_some_and(|code| code_of(it).is_some_and(|commit| code.contains(&commit)))
+    };
+    let files =
+        places(is_own, trees.is_some().then_some(&holds_files as &dyn Fn(&Located) -> bool), &located);
+    let codes = places(is_own, code.is_some().then_some(&holds_code as &dyn Fn(&Located) -> bool), &located);
     let mut whole: HashSet<Oid> = HashSet::new();
     let mut before: Option<Oid> = None;
-    for it in located {
+    for (at, it) in located.into_iter().enumerate() {
         report.entries += 1;
         let id = it.entry.id.to_hex();
         let commit = repo.read_commit(it.commit)?;
@@ -185,19 +249,23 @@ fn check_log(
             }
             _ => {}
         }
-        if keeps(it.entry.id, Part::Files) {
-            check_files(repo, &it.entry, trees.as_ref(), report);
+        // That the whole chain is gone was told.
+        if keeps(it.entry.id, Part::Files) && !(is_own && trees.is_none()) {
+            check_files(repo, &it.entry, (files[at], is_own), report);
         }
         if let Body::Run(run) = &it.entry.body
             && keeps(it.entry.id, Part::Code)
         {
             let commit = Oid::from_hex(run.code.commit.as_str());
-            let is_kept = commit.is_some_and(|commit| {
-                code.as_ref().is_none_or(|code| code.contains(&commit)) && repo.has_object(commit)
-            });
-            if !is_kept && code.is_some() {
-                let problem = format!("its code {} is not kept by the code chain", run.code.commit);
-                report.add(id.clone(), problem, is_own);
+            let is_here = commit.is_some_and(|commit| repo.has_object(commit));
+            match codes[at] {
+                Place::Held if is_here => {}
+                Place::Elsewhere => report.absent_code += u64::from(!is_here),
+                Place::Lost if code.is_none() => {}
+                Place::Held | Place::Lost => {
+                    let problem = format!("its code {} is not kept by the code chain", run.code.commit);
+                    report.add(id.clone(), problem, is_own);
+                }
             }
             if let (Some(commit), Some(_)) = (commit, &run.code.base)
                 && is_own
@@ -247,22 +315,22 @@ pub(super) fn code_of(repo: &Repo, name: &str) -> Result<Option<HashSet<Oid>>, L
     Ok(Some(commits))
 }
 
-fn check_files(repo: &Repo, entry: &Entry, trees: Option<&HashSet<Oid>>, report: &mut Report) {
+fn check_files(repo: &Repo, entry: &Entry, (place, is_own): (Place, bool), report: &mut Report) {
     let Some(list) = &entry.files else { return };
     let id = entry.id.to_hex();
     let Some(tree) = Oid::from_hex(list.tree.as_str()) else {
         report.add(id, format!("`{}` names no tree of this repository", list.tree), false);
         return;
     };
-    match trees {
-        None => {
+    match place {
+        Place::Elsewhere => {
             report.absent_files += list.files.len() as u64;
             return;
         }
-        Some(trees) if !trees.contains(&tree) => {
-            report.add(id.clone(), format!("its files {tree} are not in the data chain"), true);
+        Place::Lost => {
+            report.add(id.clone(), format!("its files {tree} are not in the data chain"), is_own);
         }
-        Some(_) => {}
+        Place::Held => {}
     }
     for file in &list.files {
         match repo.read_path(tree, &file.name.0) {
@@ -300,7 +368,8 @@ fn check_index(log: &Log, seen: &HashMap<EntryId, Entry>, report: &mut Report) -
     let missing = seen.keys().filter(|id| !indexed.contains(id)).count();
     let strange = indexed.iter().filter(|id| !seen.contains_key(id)).count();
     if missing + strange > 0 || twice > 0 {
-        let problem = format!("it lacks {missing} entries, has {strange} that no log has, and {twice} twice");
+        let missing = counted(missing, "entry");
+        let problem = format!("it lacks {missing}, has {strange} that no log has, and {twice} twice");
         report.add("index".to_owned(), problem, true);
     }
     Ok(())

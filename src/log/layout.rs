@@ -59,6 +59,11 @@ pub fn tracking_refspec(remote: &str, kind: &str) -> String {
     format!("+refs/exp/{kind}/*:{REMOTE}{remote}/{kind}/*")
 }
 
+/// Where a remote's log of this writer is tracked.
+pub fn tracking_ref_of_log(remote: &str, writer: &Writer) -> String {
+    format!("{REMOTE}{remote}/log/{writer}")
+}
+
 /// What fetches seals into tracking refs.
 pub fn tracking_refspec_of_seals(remote: &str) -> String {
     format!("+{SEALS}*:{REMOTE}{remote}/sealed/*")

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "an adapter: it keeps the files below `.git/exp`")]
 
 mod append;
+mod authorship;
 pub mod entry;
 mod error;
 pub mod fsck;
@@ -152,6 +153,14 @@ impl Log {
         }
         let _ = journal::tend(&self.repo, &self.folders.journal());
         Ok(appended)
+    }
+
+    /// How far a data or code chain goes that ends at `tip`, without what an append left that died before its log moved.
+    pub fn recorded_end(&self, index: &mut Index, tip: Oid) -> Result<Option<Oid>, LogError> {
+        append::recorded_end(&self.repo, tip, |id| {
+            let rows = index.with_prefix(id)?;
+            Ok(!rows.is_empty())
+        })
     }
 
     /// The epoch that this clone's `writer` went on as, where a purge died before the configuration said so.

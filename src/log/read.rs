@@ -91,12 +91,13 @@ fn read_part(repo: &Repo, writer: &Writer, commits: &[(Oid, Oid)]) -> Result<Vec
             // The root, which only states the format.
             continue;
         }
-        entries.push(read_one(repo, writer, commit, tree)?);
+        entries.push(one(repo, writer, commit, tree)?);
     }
     Ok(entries)
 }
 
-fn read_one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Located, LogError> {
+/// The entry in a commit of a log with this tree; one that says of itself no writer gets `writer`.
+pub(super) fn one(repo: &Repo, writer: &Writer, commit: Oid, tree: Oid) -> Result<Located, LogError> {
     let located =
         |problem: &str| Located { entry: unreadable(commit, writer, problem), commit, blob: commit };
     let rows = match repo.read_tree(tree) {

@@ -31,6 +31,8 @@ pub struct Taken {
     pub withdrawn: Vec<Writer>,
     /// This clone's writers whose logs another clone appended to, each with the name that it goes on under.
     pub renamed: Vec<(Writer, Writer)>,
+    /// The remotes that have something under the name of this clone's log that it did not write, each with the name.
+    pub forged: Vec<(String, Writer)>,
 }
 
 /// Something that was fetched and is not followed.
@@ -48,6 +50,12 @@ impl Taken {
         !self.came.is_empty() || !self.renamed.is_empty() || self.notes
     }
 }
+
+/// What is said where a remote had more of the log of this clone.
+const SHORTENED: &str = "it was shortened; this clone has all of it, and the next push sends it again";
+
+/// What is said where a remote had the log of this clone.
+const GONE: &str = "it is gone from the remote; this clone has all of it, and the next push sends it again";
 
 /// What is said of a log that `git fetch --depth` brought in part.
 const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";
@@ -126,7 +134,13 @@ impl Log {
             let is_news = again || !known.tip.is_empty();
             known.tip.clear();
             if is_news && !known.accepted.is_empty() && kind_of(name).is_some_and(|(kind, _)| kind == "log") {
-                taking.problem(name, "it is gone from the remote; what was seen of it is kept");
+                let is_own = match kind_of(name).and_then(|(_, last)| last.parse::<Writer>().ok()) {
+                    Some(writer) => self.repo.read_ref(&layout::log_ref(&writer))?.is_some(),
+                    None => false,
+                };
+                let said =
+                    if is_own { GONE } else { "it is gone from the remote; what was seen of it is kept" };
+                taking.problem(name, said);
             }
         }
         taking.finish()?;
@@ -189,6 +203,24 @@ impl Log {
         let before = noted.len();
         noted.retain(|name, _| !gone(name));
         if noted.len() == before { Ok(()) } else { self.note(&noted) }
+    }
+
+    /// The furthest that is known to have been at a tracking ref.
+    pub(super) fn accepted(&self, tracking: &str) -> Option<Oid> {
+        Oid::from_hex(&self.noted().get(tracking)?.accepted)
+    }
+
+    /// Remembers that a remote has these logs: the names of tracking refs, each with what it was pushed.
+    ///
+    /// So that it is known from then on what must be there.
+    pub fn note_pushed(&self, logs: &[(String, Oid)]) -> Result<(), LogError> {
+        let _lock = Lock::take(&self.folders)?;
+        let mut noted = self.noted();
+        for (name, tip) in logs {
+            let tip = tip.to_hex();
+            noted.insert(name.clone(), Noted { tip: tip.clone(), accepted: tip });
+        }
+        self.note(&noted)
     }
 
     fn note(&self, noted: &BTreeMap<String, Noted>) -> Result<(), LogError> {
@@ -278,9 +310,15 @@ impl Taking<'_> {
         let own_name = layout::log_ref(writer);
         if let Some(own) = repo.read_ref(&own_name)? {
             let is_configured = self.log.configured_writer()?.as_ref() == Some(writer);
+            let accepted = Oid::from_hex(&noted.accepted).filter(|accepted| repo.has_object(*accepted));
             match relation(repo, own, tip)? {
                 Relation::Extends(_) => {
-                    noted.accepted = tip.to_hex();
+                    match accepted {
+                        Some(accepted) if matches!(relation(repo, tip, accepted)?, Relation::IsBehind) => {
+                            self.problem(name, SHORTENED);
+                        }
+                        _ => noted.accepted = tip.to_hex(),
+                    }
                     return Ok(());
                 }
                 // A mirror of a clone, which never appended under this name.
@@ -294,7 +332,19 @@ impl Taking<'_> {
                     self.problem(name, CUT);
                     return Ok(());
                 }
-                Relation::IsBehind | Relation::Diverged => self.rename(writer, is_configured)?,
+                _ if self.is_partial && !self.has_entries(writer, tip)? => {
+                    self.problem(name, LEFT_OUT);
+                    return Ok(());
+                }
+                Relation::IsBehind | Relation::Diverged => {
+                    if let Some(why) = self.log.objection(writer, own, tip, accepted)? {
+                        self.problem(name, why);
+                        let remote = name[layout::REMOTE.len()..].rsplitn(3, '/').nth(2).unwrap_or_default();
+                        self.taken.forged.push((remote.to_owned(), writer.clone()));
+                        return Ok(());
+                    }
+                    self.rename(writer, is_configured)?;
+                }
             }
         }
         if self.is_partial && !self.has_entries(writer, tip)? {
@@ -516,7 +566,7 @@ fn is_cut(repo: &Repo, tip: Oid) -> Result<bool, LogError> {
 }
 
 /// How many commits lie from `tip` down to `wanted`; `None` where it is not below.
-fn steps_to(repo: &Repo, tip: Oid, wanted: Oid) -> Result<Option<u64>, LogError> {
+pub(super) fn steps_to(repo: &Repo, tip: Oid, wanted: Oid) -> Result<Option<u64>, LogError> {
     for (steps, step) in (0..).zip(repo.walk_first_parent(tip)) {
         if step?.0 == wanted {
             return Ok(Some(steps));

@@ -14,6 +14,7 @@ use crate::domain::comparison::{Answered, Comparison, Numbers, Row, answer_word,
 use crate::domain::difference::Axis;
 use crate::domain::failure_rate::FAILURE_RATE;
 use crate::domain::metric::{BUILT_IN, Better, Scale};
+use crate::domain::number::counted;
 use crate::domain::statistics::Interval;
 use crate::domain::statistics::noninferiority::Answer;
 use crate::domain::verdict::Verdict;
@@ -54,7 +55,12 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
         );
         page.field(
             "look",
-            &format!("{} of {} declared, after {} trials: {level}", look.number, look.of, look.trials),
+            &format!(
+                "{} of {} declared, after {}: {level}",
+                look.number,
+                look.of,
+                counted(look.trials, "trial")
+            ),
         );
     }
     if comparison.matchup.is_confirmed {
@@ -199,10 +205,10 @@ impl From<&Comparison<'_>> for ComparisonFields {
             interval: interval(row),
             says: says(row).to_string(),
         });
-        let left_out = comparison.matchup.left_out.iter().map(|it| {
-            let runs = if it.trials == 1 { "run" } else { "runs" };
-            format!("{} {runs} of the {} not compared: {}", it.trials, it.side, it.why)
-        });
+        let left_out =
+            comparison.matchup.left_out.iter().map(|it| {
+                format!("{} of the {} not compared: {}", counted(it.trials, "run"), it.side, it.why)
+            });
         let withdrawn = comparison
             .withdrawn
             .iter()
@@ -290,9 +296,7 @@ fn compared(comparison: &Comparison<'_>) -> String {
     let matchup = &comparison.matchup;
     let side = |cell: &crate::domain::cell::Cell<'_>| {
         let newest = cell.newest();
-        let runs = cell.trials().len();
-        let word = if runs == 1 { "run" } else { "runs" };
-        format!("{runs} {word} of {}", newest.run.code.commit.short())
+        format!("{} of {}", counted(cell.trials().len(), "run"), newest.run.code.commit.short())
     };
     format!(
         "{} against {}, {}",
@@ -313,10 +317,9 @@ fn axes(comparison: &Comparison<'_>) -> String {
 
 fn left_out(comparison: &Comparison<'_>) -> Vec<String> {
     let lines = comparison.matchup.left_out.iter().map(|left| {
-        let runs = if left.trials == 1 { "run" } else { "runs" };
         format!(
-            "{} {runs} of the {} ({}): {}",
-            left.trials,
+            "{} of the {} ({}): {}",
+            counted(left.trials, "run"),
             left.side,
             left.newest.short(),
             harmless(&left.why)

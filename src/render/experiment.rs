@@ -12,6 +12,7 @@ use crate::domain::brief::{Brief, Budget};
 use crate::domain::criterion::Criterion;
 use crate::domain::decision::Decision;
 use crate::domain::experiment::Stage;
+use crate::domain::number::counted;
 use crate::domain::run::Status;
 use crate::domain::state::RulingOf;
 
@@ -208,7 +209,7 @@ pub fn budget_in_words(budget: Budget) -> String {
         parts.push(format!("{} of accelerator time", time::elapsed(seconds)));
     }
     if let Some(runs) = budget.runs {
-        parts.push(if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") });
+        parts.push(counted(runs, "run"));
     }
     parts.join(", ")
 }
@@ -231,9 +232,8 @@ pub fn runs_in_words(statuses: &BTreeMap<Status, u64>) -> String {
 pub(super) fn evaluation_in_words(view: &ExperimentView<'_>) -> Option<String> {
     let runs = match (view.evaluation_changed, view.runs()) {
         (0, _) => return None,
-        (1, _) => "1 run".to_owned(),
-        (changed, all) if changed == all => format!("all {all} runs"),
-        (changed, _) => format!("{changed} runs"),
+        (changed, all) if changed == all && all > 1 => format!("all {all} runs"),
+        (changed, _) => counted(changed, "run"),
     };
     Some(format!("{runs} under evaluation code that changed since the topic began"))
 }

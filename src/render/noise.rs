@@ -8,6 +8,7 @@ use super::text::harmless;
 use super::{Canvas, Page, Tone, number};
 use crate::domain::metric::Scale;
 use crate::domain::noise_floor::{NoiseFloor, Wanted};
+use crate::domain::number::counted;
 
 /// How much the runs of one cell vary.
 #[derive(Clone, Debug)]
@@ -55,9 +56,9 @@ pub fn page(view: &NoiseView, canvas: &Canvas) -> String {
     page.field(
         "a run takes",
         &format!(
-            "{}; {} trials of both sides take about {}",
+            "{}; {} of both sides take about {}",
             number::seconds(view.wall_seconds),
-            view.planned,
+            counted(view.planned, "trial"),
             number::seconds(both)
         ),
     );
@@ -81,7 +82,13 @@ fn table(view: &NoiseView) -> Table {
         ("mean", Align::Right),
         ("spread", Align::Right),
         ("a new run falls within", Align::Right),
-        (&format!("{} trials find", view.planned), Align::Right),
+        (
+            &match view.planned {
+                1 => "1 trial finds".to_owned(),
+                planned => format!("{planned} trials find"),
+            },
+            Align::Right,
+        ),
         (if is_wanted { "wanted" } else { "" }, Align::Left),
         (if is_wanted { "trials needed" } else { "" }, Align::Right),
     ]);
@@ -150,7 +157,9 @@ fn advice(floor: &NoiseFloor, planned: u32) -> Vec<String> {
         }
         if let Some(trials) = wanted.trials_needed.filter(|trials| *trials > planned as usize) {
             lines.push(format!(
-                "`{name}`: {planned} trials a side are planned, and about {trials} tell it from no change"
+                "`{name}`: {} a side {} planned, and about {trials} tell it from no change",
+                counted(planned, "trial"),
+                if planned == 1 { "is" } else { "are" }
             ));
         }
     }

@@ -71,11 +71,6 @@ pub fn seconds(value: f64) -> String {
     }
 }
 
-/// How many of something, in words: `1 entry`, `2 entries`.
-pub fn counted(count: usize, one: &str, several: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
-}
-
 /// A number of bytes in the binary unit that fits.
 pub fn bytes(value: f64) -> String {
     const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];

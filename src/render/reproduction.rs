@@ -9,15 +9,15 @@ use serde_json::{Value as Json, json};
 use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number, time};
-use crate::domain::id::ObjectName;
+use crate::domain::id::{EntryId, ObjectName};
 use crate::domain::reproduction::{Judgement, Outcome, Reproduction, Surrounding, Target};
 use crate::domain::run::PairSide;
 
 /// A reproduction that was recorded, in short: as it stands beside a seal or an experiment.
 #[derive(Clone, Debug)]
 pub struct ReproducedLine<'a> {
-    /// The short ID of its entry.
-    pub id: String,
+    /// Its entry.
+    pub entry: EntryId,
     /// When it ended.
     pub time: Timestamp,
     /// Who repeated it.
@@ -206,7 +206,7 @@ pub fn lines(lines: &[ReproducedLine<'_>], canvas: &Canvas) -> String {
         let outcome = canvas.style.paint(tone(line.it.outcome), line.it.outcome.word());
         page.line(&format!(
             "  {}  {}  {}: {outcome}  {}",
-            canvas.style.paint(Tone::Warning, &line.id),
+            canvas.style.paint(Tone::Warning, &line.entry.short()),
             canvas.style.paint(Tone::Dim, &time::short(line.time, &canvas.zone)),
             harmless(&line.it.target.to_string()),
             harmless(line.by)
@@ -223,7 +223,6 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::domain::id::EntryId;
     use crate::domain::reproduction::Rule;
     use crate::render::run::tests::canvas;
 
@@ -293,10 +292,10 @@ mod tests {
     fn beside_an_experiment_it_is_a_line_with_its_reasons() {
         let it = reproduction();
         let time = "2026-11-21T11:10:05Z".parse().expect("the time is right");
-        let line = ReproducedLine { id: "c0ffee00".to_owned(), time, by: "Ada", it: &it };
+        let line = ReproducedLine { entry: EntryId([0xc0; 32]), time, by: "Ada", it: &it };
         assert_snapshot!(lines(&[line], &canvas()).trim_start(), @"
         repeated
-          c0ffee00  2026-11-21 13:10  c0c0c0c0: diverged  Ada
+          c0c0c0c0  2026-11-21 13:10  c0c0c0c0: diverged  Ada
             loss: 2.5 instead of 1.5
         ");
         assert_eq!(lines(&[], &canvas()), "");

@@ -156,8 +156,14 @@ fn word(bytes: &[u8]) -> Vec<u8> {
     quoted
 }
 
+/// The line of `repro.sh` that says by which rules it was made: another number for every change of what is written.
+///
+/// `verify` writes the script again where it finds this line, and finds so what was put into it.
+pub const SCRIPT_FORMAT: &str = "\n# Format: git-exp/repro/1\n";
+
 /// How `repro.sh` begins.
 const REPRO: &str = r#"#!/bin/sh
+# Format: git-exp/repro/1
 # Runs the commands of this seal again, in worktrees at the code that ran; from a clone of the seal, without `git exp`.
 # What was recorded is printed beside what comes out now: judging it is left to you, or to `git exp repro`.
 # The worktrees are made in the folder that is given, and left there; without one they are made elsewhere and go at the end.
@@ -340,7 +346,7 @@ impl SealedView<'_> {
             .iter()
             .map(|line| {
                 json!({
-                    "entry": line.id, "time": line.time.to_string(), "by": line.by,
+                    "entry": line.entry.to_hex(), "time": line.time.to_string(), "by": line.by,
                     "outcome": line.it.outcome.word(), "reasons": line.it.reasons, "hardware": line.it.hardware,
                 })
             })
@@ -404,6 +410,8 @@ pub struct VerifyJson<'a> {
     pub failures: &'a [Failure],
     /// What was looked at.
     pub checked: &'a [String],
+    /// What could not be looked at.
+    pub unchecked: &'a [String],
     /// What is to be known besides.
     pub notes: &'a [String],
     /// Each brief that runs cite: whether it is proven that it came before them.
@@ -411,18 +419,22 @@ pub struct VerifyJson<'a> {
 }
 
 /// What `verify` found, for people.
-pub fn page(tag: &str, checked: &[String], failures: &[Failure]) -> String {
+pub fn page(tag: &str, checked: &[String], unchecked: &[String], failures: &[Failure]) -> String {
     let mut text = String::new();
     if failures.is_empty() {
-        let _ = writeln!(text, "{} is what was sealed", harmless(tag));
+        let far = if unchecked.is_empty() { "" } else { ", as far as it could be looked at" };
+        let _ = writeln!(text, "{} is what was sealed{far}", harmless(tag));
         for it in checked {
             let _ = writeln!(text, "  {}", harmless(it));
         }
-        return text;
+    } else {
+        let _ = writeln!(text, "{} is not what was sealed, or does not hold:", harmless(tag));
+        for it in failures {
+            let _ = writeln!(text, "  {}: {}: {}", it.check, harmless(&it.subject), harmless(&it.what));
+        }
     }
-    let _ = writeln!(text, "{} is not what was sealed, or does not hold:", harmless(tag));
-    for it in failures {
-        let _ = writeln!(text, "  {}: {}: {}", it.check, harmless(&it.subject), harmless(&it.what));
+    for it in unchecked {
+        let _ = writeln!(text, "  not looked at: {}", harmless(it));
     }
     text
 }

@@ -10,6 +10,7 @@ use super::runs;
 use super::table::{Align, Cell, Table};
 use super::text::{command_line, harmless};
 use super::{Canvas, Page, Tone, number, time};
+use crate::domain::number::counted;
 use crate::domain::run::Run;
 use crate::domain::stopping::Stop;
 
@@ -200,8 +201,10 @@ fn of_experiment(page: &mut Page, view: &ExperimentView<'_>, budget: BudgetLeft,
         1 => " (1 of them a warm-up)".to_owned(),
         several => format!(" ({several} of them warm-ups)"),
     };
-    let planned =
-        view.brief.map(|brief| format!(", {} trials planned", brief.planned_trials())).unwrap_or_default();
+    let planned = view
+        .brief
+        .map(|brief| format!(", {} planned", counted(brief.planned_trials(), "trial")))
+        .unwrap_or_default();
     page.field("runs", &format!("{}{warm_ups}{planned}", runs_in_words(&view.statuses)));
     if let Some(text) = evaluation_in_words(view) {
         page.field("evaluation", &canvas.style.paint(Tone::Warning, &text));
@@ -274,9 +277,9 @@ fn budget_in_words(budget: BudgetLeft) -> Vec<(bool, String)> {
     }
     if let Some((left, all)) = budget.runs {
         parts.push(if left > 0 {
-            (false, format!("{left} of {all} runs left"))
+            (false, format!("{left} of {} left", counted(all, "run")))
         } else {
-            (true, format!("the {all} runs are spent"))
+            (true, format!("the {} {} spent", counted(all, "run"), if all == 1 { "is" } else { "are" }))
         });
     }
     parts

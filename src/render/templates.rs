@@ -11,6 +11,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBeha
 use serde::Serialize;
 
 use super::markdown;
+use crate::domain::number::counted;
 
 /// Where a repository keeps its own templates.
 pub const FOLDER: &str = ".agents/templates";
@@ -202,6 +203,7 @@ fn add_functions(environment: &mut Environment<'static>) {
         let shown: Vec<String> = texts.iter().map(|text| markdown::inline(text)).collect();
         Value::from_safe_string(shown.join(", "))
     });
+    environment.add_filter("counted", |count: Value, one: String| counted(count, &one));
     environment.add_filter("length", filters::length);
     environment.add_filter("upper", filters::upper);
     environment.add_filter("lower", filters::lower);

@@ -7,6 +7,7 @@ use super::protocol::{Report, shown};
 use super::redact::Redactor;
 use crate::domain::id::hex;
 use crate::domain::metric::{Better, Definition, Point, Series, Value};
+use crate::domain::number::counted;
 use crate::domain::run::{Input, Malformed};
 
 /// How many points of one run are kept unless the caller says otherwise.
@@ -229,8 +230,10 @@ impl Collector {
         };
         if self.beyond > 0 {
             collected.remarks.push(format!(
-                "{} points beyond the limit of {} are not in the series, except for each one's last",
-                self.beyond, self.max_points
+                "{} beyond the limit of {} {} not in the series, except for each one's last",
+                counted(self.beyond, "point"),
+                self.max_points,
+                if self.beyond == 1 { "is" } else { "are" }
             ));
         }
         collected

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::lab::TestLab;
+use crate::net::Net;
 
 fn lab() -> TestLab {
     let lab = TestLab::with_commit();
@@ -90,4 +91,61 @@ fn the_next_command_of_any_kind_records_a_run_that_died() {
     child.kill().expect("it was running");
     child.wait().expect("it ends");
     assert_eq!(lab.exp_json(["runs"])[0]["status"], "crashed");
+}
+
+#[test]
+fn what_was_never_sent_to_a_hub_or_a_mirror_is_elsewhere_and_no_damage() {
+    let net = Net::new();
+    let code = |text: &str| {
+        net.lab.write("work.py", text);
+        net.lab.commit_all(text);
+    };
+    code("x = 1");
+    net.record("lab", "one");
+    net.exp_ok("lab", &["push"]);
+    net.git("lab", &["init", "--quiet", "--bare", "../hub.git"]);
+    let hub = format!("file://{}", net.folder("hub.git").display());
+    net.git("lab", &["remote", "add", "hub", &hub]);
+    let whole = |place: &str, what: &str| {
+        for _ in 0..2 {
+            let (status, out, said) = net.exp(place, &["fsck"]);
+            assert_eq!(status, 0, "{place}: {out}{said}");
+            assert!(out.contains(what), "{place}: {out}");
+            assert_eq!(said.contains("--data`"), what.contains("elsewhere"), "{place}: {said}");
+            net.exp_ok(place, &["fsck", "--repair"]);
+        }
+        let view = &net.json(place, &["fsck"])[0];
+        assert_eq!(view["ok"], true);
+    };
+    net.exp_ok("lab", &["push", "hub"]);
+    whole("hub.git", "1 entry, 0 files, 2 files elsewhere, the code of 1 run elsewhere: all is well");
+    net.git("lab", &["clone", "--quiet", "--mirror", &hub, "../mirror.git"]);
+    whole("mirror.git", "2 files elsewhere");
+
+    // Then the files of the first run, and later only the log of another one.
+    net.exp_ok("lab", &["push", "hub", "--data", "--yes"]);
+    code("x = 2");
+    net.record("lab", "two");
+    net.exp_ok("lab", &["push", "hub"]);
+    whole("hub.git", "2 entries, 2 files, 2 files elsewhere, the code of 1 run elsewhere: all is well");
+    // Nothing was written there that keeps the rest out.
+    net.exp_ok("lab", &["push", "hub", "--data", "--yes"]);
+    whole("hub.git", "2 entries, 4 files: all is well");
+}
+
+#[test]
+fn files_of_others_that_were_pulled_are_looked_at_and_a_gap_in_them_is_damage() {
+    let net = Net::new();
+    net.record("lab", "one");
+    net.record("lab", "two");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    assert!(net.exp_ok("second", &["fsck"]).starts_with("2 entries, 4 files: all is well"));
+    // The newest is there and an older one is not: nothing that is sent leaves such a chain.
+    let name = format!("refs/exp/seen-data/{}", net.writer("lab"));
+    let newest = net.git("second", &["commit-tree", &format!("{name}^{{tree}}"), "-m", "a gap"]);
+    net.git("second", &["update-ref", &name, &newest]);
+    let (status, out, _) = net.exp("second", &["fsck"]);
+    assert!(status == 1 && out.contains("are not in the data chain"), "{out}");
 }

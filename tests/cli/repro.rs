@@ -118,6 +118,7 @@ fn a_clone_of_the_seal_alone_reproduces_it_and_says_so_beside_the_seal() {
     let seal = clone.command("git-exp", &["--json", "show", "sealed/A-001"], "clone");
     let seal: Value = serde_json::from_slice(&seal.stdout).expect("JSON");
     assert_eq!(seal["reproductions"][0]["outcome"], "reproduced", "{seal}");
+    assert_eq!(seal["reproductions"][0]["entry"].as_str().map(str::len), Some(64), "{seal}");
     let checked = clone.command("git-exp", &["fsck"], "clone");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     assert_eq!(clone.verify("sealed/A-001").0, Some(0), "the seal is as it was");

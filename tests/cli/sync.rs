@@ -72,6 +72,86 @@ fn a_log_that_was_rewound_forged_or_deleted_is_told_and_kept() {
 }
 
 #[test]
+fn what_took_the_place_of_this_clones_own_log_is_told_and_neither_followed_nor_given_way_to() {
+    let net = Net::new();
+    net.record("lab", "one");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.record("lab", "two");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    let writer = net.writer("lab");
+    let log = format!("refs/exp/log/{writer}");
+    let tip = net.git("lab", &["rev-parse", &log]);
+    let told = |command: &[&str], what: &str| {
+        let (status, out, said) = net.exp("lab", command);
+        assert_eq!(status, 1, "{command:?}: {out}{said}");
+        assert!(format!("{out}{said}").contains(what), "{command:?}: {out}{said}");
+        assert!(said.contains(&format!("git push origin --delete {log}")), "{command:?}: {said}");
+        assert_eq!(net.writer("lab"), writer);
+        assert_eq!(net.git("lab", &["rev-parse", &log]), tip);
+    };
+    // Another history, one that goes on elsewhere from the middle, and one that goes on from the end.
+    for (parent, what) in [
+        (None, "rewound or forged"),
+        (Some(format!("{tip}~1")), "rewound or forged"),
+        (Some(tip.clone()), "was forged"),
+    ] {
+        net.forge(&writer, parent.as_deref(), "entry.json", b"{}", "forged");
+        for command in [&["push", "--data", "--yes"][..], &["pull"], &["push"], &["pull"]] {
+            told(command, what);
+        }
+    }
+    net.git("lab", &["push", "--quiet", "origin", "--delete", &log]);
+    net.record("lab", "three");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.exp_ok("lab", &["pull"]);
+    assert_eq!(net.writer("lab"), writer);
+    assert_eq!(net.labels("lab"), ["one", "three", "two"]);
+    net.exp_ok("lab", &["fsck"]);
+}
+
+#[test]
+fn a_foreign_commit_under_this_clones_name_is_told_also_where_nothing_was_pushed_before() {
+    let net = Net::new();
+    net.record("lab", "one");
+    let writer = net.writer("lab");
+    let entry = net.git("lab", &["cat-file", "blob", &format!("refs/exp/log/{writer}:entry.json")]);
+    // Code, something that is no entry, and an entry of somebody else.
+    let other = entry.replace(&writer, "0badc0de0bad");
+    for content in [&b"print()"[..], b"{}", other.as_bytes()] {
+        net.forge(&writer, None, "entry.json", content, "forged");
+        for command in ["push", "pull"] {
+            let (status, out, said) = net.exp("lab", &[command]);
+            assert_eq!(status, 1, "{out}{said}");
+            assert!(format!("{out}{said}").contains("was forged"), "{out}{said}");
+        }
+        assert_eq!(net.writer("lab"), writer);
+        assert_eq!(net.labels("lab"), ["one"]);
+    }
+}
+
+#[test]
+fn that_this_clones_own_log_was_shortened_or_deleted_is_told_and_the_next_push_mends_it() {
+    let net = Net::new();
+    net.record("lab", "one");
+    net.record("lab", "two");
+    net.exp_ok("lab", &["push"]);
+    let log = format!("refs/exp/log/{}", net.writer("lab"));
+    let tip = net.git("remote.git", &["rev-parse", &log]);
+    for (change, what) in [(vec![format!("{tip}~1")], "was shortened"), (Vec::new(), "gone from the remote")]
+    {
+        match change.first() {
+            Some(shorter) => net.git("remote.git", &["update-ref", &log, shorter]),
+            None => net.git("remote.git", &["update-ref", "-d", &log]),
+        };
+        let (status, _, said) = net.exp("lab", &["pull"]);
+        assert!(status == 1 && said.contains(what) && said.contains("next push"), "{said}");
+        net.exp_ok("lab", &["push"]);
+        assert_eq!(net.git("remote.git", &["rev-parse", &log]), tip);
+        net.exp_ok("lab", &["pull"]);
+    }
+}
+
+#[test]
 fn a_clone_that_was_copied_goes_on_under_a_new_name_and_loses_nothing() {
     let net = Net::new();
     net.record("lab", "common");
@@ -122,6 +202,71 @@ fn files_of_a_log_that_was_refused_stay_here_so_that_a_copy_can_push_its_own() {
     net.exp_ok("lab", &["push", "--data", "--yes"]);
     net.exp_ok("copy", &["pull", "--data"]);
     assert_eq!(net.labels("copy"), ["common", "copied", "original"]);
+}
+
+#[test]
+fn what_an_append_left_that_died_does_not_shut_out_the_files_of_a_copy() {
+    let net = Net::new();
+    net.record("lab", "common");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.copy("lab", "copy");
+    // As after a power cut once the refs of files and code had moved, and that of the log had not.
+    let writer = net.writer("lab");
+    let entry = "5eed".repeat(16);
+    for (kind, message) in [
+        ("data", format!("data of run {}\n\nEntry: {entry}\n", &entry[..8])),
+        ("code", format!("keep the code of run {}\n", &entry[..8])),
+    ] {
+        let name = format!("refs/exp/{kind}/{writer}");
+        let left = net.git("lab", &["commit-tree", &format!("{name}^{{tree}}"), "-p", &name, "-m", &message]);
+        net.git("lab", &["update-ref", &name, &left]);
+    }
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    net.lab.write("../copy/new.py", "x = 1\n");
+    net.record("copy", "copied");
+    net.exp_ok("copy", &["push", "--data", "--yes"]);
+    assert_eq!(net.writer("copy"), writer);
+    net.record("lab", "original");
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+    for clone in ["lab", "copy"] {
+        net.exp_ok(clone, &["pull", "--data"]);
+        assert_eq!(net.labels(clone), ["common", "copied", "original"], "{clone}");
+        net.exp_ok(clone, &["fsck"]);
+    }
+}
+
+#[test]
+fn pulls_at_once_and_a_push_see_no_log_shortened() {
+    let net = Net::new();
+    net.clone("second");
+    let mut expected = Vec::new();
+    for round in 0..4 {
+        for clone in ["lab", "second"] {
+            let label = format!("{clone}-{round}");
+            net.record(clone, &label);
+            expected.push(label);
+        }
+        net.exp_ok("lab", &["push"]);
+        let start = |words: &[&str]| {
+            let mut command = net.lab.exp_command(words);
+            command.current_dir(net.folder("second")).env("GIT_ALLOW_PROTOCOL", net.protocols);
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("git-exp starts")
+        };
+        let commands = [&["pull"][..], &["push"], &["pull", "--data"], &["runs"], &["pull"]];
+        for child in commands.map(start) {
+            let output = child.wait_with_output().expect("it ends");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !said.contains("not followed"), "round {round}: {said}");
+        }
+        expected.sort();
+        assert_eq!(net.labels("second"), expected);
+    }
+    net.exp_ok("lab", &["pull"]);
+    assert_eq!(net.labels("lab"), expected);
+    assert_ne!(net.writer("lab"), net.writer("second"));
+    for clone in ["lab", "second"] {
+        net.exp_ok(clone, &["fsck"]);
+    }
 }
 
 #[test]
@@ -765,4 +910,23 @@ fn a_remote_that_is_the_only_one_or_that_git_was_told_of_is_the_one() {
     command.env("GIT_CONFIG_PARAMETERS", "'exp.remote'='logs'").current_dir(net.folder("lab"));
     assert!(command.output().expect("git-exp starts").status.success());
     assert_eq!(logs("logs.git"), logs("remote.git"));
+}
+
+#[test]
+fn an_address_stands_for_the_remote_that_has_it_and_else_has_to_be_named() {
+    let net = Net::new();
+    net.record("lab", "one");
+    let pushed = net.exp_ok("lab", &["push", &net.url()]);
+    assert!(pushed.contains("refs/exp/log/"), "{pushed}");
+    assert!(net.exp_ok("lab", &["push", "origin"]).contains("`origin` has everything"));
+    let elsewhere = format!("file://{}", net.folder("elsewhere.git").display());
+    for command in ["push", "pull"] {
+        for address in [elsewhere.as_str(), "../remote.git", "git@example.org:team/logs.git"] {
+            let (status, _, said) = net.exp("lab", &[command, address]);
+            assert_eq!(status, 2, "{said}");
+            assert!(said.contains(&format!("git remote add hub {address}")), "{said}");
+        }
+        let (status, _, said) = net.exp("lab", &[command, "https://ada:hunter2@example.org/logs.git"]);
+        assert!(status == 2 && !said.contains("hunter2"), "{said}");
+    }
 }

@@ -93,7 +93,7 @@ impl Model for Protocol {
                 }
             }
             for slot in (0..self.processes(place)).filter(|slot| repository.jobs[*slot].is_some()) {
-                if state.can_step(place, slot) {
+                if state.can_step(place, slot, self.mutation) {
                     actions.push(Action::Step { place, slot, is_stale: false });
                     if repository.is_packing() {
                         actions.push(Action::Step { place, slot, is_stale: true });
@@ -195,6 +195,10 @@ impl Model for Protocol {
             Property::always("an honest remote is not suspected", |model: &Self, state: &State| {
                 model.rewinds > 0 || state.repositories.iter().all(|it| !it.is_alarmed)
             }),
+            Property::always("a name is given up to a copy only", |model: &Self, state: &State| {
+                let writers: BTreeSet<_> = model.repositories.iter().map(|it| it.writer).collect();
+                writers.len() < model.repositories.len() || state.named == 0
+            }),
             Property::always("all that exchanged everything show the same", |model: &Self, state: &State| {
                 if !model.is_connected
                     || model.rewinds > 0
@@ -206,8 +210,7 @@ impl Model for Protocol {
                     state.repositories.iter().flat_map(Repository::entries).collect();
                 let settled = state.settled(model.mutation);
                 let is_same = settled.repositories.iter().all(|it| it.entries() == shown);
-                // A process that died between two refs may have left data that no log names, in two copies not the same.
-                is_same && settled.has_pushed_logs() && (model.crashes > 0 || settled.has_pushed_data())
+                is_same && settled.has_pushed_logs() && settled.has_pushed_data()
             }),
         ]
     }
@@ -308,12 +311,16 @@ fn entries_survive_processes_at_once_prunes_and_power_cuts() {
 #[test]
 fn entries_travel_between_clones_and_copies_and_none_is_lost() {
     let states = holds(travelling(Mutation::None));
-    assert!(states >= 100_000, "{states} states");
+    assert!(states >= 50_000, "{states} states");
 }
 
 #[test]
 fn entries_outlive_whatever_dies_in_the_middle() {
-    holds(interrupted(Mutation::None));
+    // An append more makes ten times as many states, which take some minutes.
+    let entries = std::env::var("GIT_EXP_MODEL_ENTRIES").ok().and_then(|it| it.parse().ok());
+    let protocol = interrupted(Mutation::None);
+    let states = holds(Protocol { entries: entries.unwrap_or(protocol.entries), ..protocol });
+    assert!(states >= 100_000, "{states} states");
 }
 
 #[test]
@@ -372,4 +379,20 @@ fn what_was_listed_before_the_lock_makes_an_honest_remote_suspect() {
 #[test]
 fn data_that_goes_without_its_log_shuts_a_copy_out() {
     misses(travelling(Mutation::DataIsPushedFirst), "all that exchanged everything show the same");
+}
+
+#[test]
+fn data_that_no_log_names_shuts_a_copy_out() {
+    let protocol = Protocol { entries: 3, ..interrupted(Mutation::UnrecordedDataIsPushed) };
+    misses(protocol, "all that exchanged everything show the same");
+}
+
+#[test]
+fn what_a_push_notes_while_a_fetch_asks_makes_an_honest_remote_suspect() {
+    misses(crowded(Mutation::TracksWhileFetching), "an honest remote is not suspected");
+}
+
+#[test]
+fn a_clone_that_gives_way_to_a_forged_log_loses_its_name() {
+    misses(betrayed(Mutation::ForgedIsGivenWayTo), "a name is given up to a copy only");
 }

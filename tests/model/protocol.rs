@@ -44,6 +44,12 @@ pub enum Mutation {
     ListsBeforeLock,
     /// Data is pushed with the logs, whether these are accepted or not.
     DataIsPushedFirst,
+    /// Data is pushed that no log names, as an append leaves it that died.
+    UnrecordedDataIsPushed,
+    /// A push notes what the remote has while a fetch asks it.
+    TracksWhileFetching,
+    /// A clone goes on under a new name also where nobody of its writer took the place of its log.
+    ForgedIsGivenWayTo,
 }
 
 /// What a clone keeps.
@@ -143,6 +149,8 @@ pub enum Push {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pull {
     Begun,
+    /// The remote has answered, and no tracking ref has moved.
+    Asked(Refs),
     Fetched,
     Listed(Refs),
     Taking(Box<Taking>),
@@ -201,6 +209,13 @@ impl Repository {
         let mut tips = self.seen.clone();
         tips.extend(self.log.clone());
         tips
+    }
+
+    /// As much of a data chain as logs name.
+    pub fn recorded(&self, data: &Chain) -> Chain {
+        let entries = self.entries();
+        let beyond = data.iter().rev().take_while(|entry| !entries.contains(entry)).count();
+        data[..data.len() - beyond].to_vec()
     }
 
     /// The entries that a list shows.
@@ -262,6 +277,13 @@ impl Repository {
     }
 }
 
+impl Job {
+    /// Whether it has asked the remote, and has yet to move tracking refs.
+    fn is_fetching(&self) -> bool {
+        matches!(self, Self::Pull { at: Pull::Asked(_) })
+    }
+}
+
 impl State {
     /// Begins an append; the name to append under is read from the configuration now.
     pub fn begin_append(&mut self, place: usize, slot: usize) {
@@ -315,7 +337,7 @@ impl State {
     }
 
     /// Whether the process can go on, or waits for another one.
-    pub fn can_step(&self, place: usize, slot: usize) -> bool {
+    pub fn can_step(&self, place: usize, slot: usize, mutation: Mutation) -> bool {
         let repository = &self.repositories[place];
         let others = || {
             repository
@@ -335,6 +357,11 @@ impl State {
                 others().all(|job| !matches!(job, Job::Append { at: Append::HalfMoved(_), .. }))
             }
             Some(Job::Push { at: Push::Begun }) => repository.push_lock.is_none(),
+            Some(Job::Push { at: Push::Sending { pending, .. } }) if pending.is_empty() => {
+                repository.lock.is_none()
+                    && (mutation == Mutation::TracksWhileFetching || others().all(|job| !job.is_fetching()))
+            }
+            Some(Job::Pull { at: Pull::Begun }) => others().all(|job| !job.is_fetching()),
             Some(_) => true,
         }
     }
@@ -347,7 +374,7 @@ impl State {
                 Some(Job::Append { at, .. }) => {
                     matches!(at, Append::Locked | Append::Read(_) | Append::Journalled(_))
                 }
-                Some(Job::Pull { at: Pull::Listed(_) }) => true,
+                Some(Job::Pull { at: Pull::Asked(_) | Pull::Listed(_) }) => true,
                 Some(Job::Pull { at: Pull::Taking(taking) }) => {
                     taking.renaming.is_none() && !taking.listed.is_empty()
                 }
@@ -456,7 +483,12 @@ impl State {
                     lacks.map(|(writer, tip)| (kind, *writer, tip.clone())).collect()
                 };
                 let logs = lacking(Kind::Log, &repository.log, &self.remote_log);
-                let data = lacking(Kind::Data, &repository.data, &self.remote_data);
+                let recorded = |(writer, tip): (&Writer, &Chain)| (*writer, repository.recorded(tip));
+                let data = match mutation {
+                    Mutation::UnrecordedDataIsPushed => repository.data.clone(),
+                    _ => repository.data.iter().map(recorded).filter(|(_, tip)| !tip.is_empty()).collect(),
+                };
+                let data = lacking(Kind::Data, &data, &self.remote_data);
                 let pending = match mutation {
                     Mutation::DataIsPushedFirst => [data, logs].concat(),
                     _ => [logs, data].concat(),
@@ -465,17 +497,19 @@ impl State {
             }
             Push::Sending { mut pending, mut sent, mut refused } => {
                 if pending.is_empty() {
-                    repository.tracking.extend(sent);
+                    for (writer, tip) in sent {
+                        let noted = Noted { tip: tip.clone(), accepted: tip.clone() };
+                        repository.noted.insert(writer, noted);
+                        repository.tracking.insert(writer, tip);
+                    }
                     return self.kill(place, slot);
                 }
-                let (kind, writer, listed) = pending.remove(0);
-                let (own, there) = match kind {
-                    Kind::Log => (&repository.log, &mut self.remote_log),
-                    Kind::Data => (&repository.data, &mut self.remote_data),
+                let (kind, writer, tip) = pending.remove(0);
+                let there = match kind {
+                    Kind::Log => &mut self.remote_log,
+                    Kind::Data => &mut self.remote_data,
                 };
-                // Git takes what the ref is by now; where it is gone, the push fails.
-                let Some(tip) = own.get(&writer) else { return self.kill(place, slot) };
-                if there.get(&writer).is_some_and(|there| !extends(tip, there)) {
+                if there.get(&writer).is_some_and(|there| !extends(&tip, there)) {
                     refused.insert(writer);
                     if mutation != Mutation::DataIsPushedFirst {
                         pending.retain(|(_, other, _)| *other != writer);
@@ -483,7 +517,7 @@ impl State {
                 } else {
                     there.insert(writer, tip.clone());
                     if kind == Kind::Log {
-                        sent.push((writer, listed));
+                        sent.push((writer, tip));
                     }
                 }
                 Push::Sending { pending, sent, refused }
@@ -495,8 +529,9 @@ impl State {
     fn pull(&mut self, place: usize, slot: usize, at: Pull, mutation: Mutation) {
         let repository = &mut self.repositories[place];
         let next = match at {
-            Pull::Begun => {
-                repository.tracking = self.remote_log.clone();
+            Pull::Begun => Pull::Asked(self.remote_log.clone()),
+            Pull::Asked(answer) => {
+                repository.tracking = answer;
                 Pull::Fetched
             }
             Pull::Fetched => Pull::Listed(repository.tracking.clone()),
@@ -577,12 +612,14 @@ impl State {
             .all(|(writer, tip)| self.remote_log.get(writer) == Some(tip))
     }
 
-    /// Whether the remote has all data of all clones.
+    /// Whether the remote has all data of all clones that a log names.
     pub fn has_pushed_data(&self) -> bool {
-        self.repositories
-            .iter()
-            .flat_map(|it| &it.data)
-            .all(|(writer, tip)| self.remote_data.get(writer) == Some(tip))
+        self.repositories.iter().all(|it| {
+            it.data.iter().all(|(writer, tip)| {
+                let tip = it.recorded(tip);
+                tip.is_empty() || self.remote_data.get(writer).is_some_and(|there| extends(there, &tip))
+            })
+        })
     }
 
     /// What everybody has once each has pulled and pushed in turn, undisturbed.
@@ -615,7 +652,11 @@ impl Repository {
         noted.tip.clone_from(tip);
         let Some(own) = self.log.get(&writer) else { return Taken::IsOthers };
         if extends(own, tip) {
-            noted.accepted.clone_from(tip);
+            if extends(tip, &noted.accepted) {
+                noted.accepted.clone_from(tip);
+            } else {
+                self.is_alarmed = true;
+            }
             return Taken::Whole;
         }
         if extends(tip, own) && self.writer != writer {
@@ -629,7 +670,16 @@ impl Repository {
                 Taken::Whole
             }
             Mutation::DivergedIsTold => Taken::Whole,
-            _ => Taken::Diverged,
+            Mutation::ForgedIsGivenWayTo => Taken::Diverged,
+            _ => {
+                let common = own.iter().zip(tip).take_while(|(own, there)| own == there).count();
+                let is_forged = tip[common..].iter().any(|entry| *entry >= FORGED);
+                if is_forged || !extends(tip, &noted.accepted) {
+                    self.is_alarmed = true;
+                    return Taken::Whole;
+                }
+                Taken::Diverged
+            }
         }
     }
 

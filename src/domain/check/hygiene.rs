@@ -1,6 +1,7 @@
 //! What to look at before the code is blamed: what others left behind on the machine and in the repository.
 
 use crate::domain::breach::Breach;
+use crate::domain::number::counted;
 
 /// The accelerators are used by runs only.
 pub const STALE_PROCESS: &str = "stale-process";
@@ -53,7 +54,10 @@ pub fn breaches(traces: &Traces) -> Vec<Breach> {
     let devices = traces.devices.iter().filter(|(now, then, _)| now != then).map(|(now, then, baseline)| {
         Breach::new(
             DEVICE_COUNT,
-            format!("{now} accelerators are in sight here, and {baseline} ran with {then}"),
+            match now {
+                1 => format!("1 accelerator is in sight here, and {baseline} ran with {then}"),
+                now => format!("{now} accelerators are in sight here, and {baseline} ran with {then}"),
+            },
             "look at CUDA_VISIBLE_DEVICES and at the driver, or repeat the baseline here: git exp run --against …",
         )
     });
@@ -62,7 +66,7 @@ pub fn breaches(traces: &Traces) -> Vec<Breach> {
 
 fn minutes(seconds: u64) -> String {
     match seconds / 60 {
-        minutes if minutes < 120 => format!("{minutes} minutes"),
+        minutes if minutes < 120 => counted(minutes, "minute"),
         minutes if minutes < 48 * 60 => format!("{} hours", minutes / 60),
         minutes => format!("{} days", minutes / 60 / 24),
     }

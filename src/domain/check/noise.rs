@@ -3,6 +3,7 @@
 use crate::domain::breach::Breach;
 use crate::domain::metric::{Better, Kind, Scale};
 use crate::domain::noise_floor::NoiseFloor;
+use crate::domain::number::counted;
 use crate::domain::number::significant;
 use crate::domain::statistics::FEWEST_FOR_AN_INTERVAL;
 
@@ -39,7 +40,9 @@ pub fn breaches(known: &Known<'_>) -> Vec<Breach> {
         None => breaches.push(Breach::new(
             BASELINE_RUNS,
             format!(
-                "{runs} runs of the baseline {baseline} tell how much `{name}` varies, and {FEWEST_FOR_AN_INTERVAL} are needed"
+                "{} of the baseline {baseline} {} how much `{name}` varies, and {FEWEST_FOR_AN_INTERVAL} are needed",
+                counted(runs, "run"),
+                if runs == 1 { "tells" } else { "tell" }
             ),
             format!("git exp noise -n {FEWEST_FOR_AN_INTERVAL} -- <command>"),
         )),

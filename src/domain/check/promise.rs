@@ -3,6 +3,7 @@
 use super::few;
 use crate::domain::breach::Breach;
 use crate::domain::brief::Brief;
+use crate::domain::number::counted;
 use crate::domain::path_pattern::PathPattern;
 
 /// A brief is complete.
@@ -67,8 +68,8 @@ pub struct Size {
 impl Size {
     /// The size in a sentence; `None` where nothing changed.
     pub fn in_words(&self, experiment: &str) -> Option<String> {
-        let files = |count: usize| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
-        let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+        let files = |count: usize| counted(count, "file");
+        let lines = |count: u64| counted(count, "line");
         let committed = (self.files > 0).then(|| {
             format!("changes {}: {} added, {} removed", files(self.files), lines(self.added), self.removed)
         });

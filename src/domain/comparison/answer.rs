@@ -144,7 +144,10 @@ fn bounds(criterion: &Criterion, judged: &Judged, level: Level) -> Result<Interv
                 let value = data.candidate.smallest();
                 return Ok(Interval { low: value, high: value });
             }
-            let few = || format!("{} trials are too few for a bound", data.candidate.size());
+            let few = || match data.candidate.size() {
+                1 => "1 trial is too few for a bound".to_owned(),
+                size => format!("{size} trials are too few for a bound"),
+            };
             let student =
                 Student::of_mean(&data.candidate).filter(|_| data.candidate.size() > 2).ok_or_else(few)?;
             if data.candidate.is_constant() {

@@ -37,6 +37,7 @@ use super::statistics::holm::holm;
 use super::statistics::noninferiority::Answer;
 use super::statistics::{Design, Level, Spread};
 use super::verdict::{Effect, Evidence, Outcome, Verdict, judge};
+use crate::domain::number::counted;
 
 /// With a smaller chance than this to show the primary criterion, going on is called futile.
 const FUTILE: f64 = 0.1;
@@ -529,9 +530,9 @@ fn cut_short(matchup: &Matchup<'_>, terms: &Terms<'_>) -> Vec<String> {
         .map(|side| (side, telling(side)))
         .filter(|(_, count)| *count > 0)
         .map(|(side, count)| {
-            let trials = if count == 1 { "trial" } else { "trials" };
+            let trials = counted(count, "trial");
             format!(
-                "{count} {trials} of the {side} had reported a result when cut short: repeat it with `git exp run --confirm`"
+                "{trials} of the {side} had reported a result when cut short: repeat it with `git exp run --confirm`"
             )
         })
         .collect()
@@ -555,8 +556,8 @@ fn ground(
     let ended = |cell: &Cell<'_>| cell.count(TrialOutcome::Ended);
     let trials = ended(&matchup.baseline).min(ended(&matchup.candidate));
     if trials < 3 {
-        let trials = if trials == 1 { "1 trial is".to_owned() } else { format!("{trials} trials are") };
-        weaknesses.push(format!("{trials} too few for an interval"));
+        let are = if trials == 1 { "is" } else { "are" };
+        weaknesses.push(format!("{} {are} too few for an interval", counted(trials, "trial")));
     }
     let is_exact = |cell: &Cell<'_>| cell.trials().iter().all(|trial| trial.run.code.is_exact());
     if !is_exact(&matchup.baseline) || !is_exact(&matchup.candidate) {

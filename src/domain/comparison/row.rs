@@ -7,6 +7,7 @@ use super::matchup::{Matchup, PairName, pair_name};
 use crate::domain::cell::{Cell, Outcome, Trial, seconds};
 use crate::domain::id::EntryId;
 use crate::domain::metric::{Better, Definition, Kind, Scale, Value, built_in};
+use crate::domain::number::counted;
 use crate::domain::number::significant;
 use crate::domain::statistics::anytime::anytime;
 use crate::domain::statistics::bootstrap::cross_check;
@@ -200,7 +201,8 @@ pub(super) fn rows(name: &str, matchup: &Matchup<'_>, terms: &Terms<'_>) -> Vec<
     }
     let mut remarks = Vec::new();
     if dropped > 0 {
-        remarks.push(format!("{dropped} values under another definition are left out"));
+        let are = if dropped == 1 { "is" } else { "are" };
+        remarks.push(format!("{} under another definition {are} left out", counted(dropped, "value")));
     }
     for (side, (cell, reports)) in ["baseline", "candidate"].into_iter().zip(sides.into_iter().zip(&kept)) {
         let ended = cell.count(Outcome::Ended);
@@ -625,7 +627,10 @@ fn count_seeds_once(side: &str, values: &mut Vec<Observed>, remarks: &mut Vec<St
     kept.sort_by(|one, other| one.at.total_cmp(&other.at).then(one.seed.cmp(&other.seed)));
     let repeats = before - kept.len();
     if repeats > 0 {
-        remarks.push(format!("{repeats} trials of the {side} repeat a seed and count once"));
+        remarks.push(match repeats {
+            1 => format!("1 trial of the {side} repeats a seed and counts once"),
+            repeats => format!("{repeats} trials of the {side} repeat a seed and count once"),
+        });
     }
     *values = kept;
 }
@@ -656,7 +661,10 @@ fn pair_up(
     }
     let alone = from.len() + to.len() - 2 * pairs.len();
     if alone > 0 {
-        remarks.push(format!("{alone} runs without the other run of their pair are left out"));
+        remarks.push(match alone {
+            1 => "1 run without the other run of its pair is left out".to_owned(),
+            alone => format!("{alone} runs without the other run of their pair are left out"),
+        });
     }
     (*from, *to) = pairs.into_iter().unzip();
     Design::Paired
@@ -675,7 +683,8 @@ fn pair_by_seed(from: &mut Vec<Observed>, to: &mut Vec<Observed>, remarks: &mut 
     }
     let alone = seeds_from.len() + seeds_to.len() - 2 * common.len();
     if alone > 0 {
-        remarks.push(format!("{alone} trials whose seed the other side lacks are left out"));
+        let are = if alone == 1 { "is" } else { "are" };
+        remarks.push(format!("{} whose seed the other side lacks {are} left out", counted(alone, "trial")));
     }
     seeds_from.retain(|seed, _| common.contains(seed));
     seeds_to.retain(|seed, _| common.contains(seed));

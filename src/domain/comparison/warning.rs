@@ -5,6 +5,7 @@ use super::row::Judged;
 use crate::domain::cell::{Cell, Outcome};
 use crate::domain::difference::{Axis, Difference};
 use crate::domain::metric::{Kind, Scale};
+use crate::domain::number::counted;
 use crate::domain::statistics::drift::Drift;
 use crate::domain::statistics::{Design, Sample};
 
@@ -70,8 +71,8 @@ pub(super) fn warnings(
         }
         let inexact = cell.trials().iter().filter(|trial| !trial.run.code.is_exact()).count();
         if inexact > 0 {
-            warnings
-                .push(format!("the recorded code of {inexact} trials of the {side} is not exactly what ran"));
+            let trials = counted(inexact, "trial");
+            warnings.push(format!("the recorded code of {trials} of the {side} is not exactly what ran"));
         }
     }
     warnings
