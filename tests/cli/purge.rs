@@ -1135,7 +1135,8 @@ fn a_days_scratch_is_told_from_its_entries() {
     let (status, said) = net.exp("lab", &["purge", "20261121-scratch", "--because", "b"]);
     assert_eq!(status, 2, "{said}");
     assert!(
-        said.contains("entries are taken back one by one") && said.contains("git exp log -e 20261121-scratch"),
+        said.contains("entries are taken back one by one")
+            && said.contains("git exp log -e 20261121-scratch"),
         "{said}"
     );
     net.exp_ok("lab", &["log", "-e", "20261121-scratch"]);
