@@ -93,6 +93,9 @@ pub struct Order<'a> {
     pub logs: &'a [Writer],
 }
 
+/// Withdrawals, each with the ID of its entry.
+type Withdrawals = Vec<(EntryId, Withdrawal)>;
+
 /// What was followed of others' withdrawals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
@@ -888,7 +891,7 @@ impl Log {
     }
 
     /// The same, each with the withdrawals that the later epoch holds.
-    fn find_superseded(&self) -> Result<Vec<(Superseded, Vec<(EntryId, Withdrawal)>)>, LogError> {
+    fn find_superseded(&self) -> Result<Vec<(Superseded, Withdrawals)>, LogError> {
         let mut logs = Vec::new();
         for (prefix, is_own) in [(layout::LOGS, true), (layout::SEEN, false)] {
             for (name, tip) in self.repo.list_refs(prefix)? {

@@ -13,6 +13,7 @@ use super::{Canvas, Page, Tone, number};
 use crate::domain::comparison::{Answered, Comparison, Numbers, Row, answer_word, design_word};
 use crate::domain::difference::Axis;
 use crate::domain::failure_rate::FAILURE_RATE;
+use crate::domain::id::EntryId;
 use crate::domain::metric::{BUILT_IN, Better, Scale};
 use crate::domain::number::counted;
 use crate::domain::statistics::Interval;
@@ -856,7 +857,7 @@ impl<'a> From<&'a Comparison<'_>> for ComparisonJson<'a> {
                 .iter()
                 .map(|it| WithdrawnJson {
                     side: it.side.word(),
-                    runs: it.runs.iter().map(|id| id.to_hex()).collect(),
+                    runs: it.runs.iter().map(EntryId::to_hex).collect(),
                     withdrawal: it.by.to_hex(),
                     because: &it.because,
                 })
