@@ -203,15 +203,19 @@ fn each(
     if !which.all {
         return act(context, which);
     }
-    let names: Vec<String> = {
-        let mut index = context.log.index()?;
-        let state = context.log.state(&mut index)?;
-        let shown = state
-            .topics
-            .iter()
-            .filter(|(_, topic)| topic.topic.closing.is_none() && issue::link(&topic.issue).is_some());
-        shown.map(|(name, _)| name.to_string()).collect()
-    };
+    let mut names = Vec::new();
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for (name, topic) in state.topics.iter().filter(|(_, topic)| topic.topic.closing.is_none()) {
+        let Some(link) = issue::link(&topic.issue) else { continue };
+        if link.is_in(&address(context, which.remote.as_deref())?.repository()) {
+            names.push(name.to_string());
+        } else {
+            let place = harmless(link.repository);
+            context.output.say(&format!("{name}: left, for its issue is in another repository, {place}"));
+        }
+    }
+    drop(index);
     let (mut answer, mut failure) = (Answer::Yes, None);
     for name in names {
         let one = Which { topic: Some(name.clone()), all: false, is_one_of_all: true, ..which.clone() };

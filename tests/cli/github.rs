@@ -458,6 +458,9 @@ fn a_claim_of_another_is_waited_for_and_one_that_ran_out_is_taken_over() {
     assert_eq!((status, posts), (3, 0));
     assert!(said.contains("waiting for another who posts there, at most 60 s"), "{said}");
     assert!(said.contains("somebody else is posting there (somebody)"), "{said}");
+    // One for ever would keep everybody out.
+    let (status, said, posts) = claim(i64::MAX);
+    assert_eq!((status, posts), (0, 1), "{said}");
     let (status, said, posts) = claim(1_795_262_400 - 1);
     assert_eq!((status, posts), (0, 1), "{said}");
 }
