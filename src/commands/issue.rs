@@ -425,20 +425,21 @@ fn rewrite(
             before = now;
             continue;
         }
-        github.set_text(number, &text)?;
         is_written = true;
-        // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
-        // once was, nothing can be restored.
-        let edits = github.edits(number).unwrap_or_default();
-        let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &before, &text);
-        before = match theirs.filter(|theirs| others_part(theirs) != others_part(&text)) {
-            Some(theirs) => {
-                github.set_text(number, &whole(theirs, part, rest, LONGEST))?;
-                aloud("somebody else wrote at the same moment; what they wrote was put back");
-                github.issue(number)?.text()
-            }
-            None => github.issue(number)?.text(),
-        };
+        let (mut read, mut written) = (before, text);
+        for _ in 0..ROUNDS {
+            github.set_text(number, &written)?;
+            // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
+            // once was, nothing can be restored.
+            let edits = github.edits(number).unwrap_or_default();
+            let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &read, &written);
+            let Some(theirs) = theirs.filter(|theirs| others_part(theirs) != others_part(&written)) else {
+                break;
+            };
+            aloud("somebody else wrote at the same moment; what they wrote is put back");
+            (read, written) = (written, whole(theirs, part, rest, LONGEST));
+        }
+        before = github.issue(number)?.text();
     }
     Ok(is_written)
 }
