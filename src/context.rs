@@ -18,7 +18,7 @@ use crate::domain::policy::Rules;
 use crate::error::Error;
 use crate::git::{Oid, Repo};
 use crate::log::{Appended, Log, NewFile, Request, layout};
-use crate::render::actions::calm;
+use crate::render::actions::{calm, calm_json};
 use crate::render::text::harmless_lines;
 use crate::render::{Canvas, Style};
 
@@ -92,7 +92,7 @@ impl Output {
     /// Writes one JSON object on a line of its own.
     pub fn object(&mut self, view: &impl serde::Serialize) -> Result<(), Error> {
         let text = serde_json::to_string(view).map_err(io::Error::from)?;
-        self.line(&text)
+        self.line(&calm_json(&text))
     }
 
     /// Writes text as it stands.

@@ -21,7 +21,7 @@ use crate::domain::comparison::{Check, Comparison};
 use crate::domain::criterion::Criterion;
 use crate::domain::run::PairSide;
 use crate::error::{Error, Fault};
-use crate::render::actions::{Severity, mark};
+use crate::render::actions::{Severity, calm_json, mark};
 use crate::render::comparison::{ComparisonFields, ComparisonJson, Detail, outcome_of, page};
 use crate::render::issue::{LONGEST, fit, length};
 use crate::render::json;
@@ -203,7 +203,7 @@ fn judged(
     let found = compared_guarded(guard, context, &mut index, &state, (&from, to), |context, comparison| {
         let outcome = Outcome::of(comparison, &arguments.metric);
         if let Some(json) = outcome.json.as_ref().filter(|_| context.output.json) {
-            context.output.text(json)?;
+            context.output.text(&calm_json(json))?;
         } else {
             let text = page(comparison, Detail::Usual, &context.canvas());
             context.output.text(&Job::here().calmed(&text))?;

@@ -202,15 +202,19 @@ fn each(
     if !which.all {
         return act(context, which);
     }
-    let names: Vec<String> = {
-        let mut index = context.log.index()?;
-        let state = context.log.state(&mut index)?;
-        let shown = state
-            .topics
-            .iter()
-            .filter(|(_, topic)| topic.topic.closing.is_none() && issue::link(&topic.issue).is_some());
-        shown.map(|(name, _)| name.to_string()).collect()
-    };
+    let mut names = Vec::new();
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for (name, topic) in state.topics.iter().filter(|(_, topic)| topic.topic.closing.is_none()) {
+        let Some(link) = issue::link(&topic.issue) else { continue };
+        if link.is_in(&address(context, which.remote.as_deref())?.repository()) {
+            names.push(name.to_string());
+        } else {
+            let place = harmless(link.repository);
+            context.output.say(&format!("{name}: left, for its issue is in another repository, {place}"));
+        }
+    }
+    drop(index);
     let (mut answer, mut failure) = (Answer::Yes, None);
     for name in names {
         let one = Which { topic: Some(name.clone()), all: false, is_one_of_all: true, ..which.clone() };
@@ -420,20 +424,21 @@ fn rewrite(
             before = now;
             continue;
         }
-        github.set_text(number, &text)?;
         is_written = true;
-        // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
-        // once was, nothing can be restored.
-        let edits = github.edits(number).unwrap_or_default();
-        let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &before, &text);
-        before = match theirs.filter(|theirs| others_part(theirs) != others_part(&text)) {
-            Some(theirs) => {
-                github.set_text(number, &whole(theirs, part, rest, LONGEST))?;
-                aloud("somebody else wrote at the same moment; what they wrote was put back");
-                github.issue(number)?.text()
-            }
-            None => github.issue(number)?.text(),
-        };
+        let (mut read, mut written) = (before, text);
+        for _ in 0..ROUNDS {
+            github.set_text(number, &written)?;
+            // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
+            // once was, nothing can be restored.
+            let edits = github.edits(number).unwrap_or_default();
+            let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &read, &written);
+            let Some(theirs) = theirs.filter(|theirs| others_part(theirs) != others_part(&written)) else {
+                break;
+            };
+            aloud("somebody else wrote at the same moment; what they wrote is put back");
+            (read, written) = (written, whole(theirs, part, rest, LONGEST));
+        }
+        before = github.issue(number)?.text();
     }
     Ok(is_written)
 }

@@ -119,8 +119,7 @@ impl Address {
         let named = said.host.as_deref().map(str::to_lowercase);
         let bare = |api: &String| api.trim_end_matches('/').to_owned();
         let api = match (&said.configured, &said.api, host.as_deref().or(named.as_deref())) {
-            (Some(api), ..) => bare(api),
-            (None, Some(api), _) => bare(api),
+            (Some(api), ..) | (None, Some(api), _) => bare(api),
             (None, None, None | Some(GITHUB)) => format!("https://api.{GITHUB}"),
             (None, None, Some(host)) if host.ends_with(".ghe.com") => format!("https://api.{host}"),
             (None, None, Some(host)) if named.as_deref() == Some(host) => format!("https://{host}/api/v3"),

@@ -14,6 +14,8 @@ use super::transport::Method;
 
 /// How long it is waited before somebody else's claim is looked at again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a claim holds at most: one that says more is no claim, for it would keep everybody out.
+const LONGEST: Duration = Duration::from_hours(24);
 /// How often it is tried against others who try, too.
 const TRIES: u32 = 5;
 
@@ -57,6 +59,7 @@ struct Commit {
 impl GitHub {
     /// Claims `name` for `holder`, and waits for whoever has it; a claim of the same holder is taken over at once.
     pub fn claim(&self, name: &str, holder: &str, lease: Duration) -> Result<Claimed<'_>, GitHubError> {
+        let lease = lease.min(LONGEST);
         let (mut is_told, mut refusals) = (false, 0);
         while refusals < TRIES {
             let found = match self.claim_now(name) {
@@ -65,9 +68,9 @@ impl GitHub {
             };
             if let Some(Found { message, now, .. }) = &found {
                 let (whose, until) = terms(message);
-                if whose != holder && until > *now {
+                let left = until.saturating_sub(*now);
+                if whose != holder && left > 0 && left <= LONGEST.as_secs().cast_signed() {
                     if !is_told {
-                        let left = until - now;
                         (self.transport.tell())(&format!(
                             "waiting for another who posts there, at most {left} s"
                         ));
@@ -104,7 +107,7 @@ impl GitHub {
             "tree": [{ "path": "claim", "mode": "100644", "type": "blob", "content": "git exp\n" }],
         });
         let answer = self.transport.repeated(Method::Post, &self.path("/git/trees"), Some(&tree))?;
-        let until = answer.time().saturating_add(i64::try_from(lease.as_secs()).unwrap_or(i64::MAX));
+        let until = answer.time().saturating_add(lease.as_secs().cast_signed());
         let tree: Object = answer.read()?;
         let message = format!("git exp posts\n\nHolder: {holder}\nUntil: {until}\n");
         let parents: Vec<&str> = parent.into_iter().collect();

@@ -46,6 +46,11 @@ pub fn calm(text: &str) -> String {
     text.split_inclusive(['\n', '\r']).map(calm_line).collect()
 }
 
+/// The same JSON, in which nothing is such a command: it begins with a brace, and `#` has another form within texts.
+pub fn calm_json(json: &str) -> String {
+    json.replace("##[", "#\\u0023[")
+}
+
 /// A text as it stands behind the `::` of a command.
 fn data(text: &str) -> String {
     let text: String = text.chars().take(LONGEST_ANNOTATION).collect();
@@ -100,6 +105,10 @@ mod tests {
         let text = "a ::x\n  ::error::y\r::z\nb ##[error]c\n";
         let shown = "a ::x\n  :\u{2060}:error::y\r:\u{2060}:z\nb #\u{2060}#[error]c\n";
         assert_eq!(calm(text), shown);
+        let json = calm_json("{\"a\":\"###[b]\",\"c\":\"#\"}");
+        assert!(!json.contains("##["), "{json}");
+        let read: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+        assert_eq!(read["a"], "###[b]");
     }
 
     #[test]

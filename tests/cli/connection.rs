@@ -215,5 +215,11 @@ fn a_host_that_nobody_named_gets_no_token_and_one_that_is_named_is_not_anothers(
     assert!(text.starts_with("exit: 2\n"), "{text}");
     assert!(text.contains("/octo/moe, and this is <host>/somebody/moe"), "{text}");
     assert!(text.contains("/octo/moe\n"), "{text}");
+    let mut all = command(&lab, &github.api, &["issue", "update", "--all"]);
+    let text = lab.seen(&mut all);
+    assert!(
+        text.starts_with("exit: 0\n") && text.contains("moe: left, for its issue is in another"),
+        "{text}"
+    );
     assert!(github.state().asked.is_empty());
 }

@@ -475,6 +475,9 @@ fn a_claim_of_another_is_waited_for_and_one_that_ran_out_is_taken_over() {
     assert_eq!((status, posts), (3, 0));
     assert!(said.contains("waiting for another who posts there, at most 60 s"), "{said}");
     assert!(said.contains("somebody else is posting there (somebody)"), "{said}");
+    // One for ever would keep everybody out.
+    let (status, said, posts) = claim(i64::MAX);
+    assert_eq!((status, posts), (0, 1), "{said}");
     let (status, said, posts) = claim(1_795_262_400 - 1);
     assert_eq!((status, posts), (0, 1), "{said}");
 }
@@ -531,13 +534,15 @@ fn what_a_person_writes_at_the_same_moment_is_put_back() {
     let body = github.state().issues[0].body.clone();
     lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
     let theirs = format!("{body}\nMy words.\n");
-    // Once between the two looks, once between the last look and the write.
-    github.state().person = vec![("PATCH /repos/octo/moe/issues/1".to_owned(), theirs)];
+    // Between the last look and the write; and again while that is put back.
+    let more = theirs.replace("My words.", "My words, and more.");
+    let write = "PATCH /repos/octo/moe/issues/1".to_owned();
+    github.state().person = vec![(write.clone(), theirs), (write, more)];
     let output = output(&lab, &github, &["issue", "sync", "moe"]);
     assert_eq!(status(&output), 0, "{output:?}");
     let now = github.state().issues[0].body.clone();
-    assert!(now.contains("My words.") && now.contains("a third less"), "{now}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("was put back"), "{output:?}");
+    assert!(now.contains("My words, and more.") && now.contains("a third less"), "{now}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is put back"), "{output:?}");
 }
 
 #[test]
