@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::github::{
-    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, ok, output, posts, publish,
-    status,
+    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note, ok, output,
+    posts, publish, status,
 };
 use crate::lab::TestLab;
 use crate::lab::github::{LOGIN, LocalGitHub, State, What};
@@ -553,7 +553,7 @@ fn hostile_words_in_every_post_forge_nothing_and_call_nobody() {
     lab.set_clock("2026-11-21T13:00:00Z");
     let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh", hostile];
     lab.exp_ok(run);
-    note(&lab, "MOE-001", &long);
+    long_note(&lab, "MOE-001", &long);
     lab.exp_ok(["note", "moe", &format!("blocker: {hostile}")]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
     lab.exp_ok(["decide", "MOE-001", "accept", "--because", hostile, "--next", hostile]);
@@ -583,15 +583,6 @@ fn hostile_words_in_every_post_forge_nothing_and_call_nobody() {
     for title in [&issue.title, &state.pulls[0].title] {
         assert!(!title.contains("@a") && !title.contains("#1") && !title.contains('\u{202e}'), "{title}");
     }
-}
-
-/// Writes a note that is too long for a command line.
-fn note(lab: &TestLab, about: &str, text: &str) {
-    use std::io::Write as _;
-    let mut command = lab.exp_command(["note", about, "-", "--observation"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
-    assert!(child.wait().expect("it ends").success());
 }
 
 fn posts_of(state: &State) -> usize {
