@@ -101,6 +101,33 @@ fn what_two_clones_post_at_once_is_posted_once() {
     assert_eq!(github.state().issues.len(), 1);
 }
 
+#[test]
+fn a_fresh_clone_is_told_what_it_lacks_to_post() {
+    let (lab, github) = base();
+    let place = lab.path().with_file_name("fresh");
+    let remote = lab.path().with_file_name("remote.git");
+    let [from, to] = [&remote, &place].map(|path| path.to_str().expect("it is UTF-8"));
+    lab.git(["clone", "--quiet", from, to]);
+    lab.git(["-C", to, "config", "exp.github", "octo/moe"]);
+    for words in [&["init"][..], &["pull"]] {
+        let done = lab.exp_command(words).current_dir(&place).output().expect("it starts");
+        assert!(done.status.success(), "{done:?}");
+    }
+    let update = || {
+        let mut command = command(&lab, &github.api, &["issue", "update", "moe"]);
+        command.current_dir(&place).output().expect("it starts")
+    };
+    let refused = update();
+    assert_eq!(status(&refused), 1, "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let mend = said.trim().rsplit_once(": ").expect("it says how").1.to_owned();
+    assert_eq!(mend, "git fetch origin research/moe:research/moe", "{said}");
+    let mended = lab.command(mend.split(' ')).current_dir(&place).output().expect("git starts");
+    assert!(mended.status.success(), "{mended:?}");
+    let done = update();
+    assert_eq!((status(&done), posts(&github).len()), (0, 1), "{done:?}");
+}
+
 /// Starts a command, and kills it as soon as `is_enough`.
 fn killed_once(
     lab: &TestLab,
