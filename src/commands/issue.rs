@@ -649,8 +649,18 @@ pub(super) fn breaches(
     experiments: &[&ExperimentState],
 ) -> Result<Vec<String>, Error> {
     let mut breaches: Vec<String> = Vec::new();
-    let mut found =
-        of_logbook(topic.as_str(), logbook::missing(context, index, topic)?).into_iter().collect::<Vec<_>>();
+    let branch = layout::topic_branch(topic);
+    let mut found = Vec::new();
+    let is_here = context.repo.read_ref(&format!("refs/heads/{branch}"))?.is_some();
+    if !is_here && links.there.branch.is_some() {
+        // A clone has the branches of others under other names, and a logbook is written here.
+        let remote = &links.remote;
+        breaches.push(format!(
+            "{branch}, which has the logbook, is not here: git fetch {remote} {branch}:{branch}"
+        ));
+    } else {
+        found.extend(of_logbook(topic.as_str(), logbook::missing(context, index, topic)?));
+    }
     for experiment in experiments {
         let branch = Branch::of(context, experiment)?;
         let subject = Subject { state: &research.state, branch, scopes: Vec::new() };
@@ -663,7 +673,6 @@ pub(super) fn breaches(
             breaches.push(text);
         }
     }
-    let branch = layout::topic_branch(topic);
     let is_linked = |name: &String| *name == branch || experiments.iter().any(|it| it.name() == *name);
     for (what, commit) in links.missing.iter().filter(|(name, _)| is_linked(name)) {
         let commit = &commit.to_hex()[..8];

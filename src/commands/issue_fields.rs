@@ -33,6 +33,8 @@ const LATEST: usize = 5;
 
 /// Where things are on GitHub, and what of it GitHub does not have.
 pub struct Links {
+    /// The remote that is there.
+    pub remote: String,
     /// What it has.
     pub there: LinkFields,
     /// What it does not: what that is of, and the commit.
@@ -80,7 +82,7 @@ pub fn links(
             there.seals.insert(experiment.name(), format!("{page}/tree/sealed/{}", experiment.id));
         }
     }
-    Ok(Links { there, missing })
+    Ok(Links { remote: remote.to_owned(), there, missing })
 }
 
 /// The code that the newest runs of an experiment had.

@@ -583,6 +583,8 @@ struct Runner<'a> {
     folder: PathBuf,
     /// What expressions stand for.
     contexts: BTreeMap<&'static str, String>,
+    /// What a workflow sets for all its steps.
+    environment: BTreeMap<String, String>,
     /// Folders that steps put in front of the path.
     path: Vec<String>,
     said: String,
@@ -629,7 +631,18 @@ impl<'a> Runner<'a> {
         }
         let path = vec![bin.to_string_lossy().into_owned()];
         let (said, summary) = (String::new(), String::new());
-        Self { lab, api: api.to_owned(), folder, contexts, path, said, summary, has_failed: false }
+        let environment = BTreeMap::new();
+        Self {
+            lab,
+            api: api.to_owned(),
+            folder,
+            contexts,
+            environment,
+            path,
+            said,
+            summary,
+            has_failed: false,
+        }
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -638,8 +651,17 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs the jobs of a workflow; gives what came of it.
-    fn run(mut self, workflow: &str) -> Self {
-        let workflow = yaml(Path::new(&format!("{ROOT}/templates/github/{workflow}")));
+    fn run(self, workflow: &str) -> Self {
+        let path = format!("{ROOT}/templates/github/{workflow}");
+        self.run_text(&std::fs::read_to_string(path).expect("there is such a workflow"))
+    }
+
+    fn run_text(mut self, workflow: &str) -> Self {
+        let workflow = YamlLoader::load_from_str(workflow).expect("it is YAML").remove(0);
+        for (name, value) in workflow["env"].as_hash().into_iter().flatten() {
+            let value = self.expand(value.as_str().unwrap_or_default(), &Outputs::new(), &Outputs::new());
+            self.environment.insert(name.as_str().expect("a name").to_owned(), value);
+        }
         for job in workflow["jobs"].as_hash().expect("it has jobs").values() {
             if job["if"]
                 .as_str()
@@ -683,7 +705,8 @@ impl<'a> Runner<'a> {
             Some(other) => panic!("what is `shell: {other}`?"),
         };
         let mut command = self.lab.command(words);
-        command.arg(&file).current_dir(self.clone_of_it());
+        let clone = self.clone_of_it();
+        command.arg(&file).current_dir(if clone.exists() { clone } else { self.folder.clone() });
         let named = ["output", "path", "summary.md"].map(|name| self.folder.join(name));
         for (name, path) in ["GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"].into_iter().zip(&named) {
             std::fs::write(path, "").expect("the laboratory is ours");
@@ -706,6 +729,7 @@ impl<'a> Runner<'a> {
         ] {
             command.env(name, value);
         }
+        command.envs(&self.environment);
         for (name, value) in step["env"].as_hash().into_iter().flatten() {
             let value = self.expand(value.as_str().unwrap_or_default(), inputs, outputs);
             command.env(name.as_str().expect("a name"), value);
@@ -781,6 +805,13 @@ impl<'a> Runner<'a> {
     }
 
     fn value(&self, name: &str, inputs: &Outputs, outputs: &Outputs) -> String {
+        if let Some((first, otherwise)) = name.split_once(" || ") {
+            let first = self.value(first, inputs, outputs);
+            return if first.is_empty() { otherwise.trim_matches('\'').to_owned() } else { first };
+        }
+        if let Some(name) = name.strip_prefix("env.") {
+            return self.environment.get(name).unwrap_or_else(|| panic!("there is no `{name}`")).clone();
+        }
         if let Some(name) = name.strip_prefix("inputs.") {
             return inputs.get(name).unwrap_or_else(|| panic!("there is no input `{name}`")).clone();
         }
@@ -966,7 +997,16 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
             1,
             What::Refuse(403, Vec::new(), refusal.to_owned()),
         );
-        let fork = checking(&lab, &github.api, "octo/moe", "fork", &base).run("git-exp-ci.yml");
+        // Nor do variables reach it: what is measured there, and with what, stands in the file.
+        let path = format!("{ROOT}/templates/github/git-exp-ci.yml");
+        let text = std::fs::read_to_string(path).expect("it is there");
+        let edited = text
+            .replace("vars.GIT_EXP_CI || ''", "vars.GIT_EXP_CI || './bench.sh'")
+            .replace("vars.GIT_EXP_REPOSITORY || ''", "vars.GIT_EXP_REPOSITORY || 'octo/git-exp'")
+            .replace("vars.GIT_EXP_VERSION || ''", "vars.GIT_EXP_VERSION || 'v1'");
+        let fork = checking(&lab, &github.api, "octo/moe", "fork", &base);
+        let fork = fork.with("vars.GIT_EXP_CI", "").with("vars.GIT_EXP_REPOSITORY", "");
+        let fork = fork.with("vars.GIT_EXP_VERSION", "").run_text(&edited);
         assert_eq!(fork.has_failed, is_failed, "{}", fork.said);
         assert!(fork.summary.starts_with(heading) && comments().is_empty());
         assert!(fork.said.contains("; the job's summary has it"), "{}", fork.said);
@@ -979,6 +1019,7 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
         let idle = checking(&lab, &github.api, "octo/moe", "idle", &base).with("vars.GIT_EXP_CI", "");
         let idle = idle.run("git-exp-ci.yml");
         assert!(!idle.has_failed && idle.said.is_empty() && !idle.clone_of_it().exists());
+        assert!(idle.summary.starts_with("Nothing was measured"), "{}", idle.summary);
     }
 }
 

@@ -599,7 +599,7 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
     let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default"];
     let rest = ["--param", "a=<!-- git-exp:end -->", "--", "./train.sh", hostile];
     lab.exp_ok(run.into_iter().chain(rest));
-    lab.exp_ok(["note", "MOE-001", &format!("{hostile}{}", "x ".repeat(100_000)), "--observation"]);
+    long_note(&lab, "MOE-001", &format!("{hostile}{}", "x ".repeat(100_000)));
     lab.exp_ok(["decide", "MOE-001", "reject", "--because", hostile, "--next", hostile]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
     publish(&lab);
@@ -615,6 +615,15 @@ fn hostile_text_forges_nothing_breaks_nothing_and_calls_nobody() {
         assert_harmless(text);
     }
     assert_eq!(issue.title.matches('@').count(), issue.title.matches("@\u{2060}").count());
+}
+
+/// Writes a note that is too long for a command line.
+pub fn long_note(lab: &TestLab, about: &str, text: &str) {
+    use std::io::Write as _;
+    let mut command = lab.exp_command(["note", about, "-", "--observation"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("it ends").success());
 }
 
 /// Whether nothing in a text that is posted is taken for a mark of ours, for HTML, for a mention or for a reference.

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::github::{
-    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, ok, output, posts, publish,
-    status,
+    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note, ok, output,
+    posts, publish, status,
 };
 use crate::lab::TestLab;
 use crate::lab::github::{LOGIN, LocalGitHub, State, What};
@@ -99,6 +99,33 @@ fn what_two_clones_post_at_once_is_posted_once() {
     let (github, other) = (LocalGitHub::start(), clone(&lab));
     at_once(&lab, &other, &github, &["issue", "open", "moe"]);
     assert_eq!(github.state().issues.len(), 1);
+}
+
+#[test]
+fn a_fresh_clone_is_told_what_it_lacks_to_post() {
+    let (lab, github) = base();
+    let place = lab.path().with_file_name("fresh");
+    let remote = lab.path().with_file_name("remote.git");
+    let [from, to] = [&remote, &place].map(|path| path.to_str().expect("it is UTF-8"));
+    lab.git(["clone", "--quiet", from, to]);
+    lab.git(["-C", to, "config", "exp.github", "octo/moe"]);
+    for words in [&["init"][..], &["pull"]] {
+        let done = lab.exp_command(words).current_dir(&place).output().expect("it starts");
+        assert!(done.status.success(), "{done:?}");
+    }
+    let update = || {
+        let mut command = command(&lab, &github.api, &["issue", "update", "moe"]);
+        command.current_dir(&place).output().expect("it starts")
+    };
+    let refused = update();
+    assert_eq!(status(&refused), 1, "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let mend = said.trim().rsplit_once(": ").expect("it says how").1.to_owned();
+    assert_eq!(mend, "git fetch origin research/moe:research/moe", "{said}");
+    let mended = lab.command(mend.split(' ')).current_dir(&place).output().expect("git starts");
+    assert!(mended.status.success(), "{mended:?}");
+    let done = update();
+    assert_eq!((status(&done), posts(&github).len()), (0, 1), "{done:?}");
 }
 
 /// Starts a command, and kills it as soon as `is_enough`.
@@ -553,7 +580,7 @@ fn hostile_words_in_every_post_forge_nothing_and_call_nobody() {
     lab.set_clock("2026-11-21T13:00:00Z");
     let run = ["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh", hostile];
     lab.exp_ok(run);
-    note(&lab, "MOE-001", &long);
+    long_note(&lab, "MOE-001", &long);
     lab.exp_ok(["note", "moe", &format!("blocker: {hostile}")]);
     lab.exp_ok(["idea", "add", hostile, "--topic", "moe"]);
     lab.exp_ok(["decide", "MOE-001", "accept", "--because", hostile, "--next", hostile]);
@@ -583,15 +610,6 @@ fn hostile_words_in_every_post_forge_nothing_and_call_nobody() {
     for title in [&issue.title, &state.pulls[0].title] {
         assert!(!title.contains("@a") && !title.contains("#1") && !title.contains('\u{202e}'), "{title}");
     }
-}
-
-/// Writes a note that is too long for a command line.
-fn note(lab: &TestLab, about: &str, text: &str) {
-    use std::io::Write as _;
-    let mut command = lab.exp_command(["note", about, "-", "--observation"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    child.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
-    assert!(child.wait().expect("it ends").success());
 }
 
 fn posts_of(state: &State) -> usize {
