@@ -13,15 +13,12 @@ say 'What is measured is a file in the repository: a small transformer that lear
 mkdir bench
 git exp bench show smoke --set attention=plain --set max-time=2s --set ceilings=false >bench/model.toml
 cat >exp.toml <<'CONFIG'
-[metrics.time_hot]
-unit = "ms"
-better = "lower"
-kind = "measured"
-
-[metrics.evaluation_loss]
-unit = "nats"
-better = "lower"
-kind = "quality"
+[metrics]
+time_hot = { unit = "ms", better = "lower", kind = "measured" }
+peak_memory = { unit = "MB", better = "lower", kind = "measured" }
+tflops = { unit = "TFLOP/s", better = "higher", kind = "measured" }
+tokens_per_second = { unit = "tokens/s", better = "higher", kind = "measured" }
+evaluation_loss = { unit = "nats", better = "lower", kind = "quality" }
 CONFIG
 git add --all
 git commit --quiet --message 'Measure a small transformer'
@@ -39,7 +36,7 @@ run "sed 's/\"plain\"/\"fused\"/' bench/model.toml >new && mv new bench/model.to
 run "git commit --quiet --all --message 'Use fused attention'"
 
 say 'Five launches of each side, in turn and in random order, each in a worktree of its own; both sides of a pair learn from one seed.'
-run "git exp run -n 5 --against main -- sh -c 'git exp bench run model --set seed=\$GIT_EXP_SEED'"
+run "git exp run -n 5 --against main -- git exp bench run model"
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'
