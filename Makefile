@@ -13,6 +13,7 @@ help:
 	@echo 'make test      run every test; those of the harness where libtorch can be had'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'
+	@echo 'make bench-agreement  hold the harness against torch.utils.benchmark (six minutes, several gigabytes of PyTorch)'
 	@echo 'make install-bench  install the harness of `git exp bench` beside git-exp'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'
@@ -67,6 +68,10 @@ bench:
 		echo; \
 	fi
 
+# On a quiet machine: each operation as the harness and as PyTorch's own timer see it.
+bench-agreement: libtorch pytorch
+	$(CARGO) bench --locked --features torch --bench harness -- agreement
+
 install-bench: libtorch
 	$(CARGO) install --locked --path . --features torch --bin git-exp-bench --root '$(PREFIX)' --no-track
 
@@ -85,4 +90,4 @@ install:
 clean:
 	$(CARGO) clean
 
-.PHONY: help demo demo-bench libtorch pytorch test lint bench install install-bench clean
+.PHONY: help demo demo-bench libtorch pytorch test lint bench bench-agreement install install-bench clean

@@ -2,59 +2,23 @@
 # A study of speed on the CPU in a throw-away repository: a baseline, a candidate that should be faster, a guardrail, launches in
 # turn, the comparison, a decision and a seal that is verified in a clone.
 #
-# `make demo-bench` builds what it needs and runs it. Every command is shown as typed; the first that fails ends the tour.
-set -eu
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-built=${CARGO_TARGET_DIR:-$root/target}/release
-place=$(mktemp -d "${TMPDIR:-/tmp}/git-exp-demo-bench.XXXXXX")
-mkdir "$place/home" "$place/bin" "$place/study"
-ln -s "$built/git-exp" "$place/bin/git-exp"
+# `make demo-bench` builds what it needs and runs it.
+repository=study
+. "$(dirname "$0")/tour.sh"
 ln -s "$built/git-exp-bench" "$place/bin/git-exp-bench"
 
-# Nothing of the machine's configuration has a say, and nothing of it is changed.
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE XDG_CONFIG_HOME MAKEFLAGS MAKELEVEL MFLAGS
-for name in $(env | sed -n 's/^\(GIT_EXP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
-export HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_PAGER=cat PATH="$place/bin:$PATH"
-git config --global user.name 'Ada Lovelace'
-git config --global user.email 'ada@example.org'
-git config --global init.defaultBranch main
-git config --global advice.detachedHead false
-
-step=0
-say() {
-    step=$((step + 1))
-    printf '\n%s. %s\n' "$step" "$1"
-}
-
-# Shows a command, runs it, and ends the tour where it fails.
-run() {
-    printf '\n   $ %s\n' "$1"
-    status=0
-    eval "$1" >"$place/output" 2>&1 </dev/null || status=$?
-    sed 's/^/   /' <"$place/output"
-    if [ "$status" -ne 0 ]; then
-        printf '\nThe tour ends here: the command above exited with %s. Its repository: %s/study\n' "$status" "$place" >&2
-        exit 1
-    fi
-}
-
-cd "$place/study"
 git init --quiet
 
 say 'What is measured is a file in the repository: a small transformer that learns a text, with attention written as plain products.'
 mkdir bench
 git exp bench show smoke --set attention=plain --set max-time=2s --set ceilings=false >bench/model.toml
 cat >exp.toml <<'CONFIG'
-[metrics.time_hot]
-unit = "ms"
-better = "lower"
-kind = "measured"
-
-[metrics.evaluation_loss]
-unit = "nats"
-better = "lower"
-kind = "quality"
+[metrics]
+time_hot = { unit = "ms", better = "lower", kind = "measured" }
+peak_memory = { unit = "MB", better = "lower", kind = "measured" }
+tflops = { unit = "TFLOP/s", better = "higher", kind = "measured" }
+tokens_per_second = { unit = "tokens/s", better = "higher", kind = "measured" }
+evaluation_loss = { unit = "nats", better = "lower", kind = "quality" }
 CONFIG
 git add --all
 git commit --quiet --message 'Measure a small transformer'
@@ -72,7 +36,7 @@ run "sed 's/\"plain\"/\"fused\"/' bench/model.toml >new && mv new bench/model.to
 run "git commit --quiet --all --message 'Use fused attention'"
 
 say 'Five launches of each side, in turn and in random order, each in a worktree of its own; both sides of a pair learn from one seed.'
-run "git exp run -n 5 --against main -- sh -c 'git exp bench run model --set seed=\$GIT_EXP_SEED'"
+run "git exp run -n 5 --against main -- git exp bench run model"
 
 say 'The comparison, the decision, and the seal, which is proven in a clone of the tag alone.'
 run 'git exp compare'

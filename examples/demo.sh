@@ -2,57 +2,10 @@
 # A tour of git exp in a throw-away repository: a small model is really trained on real data, first without any ceremony,
 # then as a baseline and a candidate that are recorded, listed and held against each other; the result is sealed, and reproduced in a clone.
 #
-# `make demo` builds what it needs and runs it. Every command is shown as typed; the first that fails ends the tour.
-set -eu
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-built=${CARGO_TARGET_DIR:-$root/target}/release
-place=$(mktemp -d "${TMPDIR:-/tmp}/git-exp-demo.XXXXXX")
-mkdir "$place/home" "$place/bin" "$place/wine"
-ln -s "$built/git-exp" "$place/bin/git-exp"
+# `make demo` builds what it needs and runs it.
+repository=wine
+. "$(dirname "$0")/tour.sh"
 ln -s "$built/examples/train" "$place/bin/wine-train"
-
-# Nothing of the machine's configuration has a say, and nothing of it is changed.
-unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE XDG_CONFIG_HOME MAKEFLAGS MAKELEVEL MFLAGS
-for name in $(env | sed -n 's/^\(GIT_EXP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
-export HOME="$place/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_PAGER=cat PATH="$place/bin:$PATH"
-git config --global user.name 'Ada Lovelace'
-git config --global user.email 'ada@example.org'
-git config --global init.defaultBranch main
-git config --global advice.detachedHead false
-
-step=0
-say() {
-    step=$((step + 1))
-    printf '\n%s. %s\n' "$step" "$1"
-}
-
-# Leaves out all but the last few of many metric lines in a row.
-shorten() {
-    awk '
-        /^METRIC / { count++; line[count] = $0; next }
-        { flush(); print }
-        END { flush() }
-        function flush(   i) {
-            if (count > 4) print "… (" count - 4 " more METRIC lines)"
-            for (i = count > 4 ? count - 3 : 1; i <= count; i++) print line[i]
-            count = 0
-        }'
-}
-
-# Shows a command, runs it, and ends the tour where it fails.
-run() {
-    printf '\n   $ %s\n' "$1"
-    status=0
-    eval "$1" >"$place/output" 2>&1 </dev/null || status=$?
-    shorten <"$place/output" | sed 's/^/   /'
-    if [ "$status" -ne 0 ]; then
-        printf '\nThe tour ends here: the command above exited with %s. Its repository: %s/wine\n' "$status" "$place" >&2
-        exit 1
-    fi
-}
-
-cd "$place/wine"
 
 say 'Here is a Git repository with a training script in it. It trains a small network to grade red wines.'
 git init --quiet

@@ -160,7 +160,8 @@ fn said(error: &toml::de::Error) -> String {
     // The word itself may hold anything, so its end is looked for from where the known ones begin.
     let Some((word, known)) = rest.rsplit_once("`, expected ") else { return message.to_owned() };
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    format!("unknown {what} `{word}`; {}", advice(word, &known))
+    let advice = if what == "key" { advice_on_key(word, &known) } else { advice(word, &known) };
+    format!("unknown {what} `{word}`; {advice}")
 }
 
 fn advice(word: &str, known: &[&str]) -> String {
@@ -168,6 +169,21 @@ fn advice(word: &str, known: &[&str]) -> String {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("known are `{}`", known.join("`, `")),
     }
+}
+
+/// As [`advice`] on a key, which may be one of another section.
+fn advice_on_key(word: &str, known: &[&str]) -> String {
+    let elsewhere = |section: &str, keys: Vec<String>| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        nearest_word(word, &keys).map(|name| format!("did you mean `{name}`, of `[{section}]`?"))
+    };
+    if nearest_word(word, known).is_none()
+        && let Some(advice) = elsewhere("setting", keys_of(&Setting::default()))
+            .or_else(|| elsewhere("measure", keys_of(&Measure::default())))
+    {
+        return advice;
+    }
+    advice(word, known)
 }
 
 #[cfg(test)]
@@ -209,7 +225,15 @@ mod tests {
             problem("[op]\nname = \"matmull\"\n", &[]),
             "in `[op]`: unknown value `matmull`; did you mean `matmul`?"
         );
-        assert_eq!(problem(MATMUL, &["dtyp=bf16"]), "in `[op]`: unknown key `dtyp`; known are `a`, `b`");
+        assert_eq!(
+            problem(MATMUL, &["dtyp=bf16"]),
+            "in `[op]`: unknown key `dtyp`; did you mean `dtype`, of `[setting]`?"
+        );
+        assert_eq!(
+            problem(MATMUL, &["op.max-time=1s"]),
+            "in `[op]`: unknown key `max-time`; did you mean `max-time`, of `[measure]`?"
+        );
+        assert_eq!(problem(MATMUL, &["rows=3"]), "in `[op]`: unknown key `rows`; known are `a`, `b`");
         assert_eq!(
             problem(MATMUL, &["setting.dtyp=bf16"]),
             "in `[setting]`: unknown key `dtyp`; did you mean `dtype`?"

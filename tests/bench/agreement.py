@@ -1,18 +1,20 @@
 """Times operations with torch.utils.benchmark, for `make bench` to hold the harness against.
 
-Reads one workload a line, as `git exp bench show --json` prints it, and answers with the median seconds of a call.
+Reads one workload a line, as `git exp bench show --json` prints it, and answers with the median seconds of a call. Operations are called as
+directly as Python allows: their wrappers in `torch.nn.functional` take up to 2 µs more, which is Python's time and not the operation's.
 """
 
 import json
 import statistics
 import sys
+import time
 
 import torch
-import torch.nn.functional as F
 from torch.utils.benchmark import Timer
 
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
-BATCH, SECONDS = 200e-6, 0.5
+BATCH, SECONDS = 2e-3, 0.5
+MEAN = 1  # of losses, as ATen numbers it
 RATE, BETAS, DECAY, EPSILON = 1e-3, (0.9, 0.999), 0.01, 1e-8
 
 
@@ -45,27 +47,22 @@ def inputs(op, dtype, needs_gradients):
     raise ValueError(name)
 
 
-def function(op):
+def statement(op):
+    """The call as it is timed; `a`, `b` and `c` are the inputs."""
     name = op["name"]
-    if name == "matmul":
-        return torch.matmul
-    if name == "batched-matmul":
-        return torch.bmm
-    if name == "attention":
-        return lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=op["causal"])
-    if name == "layer-norm":
-        return lambda x, w, b: F.layer_norm(x, x.shape[-1:], w, b, 1e-5)
-    if name == "rms-norm":
-        return lambda x, w: F.rms_norm(x, x.shape[-1:], w, 1e-5)
-    if name == "softmax":
-        return lambda x: torch.softmax(x, -1)
-    if name == "cross-entropy":
-        return F.cross_entropy
-    if name == "convolution":
-        return lambda x, w: F.conv2d(x, w, None, op["stride"], op["padding"], 1, op["groups"])
-    if name == "embedding":
-        return lambda table, indices: F.embedding(indices, table)
-    raise ValueError(name)
+    if name in ("layer-norm", "rms-norm"):
+        width = shape(op["input"])[-1:]
+        weights = {"layer-norm": "b, c", "rms-norm": "b"}[name]
+        return f"torch.{name.replace('-', '_')}(a, {width}, {weights}, 1e-5)"
+    return {
+        "matmul": "torch.matmul(a, b)",
+        "batched-matmul": "torch.bmm(a, b)",
+        "attention": f"torch._C._nn.scaled_dot_product_attention(a, b, c, None, 0.0, {op.get('causal')})",
+        "softmax": "torch.softmax(a, -1)",
+        "cross-entropy": f"torch._C._nn.cross_entropy_loss(a, b, None, {MEAN}, -100, 0.0)",
+        "convolution": f"torch.conv2d(a, b, None, {op.get('stride')}, {op.get('padding')}, 1, {op.get('groups')})",
+        "embedding": "torch.embedding(a, b)",
+    }[name]
 
 
 class Step:
@@ -88,42 +85,41 @@ class Step:
             parameter.addcdiv_(first * (-RATE / (1 - BETAS[0] ** self.steps)), below)
 
 
-def call(workload):
-    """What is timed, and whether gradients are off around it."""
+def timer_of(workload):
+    """A timer of what the harness times."""
     op, dtype = workload["op"], DTYPES[workload["setting"]["dtype"]]
     both = op["pass"] == "forward-backward"
     tensors = inputs(op, dtype, both)
+    names = {"torch": torch, **dict(zip("abc", tensors))}
     if op["name"] == "optimizer-step":
-        return Step(*tensors, op["parameters"]), True
-    compute = function(op)
-    if not both:
-        return lambda: compute(*tensors), True
-    leaves = [tensor for tensor in tensors if tensor.requires_grad]
-    output = compute(*tensors)
-    upstream = torch.randn_like(output.detach()) if output.dim() else None
-
-    def there_and_back():
-        output = compute(*tensors)
-        loss = output if upstream is None else (output * upstream).sum()
-        return torch.autograd.grad(loss, leaves)
-
-    return there_and_back, False
+        code, names = "step()", {"step": Step(*tensors, op["parameters"])}
+    else:
+        code = statement(op)
+    if both:
+        output = eval(code, names)
+        names["leaves"] = [tensor for tensor in tensors if tensor.requires_grad]
+        names["upstream"] = torch.randn_like(output.detach()) if output.dim() else None
+        loss = "output" if output.dim() == 0 else "(output * upstream).sum()"
+        code = f"output = {code}; gradients = torch.autograd.grad({loss}, leaves)"
+    return Timer(code, globals=names, num_threads=workload["setting"]["threads"]), both
 
 
 def median_seconds(timer):
-    """The median of many short timings: long blocks would hold the slices of time that other processes took."""
+    """The median of blocks of 2 ms.
+
+    Between two blocks Python does work of its own, after which the first call takes 5 to 10 µs more: shorter blocks would show that. Longer
+    ones would hold the slices of time that other processes took.
+    """
     number = 1
     while (once := timer.timeit(number).median) * number < BATCH:
         number = max(number + 1, min(10 * number, int(1.1 * BATCH / once)))
-    times = []
-    while sum(times) * number < SECONDS or len(times) < 5:
+    times, end = [], time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(times) < 5:
         times.append(timer.timeit(number).median)
     return statistics.median(times)
 
 
 for line in sys.stdin:
-    workload = json.loads(line)["workload"]
-    timed, is_plain = call(workload)
-    with torch.set_grad_enabled(not is_plain):
-        timer = Timer("timed()", globals={"timed": timed}, num_threads=workload["setting"]["threads"])
+    timer, needs_gradients = timer_of(json.loads(line)["workload"])
+    with torch.set_grad_enabled(needs_gradients):
         print(median_seconds(timer), flush=True)

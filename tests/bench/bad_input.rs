@@ -29,6 +29,7 @@ fn what_does_not_fit_is_said_before_anything_is_loaded() {
         "the last size of `a` must be the first of `b`",
     );
     is_refused(&lab, "matmul", &["--set", "measure.max-tim=5s"], "did you mean `max-time`?");
+    is_refused(&lab, "matmul", &["--set", "devcie=cpu"], "did you mean `device`, of `[setting]`?");
     is_refused(&lab, "matmul", &["--set", "max-samples=0"], "nothing would be measured");
     is_refused(&lab, "matmul", &["--set", "device=gpu"], "`gpu` is no device");
     is_refused(&lab, "matmul", &["--set", "dtype=f8"], "unknown value `f8`");
@@ -88,6 +89,7 @@ fn a_model_that_cannot_be_is_refused() {
     );
     is_refused(&lab, "smoke", &["--set", "sequence=0"], "`sequence` is 0");
     is_refused(&lab, "smoke", &["--set", "text=gone.txt"], "cannot read the text `gone.txt`");
+    is_refused(&lab, "smoke", &["--set", "text=/dev/zero"], "it is no file");
     is_refused(&lab, "smoke", &["--set", "sequence=10000"], "the last tenth must hold a sequence");
     is_refused(&lab, "smoke", &["--set", "device=mps"], "there is no device `mps` here");
 }

@@ -54,6 +54,15 @@ fn a_workload_is_shown_with_every_key_and_reads_back_as_it_is_shown() {
 }
 
 #[test]
+fn a_preset_is_written_to_a_file_of_its_own_name() {
+    let lab = TestLab::with_commit();
+    let shown = lab.exp_ok(["bench", "show", "matmul"]);
+    // A shell empties the file before it starts the program.
+    lab.write("bench/matmul.toml", "");
+    assert_eq!(lab.exp_ok(["bench", "show", "matmul"]), shown);
+}
+
+#[test]
 fn the_harness_is_given_what_was_resolved_and_its_status_is_passed_on() {
     let lab = TestLab::with_commit();
     let script = "cat >request.json; exit 1";

@@ -52,6 +52,8 @@ mod bridge {
 
         /// The version of libtorch that this was built with.
         fn version() -> String;
+        /// Whether the libtorch that was loaded is of that version.
+        fn is_own_version() -> bool;
         /// The instruction set that libtorch uses on this processor, as `AVX512`.
         fn cpu_capability() -> String;
     }

@@ -8,6 +8,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceType.h>
 #include <c10/core/Event.h>
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/version.h>
 #include <ATen/DeviceAccelerator.h>
 
@@ -90,6 +91,8 @@ double Stopwatch::seconds() const {
 std::unique_ptr<Stopwatch> new_stopwatch(int32_t device) { return std::make_unique<Stopwatch>(device); }
 
 rust::String version() { return TORCH_VERSION; }
+
+bool is_own_version() { return aoti_torch_abi_version() == TORCH_ABI_VERSION; }
 
 rust::String cpu_capability() { return at::get_cpu_capability(); }
 

@@ -36,6 +36,7 @@ class Stopwatch {
 
 std::unique_ptr<Stopwatch> new_stopwatch(int32_t device);
 rust::String version();
+bool is_own_version();
 rust::String cpu_capability();
 
 }  // namespace git_exp

@@ -64,6 +64,21 @@ impl Failure {
     }
 }
 
+/// The bytes of a file that a workload names; `what` says what it is, as `the text`.
+pub fn read_file(what: &str, file: &str) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        // A device or a pipe would never end.
+        if !std::fs::metadata(file)?.is_file() {
+            return Err(std::io::Error::other("it is no file"));
+        }
+        std::fs::read(file)
+    };
+    read().map_err(|error| {
+        let error = Error::request(format!("cannot read {what} `{file}`")).because(error);
+        Failure::Request(error.hint("paths are relative to the top of the repository"))
+    })
+}
+
 /// What a C++ exception says, without where it was thrown.
 fn first_line(text: &str) -> String {
     let text = text.trim_start_matches("Internal torch error: ");

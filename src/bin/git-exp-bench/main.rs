@@ -40,6 +40,7 @@ use std::sync::Mutex;
 
 use git_exp::error::Error;
 use git_exp::workload::request::{Request, SCHEMA};
+use git_exp_torch_switches as switches;
 
 use failure::Failure;
 
@@ -70,6 +71,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    if !switches::is_own_version() {
+        return Err(Failure::request(
+            format!("libtorch is not {}, which the harness was built with", switches::version()),
+            "unset LD_LIBRARY_PATH, or in the source of git exp: make libtorch && make install-bench",
+        ));
+    }
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let request: Request = serde_json::from_str(&text).map_err(|error| {

@@ -7,7 +7,7 @@ use git_exp::workload::torchscript::TorchScript;
 use git_exp_torch_switches as switches;
 use tch::{CModule, IValue, Kind, Tensor};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, read_file};
 use crate::place::Place;
 use crate::subject::{Entry, Subject};
 
@@ -127,10 +127,7 @@ impl Subject for Module {
 }
 
 fn load(file: &str, place: &Place) -> Result<Loaded, Failure> {
-    let bytes = std::fs::read(file).map_err(|error| {
-        let error = Error::request(format!("cannot read the module `{file}`")).because(error);
-        Failure::Request(error.hint("paths are relative to the top of the repository"))
-    })?;
+    let bytes = read_file("the module", file)?;
     let refused = |what: &str, failure: Failure, hint: &str| {
         let cause = failure.error().causes.first().cloned().unwrap_or_default();
         Failure::Request(Error::request(format!("`{file}` is not {what}")).because(cause).hint(hint))

@@ -105,19 +105,12 @@ pub fn measure_in_turn<S, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::timing::tests::PLAN;
 
     const TURNS: Turns = Turns {
         passes: 12,
         pass_seconds: 0.05,
-        plan: Plan {
-            min_seconds: 0.0,
-            max_seconds: 1.0,
-            relative_error: 0.01,
-            min_samples: 1,
-            max_samples: 1_000,
-            batch_seconds: 50e-6,
-            most_calls: u64::MAX,
-        },
+        plan: Plan { min_seconds: 0.0, max_seconds: 1.0, min_samples: 1, max_samples: 1_000, ..PLAN },
     };
 
     /// Times with noise of 3 % from call to call and of 1 % from one building to the next.

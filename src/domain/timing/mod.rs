@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::domain::statistics::random::Random;
 
-    const PLAN: Plan = Plan {
+    pub(super) const PLAN: Plan = Plan {
         min_seconds: 0.1,
         max_seconds: 2.0,
         relative_error: 0.01,

@@ -76,16 +76,7 @@ fn more_calls(calls: u64, seconds: f64, plan: &Plan) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PLAN: Plan = Plan {
-        min_seconds: 0.1,
-        max_seconds: 2.0,
-        relative_error: 0.01,
-        min_samples: 10,
-        max_samples: 10_000,
-        batch_seconds: 50e-6,
-        most_calls: u64::MAX,
-    };
+    use crate::domain::timing::tests::PLAN;
 
     fn reading(seconds: f64) -> Reading {
         Reading { seconds, ..Reading::default() }

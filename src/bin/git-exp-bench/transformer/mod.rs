@@ -14,6 +14,9 @@ use crate::subject::{Entry, Finding, Findings, Subject, Work};
 use model::{Cache, Model};
 use training::Training;
 
+/// How many sequences of a batch are held against float64 and the baseline: all of them take a deep model minutes.
+const LOOKED_AT: i64 = 1;
+
 /// A model and what it does.
 pub struct TransformerSubject {
     task: Transformer,
@@ -134,16 +137,16 @@ impl Subject for TransformerSubject {
 
     fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
         if let Some(logits) = self.read()? {
-            return Ok(vec![logits]);
+            return Ok(vec![looked_at(&logits)?]);
         }
         let Job::Train(training) = &self.job else { return Ok(Vec::new()) };
         let (tokens, targets) = training.batch()?;
-        loss_and_gradient(&self.model, &tokens, &targets)
+        loss_and_gradient(&self.model, &looked_at(&tokens)?, &looked_at(&targets)?)
     }
 
     fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
         let exact = self.model.exact(Attention::Plain)?;
-        let here = |tensor: &Tensor| tensor.f_to_device(tch::Device::Cpu);
+        let here = |tensor: &Tensor| looked_at(tensor)?.f_to_device(tch::Device::Cpu);
         match &self.job {
             Job::Train(training) => {
                 let (tokens, targets) = training.batch()?;
@@ -152,7 +155,8 @@ impl Subject for TransformerSubject {
             // What a token is followed by is the same, whether those before it were kept or are read again.
             Job::Prefill { tokens, .. } | Job::Decode { tokens, .. } => {
                 let _guard = tch::no_grad_guard();
-                let mut cache = Cache::new(&self.task, &self.place.exact())?;
+                let task = Transformer { batch: LOOKED_AT, ..self.task.clone() };
+                let mut cache = Cache::new(&task, &self.place.exact())?;
                 Ok(Some(vec![exact.read(&here(tokens)?, 0, &mut cache)?]))
             }
         }
@@ -177,6 +181,11 @@ impl Subject for TransformerSubject {
         findings.numbers.push(number("parameters", self.task.parameter_count() as f64));
         Ok(findings)
     }
+}
+
+/// The first sequences of a batch.
+fn looked_at(batch: &Tensor) -> Result<Tensor, tch::TchError> {
+    batch.f_narrow(0, 0, LOOKED_AT)
 }
 
 /// The loss of a batch, and the gradient for all parameters in one row.

@@ -7,7 +7,7 @@ use git_exp::workload::transformer::{Mode, Transformer};
 use tch::{Kind, Tensor};
 
 use super::model::Model;
-use crate::failure::Failure;
+use crate::failure::{Failure, read_file};
 use crate::optimizer::Optimizer;
 use crate::place::Place;
 use crate::subject::{Finding, Findings};
@@ -166,10 +166,7 @@ impl Batches {
     fn of_text(task: &Transformer, place: &Place) -> Result<Self, Failure> {
         let bytes = match task.text.as_str() {
             "" => TEXT.to_vec(),
-            file => std::fs::read(file).map_err(|error| {
-                let error = Error::request(format!("cannot read the text `{file}`")).because(error);
-                Failure::Request(error.hint("paths are relative to the top of the repository"))
-            })?,
+            file => read_file("the text", file)?,
         };
         let (learnt, held_out) = bytes.split_at(bytes.len() - bytes.len() / HELD_OUT);
         let stretch = task.sequence + 1;
