@@ -55,7 +55,7 @@ impl Taken {
 const SHORTENED: &str = "it was shortened; this clone has all of it, and the next push sends it again";
 
 /// What is said where a remote had the log of this clone.
-const GONE: &str = "it is gone from the remote; this clone has all of it, and the next push sends it again";
+const GONE: &str = "it is gone from the remote; this clone has all of it, and the next push sends it again unless a copy withdrew it";
 
 /// What is said of a log that `git fetch --depth` brought in part.
 const CUT: &str = "only a part of it was fetched; `git exp pull` brings the rest";

@@ -315,6 +315,7 @@ fn entries_travel_between_clones_and_copies_and_none_is_lost() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it may take is for whoever starts it to say")]
 fn entries_outlive_whatever_dies_in_the_middle() {
     // An append more makes ten times as many states, which take some minutes.
     let entries = std::env::var("GIT_EXP_MODEL_ENTRIES").ok().and_then(|it| it.parse().ok());
