@@ -1293,3 +1293,25 @@ fn a_withdrawal_whose_reason_repeats_the_secret_goes_too_and_nothing_comes_back(
     net.exp_ok("lab", &["purge", &aside, &one, "--because", "b", "--yes"]);
     assert_eq!(net.labels("lab"), ["three"]);
 }
+
+#[test]
+fn two_purges_at_once_are_both_carried_out() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let ids = ["two", "three"].map(|label| net.record("lab", label, &format!("true {SECRET}")));
+    let purge = |id: &String| {
+        let mut command = net.lab.exp_command(["purge", id, "--because", "a token", "--yes", "--push"]);
+        command.current_dir(net.folder("lab")).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+    };
+    for child in ids.each_ref().map(purge) {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    net.exp_ok("lab", &["push"]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.labels("lab"), ["one"]);
+    net.assert_sound("lab");
+}
