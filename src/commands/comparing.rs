@@ -471,7 +471,8 @@ fn withdrawn_runs(
 /// Whether a withdrawn run may have been among the runs of a revision, a label or a filter: it ran the same code, or, where
 /// nothing tells what it ran, belonged to the same experiment.
 fn is_of_other_side(context: &Context, index: &mut Index, one: &Withdrawn, side: &Side<'_>) -> bool {
-    let is_like = |trial: &Trial<'_>| match context.log.find(index, &one.entry.to_hex()) {
+    let found = context.log.find(index, &one.entry.to_hex());
+    let is_like = |trial: &Trial<'_>| match &found {
         Ok((_, Entry { body: Body::Run(run), .. })) => run.code.tree == trial.run.code.tree,
         _ => {
             let membership = &trial.run.membership;

@@ -10,11 +10,14 @@ use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
 use crate::domain::state::ExperimentState;
-use crate::domain::withdrawal::{Part, Results, Withdrawal, Withdrawn};
+use crate::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn};
 use crate::error::Error;
-use crate::log::layout;
 use crate::log::purge::{Holder, Order, Plan};
+use crate::log::{LogError, layout};
 use crate::render::text::harmless;
+
+/// How often a purge is planned anew because something was recorded meanwhile.
+const TRIES: u32 = 20;
 
 /// How many names a line lists.
 const NAMED: usize = 5;
@@ -133,6 +136,9 @@ fn follow(context: &mut Context, arguments: &Arguments) -> Result<Answer, Error>
         if arguments.push {
             return push::logs_only(context);
         }
+        if context.output.json {
+            return show(context, arguments, &Plan::default(), &Asked::default(), None).map(|()| Answer::Yes);
+        }
         context.output.say("nothing is left to do");
         context.output.hint("name what is to go: git exp purge <entry> --because '…'");
         return Ok(Answer::Yes);
@@ -151,7 +157,8 @@ fn follow(context: &mut Context, arguments: &Arguments) -> Result<Answer, Error>
             ..*arguments
         };
         let ids: Vec<EntryId> = withdrawal.entries.iter().map(|one| one.entry).collect();
-        let asked = Asked { ids, already: Vec::new(), known: withdrawal.entries.clone(), logs: logs.clone() };
+        let known = withdrawal.entries.clone();
+        let asked = Asked { ids, known, logs: logs.clone(), ..Asked::default() };
         answer = carry_out(context, &with, &asked)?;
         if answer != Answer::Yes {
             return Ok(answer);
@@ -189,12 +196,15 @@ fn unfollowed(context: &Context) -> Result<Vec<(Withdrawal, Vec<Writer>)>, Error
 }
 
 /// What is to be taken back.
+#[derive(Default)]
 struct Asked {
     ids: Vec<EntryId>,
     /// Those that were withdrawn already, each with the withdrawal that says so.
     already: Vec<(EntryId, EntryId)>,
     /// What earlier withdrawals say of them.
     known: Vec<Withdrawn>,
+    /// Refs that a withdrawal named which is taken back itself.
+    refs: Vec<Dropped>,
     /// Logs that go on as a new epoch whatever they hold.
     logs: Vec<Writer>,
 }
@@ -209,7 +219,8 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
         true => it.results == Results::Withdrawn,
         false => gone.iter().all(|part| it.gone.contains(part)),
     };
-    let mut asked = Asked { ids: Vec::new(), already: Vec::new(), known: Vec::new(), logs: Vec::new() };
+    let mut asked = Asked::default();
+    let mut withdrawals_taken = Vec::new();
     for word in &arguments.entries {
         if let [experiment, ..] = state.find(word).as_slice() {
             let name = experiment.name();
@@ -219,7 +230,12 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
             return Err(error);
         }
         let id = match selection::entry(context, &mut index, &state, word) {
-            Ok(entry) => entry.id,
+            Ok(entry) => {
+                if let (Body::Withdrawal(it), true) = (entry.body, gone.contains(&Part::Entry)) {
+                    withdrawals_taken.push((entry.id, it));
+                }
+                entry.id
+            }
             Err(error) => match find_withdrawn(&withdrawals, word) {
                 Some((id, _)) => id,
                 None => return Err(error),
@@ -238,6 +254,20 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
             }
         }
     }
+    for (id, it) in withdrawals_taken {
+        // Whoever comes late has to find what it took in the one that takes its place.
+        let is_known = |one: &Withdrawn| asked.ids.contains(&one.entry);
+        if !it.gone.contains(&Part::Entry) && !it.entries.iter().all(is_known) {
+            let entries = names(it.entries.iter().map(|one| one.entry.short()));
+            return Err(Error::request(format!(
+                "`{}` says what was taken back, and is needed for that",
+                id.short()
+            ))
+            .hint(format!("it can only go with what it is about: name {entries}, too")));
+        }
+        asked.known.extend(it.entries);
+        asked.refs.extend(it.refs);
+    }
     Ok(asked)
 }
 
@@ -251,7 +281,7 @@ pub fn find_withdrawn(withdrawals: &[(Entry, Withdrawal)], word: &str) -> Option
 fn carry_out(context: &mut Context, arguments: &Arguments, asked: &Asked) -> Result<Answer, Error> {
     let gone = arguments.gone();
     let order = Order { ids: &asked.ids, gone: &gone, all_code: arguments.code, logs: &asked.logs };
-    let plan = context.log.plan_purge(order)?;
+    let mut plan = context.log.plan_purge(order)?;
     let is_own = |id: &EntryId| plan.entries.iter().any(|own| own.id == *id);
     let is_known = |id: &EntryId| asked.known.iter().any(|one| one.entry == *id);
     if let Some(foreign) = asked.ids.iter().find(|id| !is_own(id) && !is_known(id)) {
@@ -321,7 +351,24 @@ fn carry_out(context: &mut Context, arguments: &Arguments, asked: &Asked) -> Res
     } else if is_done {
         context.log.purge_refs(&context.writer()?, &also, request)?
     } else {
-        let purged = context.log.purge(&plan, &also, request)?;
+        let mut tries = 0;
+        let purged = loop {
+            match context.log.purge(&plan, &also, request.clone()) {
+                // Something was recorded since it was planned. What was agreed to is still what goes, or it is asked again.
+                Err(LogError::Contended(_)) if tries < TRIES => {
+                    let again = context.log.plan_purge(order)?;
+                    if again.has_changed(&plan) {
+                        return Err(Error::request(
+                            "something was recorded meanwhile that has some of it, too",
+                        )
+                        .hint("nothing was changed: do it again"));
+                    }
+                    plan = again;
+                    tries += 1;
+                }
+                result => break result?,
+            }
+        };
         context.reopen()?;
         purged.withdrawal
     };
@@ -383,7 +430,7 @@ fn withdrawal(context: &Context, plan: &Plan, asked: &Asked, because: String) ->
             entries.push(known.clone());
         }
     }
-    Ok(Withdrawal { entries, results, gone: plan.gone.clone(), because, refs: Vec::new() })
+    Ok(Withdrawal { entries, results, gone: plan.gone.clone(), because, refs: asked.refs.clone() })
 }
 
 /// The first few of `all`, in words.
@@ -451,7 +498,7 @@ fn preview(context: &mut Context, plan: &Plan, arguments: &Arguments, asked: &As
     for name in &plan.elsewhere {
         say(format!("  another clone's, which has to purge it as well: {}", harmless(name)));
     }
-    if !has_epochs && plan.holders.is_empty() && blind.is_empty() {
+    if !has_epochs && plan.holders.is_empty() && plan.shared.is_empty() && blind.is_empty() {
         say("  nothing else of this clone holds it".to_owned());
     }
 }
@@ -502,8 +549,13 @@ fn preview_bytes(say: &mut impl FnMut(String), plan: &Plan) {
     }
     if !plan.code.is_empty() {
         say(format!("  code that goes: {}", names(plan.code.iter().map(|oid| oid.to_hex()))));
-    } else if plan.gone.contains(&Part::Code) {
-        say("  code: none goes; what ran was no snapshot by git exp, or others have it too".to_owned());
+    } else if plan.gone.contains(&Part::Code) && plan.entries.iter().any(|it| !it.commits().is_empty()) {
+        // What others have is said below, by name.
+        let is_shared = plan.shared.keys().any(|what| what.starts_with("code "));
+        say(match is_shared {
+            true => "  code: no snapshot goes, because others have it too".to_owned(),
+            false => "  code: none goes, because what ran is a commit of yours and no snapshot".to_owned(),
+        });
     }
 }
 

@@ -49,6 +49,17 @@ pub struct Plan {
     pub(super) doomed: HashSet<Oid>,
 }
 
+impl Plan {
+    /// Whether another plan of the same comes to something else, but for what chains are at and are called.
+    pub fn has_changed(&self, other: &Self) -> bool {
+        self.holders != other.holders
+            || self.shared != other.shared
+            || self.files != other.files
+            || self.code != other.code
+            || self.epochs.len() != other.epochs.len()
+    }
+}
+
 /// A ref, not of the chains, that holds some of what is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -121,12 +132,9 @@ struct Progress {
     commits: BTreeMap<String, Vec<String>>,
     /// The objects that no file of this clone may keep.
     doomed: Vec<String>,
-    /// The entries that they belonged to.
+    /// What is to be known of them later.
     #[serde(default)]
-    entries: Vec<String>,
-    /// The commits among them that ran.
-    #[serde(default)]
-    code: Vec<String>,
+    taken: Taken,
 }
 
 /// What the withdrawals among `entries` took of which entries: that is not to be held again.
@@ -134,7 +142,7 @@ pub(super) fn taken_parts(entries: &[Located]) -> HashSet<(EntryId, Part)> {
     taken_by(entries.iter())
 }
 
-fn taken_by<'a>(entries: impl Iterator<Item = &'a Located>) -> HashSet<(EntryId, Part)> {
+pub(super) fn taken_by<'a>(entries: impl Iterator<Item = &'a Located>) -> HashSet<(EntryId, Part)> {
     let mut taken = HashSet::new();
     for it in entries {
         if let Body::Withdrawal(withdrawal) = &it.entry.body {
@@ -146,12 +154,12 @@ fn taken_by<'a>(entries: impl Iterator<Item = &'a Located>) -> HashSet<(EntryId,
     taken
 }
 
-/// Has a withdrawal name the refs that go, with what they are.
+/// Has a withdrawal name the refs that go, with what they are, besides those it names.
 fn name_refs(body: &mut Body, refs: impl Iterator<Item = (String, Oid)>) {
     let Body::Withdrawal(withdrawal) = body else {
         unreachable!("only withdrawals are purged by");
     };
-    withdrawal.refs = refs.map(|(name, tip)| Dropped { name, was: append::name(tip) }).collect();
+    withdrawal.refs.extend(refs.map(|(name, tip)| Dropped { name, was: append::name(tip) }));
 }
 
 /// Whether `name` is what a remote has of this seal.
@@ -198,6 +206,9 @@ impl Log {
         }
         let entries: Vec<&Located> = logs.iter().flat_map(|(_, entries)| entries).collect();
         let trees = self.plan_doomed(&mut plan, order, &entries)?;
+        for (what, by) in self.still_shared(order.ids, &entries) {
+            plan.shared.entry(what).or_default().extend(by);
+        }
         self.find_holders(&mut plan, &trees)?;
         Ok(plan)
     }
@@ -552,8 +563,8 @@ impl Log {
         progress.made = in_hex(&made);
         progress.dropped = in_hex(&drops);
         progress.doomed = plan.doomed.iter().map(|oid| oid.to_hex()).collect();
-        progress.code = plan.code.iter().map(|oid| oid.to_hex()).collect();
-        progress.entries = plan.entries.iter().map(|it| it.id.to_hex()).collect();
+        let ids: Vec<EntryId> = plan.entries.iter().map(|it| it.id).collect();
+        progress.taken = Taken::of(plan, &ids);
 
         journal::write(&self.folders.journal(), &progress.withdrawal, &objects, Durability::Synced)?;
         for object in &objects {
@@ -781,12 +792,7 @@ impl Log {
         let names: Vec<&str> = edits.iter().map(|edit| edit.name.as_str()).collect();
         repo.sync_refs(&names)?;
         self.record_withdrawn(&progress.commits)?;
-        let taken = Taken {
-            entries: progress.entries.clone(),
-            objects: progress.doomed.clone(),
-            code: progress.code.clone(),
-        };
-        self.record_taken(&progress.withdrawal, taken)?;
+        self.record_taken(&progress.withdrawal, progress.taken.clone())?;
         let configured = self.configured_writer()?;
         for (old, new) in &progress.epochs {
             let (Ok(old), Ok(new)) = (old.parse::<Writer>(), new.parse::<Writer>()) else { continue };

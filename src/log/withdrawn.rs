@@ -3,7 +3,7 @@
 //! A withdrawal names entries, and in the clone that carried it out, or followed it, `.git/exp/taken-back.json` keeps the IDs of
 //! the objects that went. So a later purge of the same entries finds what still holds them, though the entries are gone.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::append::Lock;
 use super::error::LogError;
 use super::index::Index;
-use super::purge::{Followed, Order, Plan, Superseded, is_seal_at_remote, taken_parts};
+use super::purge::{Followed, Order, Plan, Superseded, is_seal_at_remote, taken_by, taken_parts};
 use super::read::Located;
 use super::{Log, layout};
 use crate::domain::entry::{Body, Entry};
@@ -36,6 +36,23 @@ pub(super) struct Taken {
     /// The commits that ran.
     #[serde(default)]
     pub(super) code: Vec<String>,
+    /// What stayed because other entries had it too: what it is, and these entries.
+    #[serde(default)]
+    pub(super) shared: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Taken {
+    /// What of `plan` is to be known later.
+    pub(super) fn of(plan: &Plan, entries: &[EntryId]) -> Self {
+        let shared = plan.shared.iter();
+        let shared = shared.map(|(what, by)| (what.clone(), by.iter().map(EntryId::to_hex).collect()));
+        Self {
+            entries: entries.iter().map(EntryId::to_hex).collect(),
+            objects: plan.doomed.iter().map(|oid| oid.to_hex()).collect(),
+            code: plan.code.iter().map(|oid| oid.to_hex()).collect(),
+            shared: shared.collect(),
+        }
+    }
 }
 
 impl Log {
@@ -111,7 +128,8 @@ impl Log {
         let withdrawals = self.withdrawals(&mut self.index()?)?;
         let of_epochs = withdrawals.iter().filter(|(by, _)| by.writer.is_later_epoch());
         let gone: HashSet<EntryId> = of_epochs.flat_map(|(_, it)| &it.entries).map(|one| one.entry).collect();
-        let mut drops = Vec::new();
+        // Several withdrawals may name the same one.
+        let mut drops = BTreeMap::new();
         let mut tags = Vec::new();
         let tracked = self.repo.list_refs(layout::REMOTE)?;
         for (_, it) in
@@ -123,7 +141,7 @@ impl Log {
                     |(name, tip): &&(String, Oid)| *tip == was && is_seal_at_remote(name, &dropped.name);
                 drops.extend(tracked.iter().filter(is_it).cloned());
                 if self.repo.read_ref(&dropped.name)? == Some(was) {
-                    drops.push((dropped.name.clone(), was));
+                    drops.insert(dropped.name.clone(), was);
                     tags.extend(dropped.name.strip_prefix("refs/tags/").map(str::to_owned));
                 }
             }
@@ -131,6 +149,7 @@ impl Log {
         if !drops.is_empty() {
             let _lock = Lock::take(&self.folders)?;
             self.drop_refs(drops.iter().map(|(name, tip)| (name, *tip)))?;
+            tags.dedup();
         }
         Ok(tags)
     }
@@ -146,6 +165,30 @@ impl Log {
         let taken = self.all_taken();
         let of_them = taken.values().filter(|it| it.entries.iter().any(|id| ids.contains(id)));
         of_them.flat_map(|it| &it.objects).filter_map(|oid| Oid::from_hex(oid)).collect()
+    }
+
+    /// What stayed when these entries were taken back, because `others` had it too, as far as they still do.
+    pub(super) fn still_shared(
+        &self,
+        ids: &[EntryId],
+        others: &[&Located],
+    ) -> BTreeMap<String, BTreeSet<EntryId>> {
+        let ids: HashSet<String> = ids.iter().map(EntryId::to_hex).collect();
+        let given_up = taken_by(others.iter().copied());
+        let mut shared: BTreeMap<String, BTreeSet<EntryId>> = BTreeMap::new();
+        let of_them = self.all_taken();
+        for taken in of_them.values().filter(|it| it.entries.iter().any(|id| ids.contains(id))) {
+            for (what, by) in &taken.shared {
+                let part = if what.starts_with("code ") { Part::Code } else { Part::Files };
+                let has = |it: &&&Located| {
+                    by.contains(&it.entry.id.to_hex()) && !given_up.contains(&(it.entry.id, part))
+                };
+                for it in others.iter().filter(has) {
+                    shared.entry(what.clone()).or_default().insert(it.entry.id);
+                }
+            }
+        }
+        shared
     }
 
     /// Whether it was recorded here what went with this entry.
@@ -180,12 +223,7 @@ impl Log {
             let order = Order { ids: &named, gone: &it.gone, all_code: false, logs: &[] };
             let mut plan = Plan { gone: it.gone.clone(), drops: drops.to_vec(), ..Plan::default() };
             self.plan_doomed(&mut plan, order, &entries)?;
-            let taken = Taken {
-                entries: named.iter().map(EntryId::to_hex).collect(),
-                objects: plan.doomed.iter().map(|oid| oid.to_hex()).collect(),
-                code: plan.code.iter().map(|oid| oid.to_hex()).collect(),
-            };
-            self.record_taken(&id.to_hex(), taken)?;
+            self.record_taken(&id.to_hex(), Taken::of(&plan, &named))?;
             ids.extend(named);
         }
         Ok(ids)

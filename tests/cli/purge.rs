@@ -177,6 +177,7 @@ fn a_secret_in_the_output_is_gone_here_on_the_remote_and_in_clones_that_pull() {
     // The third clone is away while this happens.
     let said = net.exp_ok("lab", &["purge", &id[..8], "--because", "a token", "--yes"]);
     assert!(said.contains("files that go: stdout"), "{said}");
+    assert!(said.contains("code: none goes, because what ran is a commit of yours"), "{said}");
     assert!(said.contains(&format!("the log `{old}` goes on as `{old}-2`")), "{said}");
     assert_eq!(net.writer("lab"), format!("{old}-2"));
     assert_eq!(net.found("lab"), [""; 0]);
@@ -266,6 +267,8 @@ fn a_secret_in_a_snapshot_is_gone_once_every_entry_that_has_it_is_named() {
         said.contains("stays, because others have it too: code") && said.contains(&second[..8]),
         "{said}"
     );
+    let whole = net.exp_ok("lab", &["purge", &first, "--dry-run"]);
+    assert!(whole.contains("code: no snapshot goes, because others have it too"), "{whole}");
     let both = ["purge", &first, &second, "--code", "--because", "a token", "--yes", "--push"];
     net.exp_ok("lab", &both);
     for clone in ["lab", "remote.git"] {
@@ -780,7 +783,7 @@ fn what_one_purge_left_another_can_take_though_the_entry_is_gone() {
         assert_eq!(net.found(clone), [""; 0], "{clone}");
     }
     let again = net.exp_ok("lab", &words);
-    assert!(again.contains("nothing else of this clone holds it"), "{again}");
+    assert!(again.contains("stays, because others have it too: environment.json"), "{again}");
     assert!(net.writer("lab").ends_with("-2"), "no further epoch is needed");
     net.assert_sound("lab");
     net.assert_sound("second");
@@ -1166,4 +1169,149 @@ fn a_remote_that_takes_no_deletions_is_told_and_done_once_it_does() {
     std::fs::remove_file(&hook).expect("the hook is ours");
     net.exp_ok("lab", &["push"]);
     assert_eq!(net.found("remote.git"), [""; 0]);
+}
+
+#[test]
+fn what_is_recorded_at_the_same_time_is_kept_and_stops_no_purge() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let run = |words: &[&str]| {
+        let mut command = net.lab.exp_command(words);
+        command.current_dir(net.folder("lab")).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null()).spawn().expect("it starts")
+    };
+    let mut runs: Vec<_> = (0..6).map(|_| run(&["run", "--label", "zest", "--", "true"])).collect();
+    let mut pushing = run(&["push", "--data", "--yes"]);
+    let said = net.exp("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    for child in &mut runs {
+        assert!(child.wait().expect("it ends").success());
+    }
+    pushing.wait().expect("it ends");
+    assert_eq!(said.0, 0, "{}", said.1);
+    net.exp_ok("lab", &["push"]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    let labels = net.labels("lab");
+    assert_eq!(labels.iter().filter(|it| *it == "zest").count(), 6, "{labels:?}");
+    assert_eq!(labels.len(), 8);
+    net.assert_sound("lab");
+}
+
+#[test]
+fn a_seal_that_two_withdrawals_name_goes_once() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    let data = format!("refs/exp/data/{}", net.writer("lab"));
+    net.git("lab", &["tag", "-a", "-m", "sealed", "sealed/A-001", &data]);
+    net.git("lab", &["push", "--quiet", "origin", "sealed/A-001"]);
+    net.copy("lab", "copy");
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes", "--drop-refs", "--push"]);
+    net.exp("copy", &["pull"]);
+    net.git("copy", &["tag", "-f", "sealed/A-001", &net.git("second", &["rev-parse", "sealed/A-001"])]);
+    net.exp_ok("copy", &["purge", "--yes", "--drop-refs", "--push"]);
+    for _ in 0..2 {
+        net.exp("second", &["pull", "--data"]);
+    }
+    assert_eq!(net.git("second", &["tag"]), "");
+    assert_eq!(net.exp("second", &["pull", "--data"]).0, 0);
+    assert_eq!(net.found("second"), [""; 0]);
+}
+
+#[test]
+fn what_stays_because_another_entry_has_it_is_said_again() {
+    let net = Net::new();
+    net.lab.write("conf", SECRET);
+    let run = net.record("lab", "one", "true");
+    std::fs::remove_file(net.folder("lab").join("conf")).expect("it is there");
+    net.exp_ok("lab", &["new", "two", "--hypothesis", "h", "--change", "c", "--from", &run]);
+    let brief = net.json("lab", &["log", "--kind", "brief"])[0]["entry"].as_str().expect("an ID").to_owned();
+    let told = format!("({})", &brief[..8]);
+    let words = ["purge", &run, "--because", "a token", "--yes"];
+    let first = net.exp_ok("lab", &words);
+    assert!(first.contains("stays, because others have it too: code") && first.contains(&told), "{first}");
+    let again = net.exp_ok("lab", &words);
+    assert!(again.contains("stays, because others have it too: code") && again.contains(&told), "{again}");
+    assert!(!again.contains("nothing else"), "{again}");
+    // The experiment's branch begins there: with a worktree it is in the way.
+    let (status, said) = net.exp("lab", &["purge", &brief, "--because", "a token", "--yes", "--drop-refs"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("rewrite or delete `refs/heads/exp/20261121-two` first"), "{said}");
+    net.git("lab", &["worktree", "remove", "--force", ".worktrees/20261121-two"]);
+    net.git("lab", &["worktree", "add", "--quiet", "--detach", "../aside", "exp/20261121-two"]);
+    let (status, said) = net.exp("lab", &["purge", &brief, "--because", "a token", "--yes", "--drop-refs"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("also holds it: HEAD of ") && said.contains("aside"), "{said}");
+    net.git("lab", &["worktree", "remove", "--force", "../aside"]);
+    net.exp_ok("lab", &["purge", &brief, "--because", "a token", "--yes", "--drop-refs"]);
+    assert_eq!(net.found("lab"), [""; 0]);
+    assert_eq!(net.git("lab", &["branch", "--list", "exp/*"]), "");
+    assert!(!net.exp_ok("lab", &words).contains("others have it too: code"));
+}
+
+#[test]
+fn a_withdrawal_whose_reason_repeats_the_secret_goes_too_and_nothing_comes_back() {
+    let net = Net::new();
+    let id = net.with_secret_in_output();
+    net.clone("late");
+    net.exp_ok("late", &["pull", "--data"]);
+    net.exp_ok("lab", &["purge", &id, "--because", SECRET, "--yes", "--push"]);
+    net.clone("second");
+    net.exp_ok("second", &["pull", "--data"]);
+    assert_ne!(net.found("second"), [""; 0]);
+    let withdrawal =
+        net.json("lab", &["log", "--kind", "withdrawal"])[0]["entry"].as_str().expect("an ID").to_owned();
+    net.exp_ok("lab", &["purge", &withdrawal, "--because", "its reason", "--yes", "--push"]);
+    for clone in ["late", "second"] {
+        net.exp_ok(clone, &["pull", "--data"]);
+    }
+    for clone in ["lab", "late", "second", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    for clone in ["lab", "late", "second"] {
+        assert_eq!(net.labels(clone), ["one", "three"], "{clone}");
+        net.assert_sound(clone);
+    }
+    assert!(net.exp_ok("late", &["show", &id[..8]]).contains("its reason"));
+
+    // One that set a result aside only goes with it: else the result would be back.
+    let one = net.runs("lab").remove(0).1;
+    net.exp_ok("lab", &["purge", &one, "--keep-bytes", "--because", "another job ran", "--yes"]);
+    let aside = net
+        .json("lab", &["log", "--kind", "withdrawal"])
+        .iter()
+        .find(|it| it["subject"].as_str().is_some_and(|text| text.contains("another job ran")))
+        .expect("it is listed")["entry"]
+        .as_str()
+        .expect("an ID")
+        .to_owned();
+    let (status, said) = net.exp("lab", &["purge", &aside, "--because", "b", "--yes"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains(&format!("name {}, too", &one[..8])), "{said}");
+    net.exp_ok("lab", &["purge", &aside, &one, "--because", "b", "--yes"]);
+    assert_eq!(net.labels("lab"), ["three"]);
+}
+
+#[test]
+fn two_purges_at_once_are_both_carried_out() {
+    let net = Net::new();
+    net.record("lab", "one", "true");
+    let ids = ["two", "three"].map(|label| net.record("lab", label, &format!("true {SECRET}")));
+    let purge = |id: &String| {
+        let mut command = net.lab.exp_command(["purge", id, "--because", "a token", "--yes", "--push"]);
+        command.current_dir(net.folder("lab")).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+    };
+    for child in ids.each_ref().map(purge) {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    net.exp_ok("lab", &["push"]);
+    for clone in ["lab", "remote.git"] {
+        assert_eq!(net.found(clone), [""; 0], "{clone}");
+    }
+    assert_eq!(net.labels("lab"), ["one"]);
+    net.assert_sound("lab");
 }
