@@ -114,7 +114,8 @@ pub fn find(context: &mut Context, remote: &str, arguments: &Arguments) -> Resul
         });
     }
     for it in std::mem::take(&mut published) {
-        if context.log.brings_back(it.tip, &known)? {
+        // Branches are somebody's own, and may have had the same content committed to them.
+        if !it.name.starts_with(TOPICS) && context.log.brings_back(it.tip, &known)? {
             let why = "it holds what was withdrawn".to_owned();
             held_back.push(Pushed { name: it.name, refusal: Some(why) });
         } else {

@@ -365,15 +365,22 @@ impl Log {
                 bases.extend(base);
             }
         }
+        // Snapshots that stay, and commits: what was run dirty may have been committed since.
         let mut kept: BTreeMap<Oid, EntryId> = BTreeMap::new();
+        let mut committed: BTreeMap<Oid, EntryId> = BTreeMap::new();
         for it in others {
             for commit in it.entry.commits().into_iter().filter_map(|name| Oid::from_hex(name.as_str())) {
                 if commits.remove(&commit) {
                     plan.shared.entry(format!("code {commit}")).or_default().insert(it.entry.id);
                 }
-                if base_of(&it.entry).is_some() {
-                    kept.insert(commit, it.entry.id);
-                    bases.extend(base_of(&it.entry));
+                match base_of(&it.entry) {
+                    Some(base) => {
+                        kept.insert(commit, it.entry.id);
+                        bases.insert(base);
+                    }
+                    None => {
+                        committed.insert(commit, it.entry.id);
+                    }
                 }
             }
         }
@@ -387,17 +394,28 @@ impl Log {
         }
         let tips: Vec<Oid> = commits.iter().copied().collect();
         let mut objects: BTreeMap<Oid, String> = self.repo.objects_of(&tips, &known)?.into_iter().collect();
-        let of_kept: Vec<Oid> = kept.keys().copied().collect();
-        let shares = self.repo.objects_of(&of_kept, &known)?.iter().any(|(oid, _)| objects.contains_key(oid));
-        for (commit, entry) in kept.iter().filter(|_| shares) {
+        committed.retain(|commit, _| self.repo.has_object(*commit) && !kept.contains_key(commit));
+        let of_others: Vec<Oid> = kept.keys().chain(committed.keys()).copied().collect();
+        let held = self.repo.objects_of(&of_others, &known)?.into_iter().map(|(oid, _)| oid);
+        let mut unnamed: HashSet<Oid> = held.filter(|oid| objects.contains_key(oid)).collect();
+        let is_shared = !unnamed.is_empty();
+        for (commit, entry) in kept.iter().chain(&committed).filter(|_| is_shared) {
+            // Every later commit has what one has: the first is enough to say so.
+            if unnamed.is_empty() && !kept.contains_key(commit) {
+                break;
+            }
             for (oid, path) in self.repo.objects_of(&[*commit], &known)? {
-                if objects.remove(&oid).is_some() && !path.is_empty() {
-                    plan.shared.entry(format!("code {path}")).or_default().insert(*entry);
-                }
+                unnamed.remove(&oid);
+                let what = match (objects.remove(&oid), path.is_empty()) {
+                    (Some(_), true) if commits.remove(&oid) => format!("code {oid}"),
+                    (Some(_), false) => format!("code {path}"),
+                    _ => continue,
+                };
+                plan.shared.entry(what).or_default().insert(*entry);
             }
         }
         plan.doomed.extend(objects.into_keys());
-        plan.code = tips;
+        plan.code = commits.into_iter().collect();
         Ok(())
     }
 
@@ -988,7 +1006,10 @@ impl Log {
         self.tell_unfollowed(&mut followed)?;
         if let Some(first) = went.first() {
             let order = Order { ids: &went, gone: &[], all_code: false, logs: &[] };
-            for holder in self.plan_purge(order)?.holders {
+            // A branch of somebody's own may have had the same content committed to it.
+            let is_ours =
+                |it: &Holder| !it.name.starts_with("refs/heads/") || it.name.starts_with("refs/heads/exp/");
+            for holder in self.plan_purge(order)?.holders.into_iter().filter(is_ours) {
                 let fate = if holder.can_go { "--drop-refs` deletes it" } else { "--dry-run` says of what" };
                 let problem = format!(
                     "it holds what was withdrawn, and stays: `git exp purge {} {fate}",

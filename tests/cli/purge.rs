@@ -1315,3 +1315,21 @@ fn two_purges_at_once_are_both_carried_out() {
     assert_eq!(net.labels("lab"), ["one"]);
     net.assert_sound("lab");
 }
+
+#[test]
+fn a_dirty_run_goes_though_its_code_was_committed_since() {
+    let net = Net::new();
+    net.lab.write("train.py", "new code");
+    let id = net.record("lab", "dirty", &format!("printf 'wormwood'; printf '%s\\n' '{}'", &SECRET[8..]));
+    net.lab.commit_all("the new code");
+    net.record("lab", "clean", "true");
+    let said = net.exp_ok("lab", &["purge", &id, "--because", "a token", "--yes"]);
+    assert!(said.contains("stays, because others have it too: code train.py"), "{said}");
+    assert!(said.contains("code that goes: "), "the snapshot goes: {said}");
+    assert_eq!(net.found("lab"), [""; 0]);
+    assert_eq!(net.labels("lab"), ["clean"]);
+    net.assert_sound("lab");
+    // Whoever goes on from the commit is not in the way of anything.
+    net.exp_ok("lab", &["new", "next", "--hypothesis", "h", "--change", "c"]);
+    net.exp_ok("lab", &["push", "--data", "--yes"]);
+}
