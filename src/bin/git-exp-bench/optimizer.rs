@@ -54,7 +54,7 @@ impl Optimizer {
             let Moved { parameter, first_moment, second_moment } = moved;
             let Some(second_moment) = second_moment else {
                 let _ = first_moment.f_mul_scalar_(BETAS.0)?.f_add_(gradient)?;
-                add(parameter, -rate, first_moment, |sum, scaled| sum.f_add_(scaled))?;
+                add(parameter, -rate, first_moment, Tensor::f_add_)?;
                 continue;
             };
             let _ = parameter.f_mul_scalar_(1.0 - rate * DECAY)?;
@@ -89,6 +89,5 @@ fn add(
     // Both are the tensor itself where it is of that dtype already, and to copy it onto itself is nothing.
     let mut exact = into.f_to_dtype(kind, false, false)?;
     let _ = how(&mut exact, &tensor.f_to_dtype(kind, false, false)?.f_mul_scalar(factor)?)?;
-    let _ = into.f_copy_(&exact)?;
-    Ok(())
+    into.f_copy_(&exact)
 }
