@@ -1,6 +1,7 @@
 //! Several clones and a remote: what one recorded, all know, and nothing is lost on the way.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -236,35 +237,39 @@ fn what_an_append_left_that_died_does_not_shut_out_the_files_of_a_copy() {
 }
 
 #[test]
-fn pulls_at_once_and_a_push_see_no_log_shortened() {
+fn pulls_at_once_with_pushes_in_between_see_no_log_shortened() {
     let net = Net::new();
     net.clone("second");
-    let mut expected = Vec::new();
-    for round in 0..4 {
-        for clone in ["lab", "second"] {
-            let label = format!("{clone}-{round}");
-            net.record(clone, &label);
-            expected.push(label);
+    net.record("second", "own");
+    let is_done = AtomicBool::new(false);
+    let rounds = 8;
+    std::thread::scope(|scope| {
+        for words in [&["pull"][..], &["pull"], &["pull", "--data"], &["push"]] {
+            let (net, is_done) = (&net, &is_done);
+            scope.spawn(move || {
+                while !is_done.load(Ordering::Relaxed) {
+                    let (status, out, said) = net.exp("second", words);
+                    let is_right = status == 0 && !said.contains("not followed");
+                    if !is_right {
+                        is_done.store(true, Ordering::Relaxed);
+                    }
+                    assert!(is_right, "{words:?}: {out}{said}");
+                }
+            });
         }
-        net.exp_ok("lab", &["push"]);
-        let start = |words: &[&str]| {
-            let mut command = net.lab.exp_command(words);
-            command.current_dir(net.folder("second")).env("GIT_ALLOW_PROTOCOL", net.protocols);
-            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("git-exp starts")
-        };
-        let commands = [&["pull"][..], &["push"], &["pull", "--data"], &["runs"], &["pull"]];
-        for child in commands.map(start) {
-            let output = child.wait_with_output().expect("it ends");
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && !said.contains("not followed"), "round {round}: {said}");
+        for round in 0..rounds {
+            if !is_done.load(Ordering::Relaxed) {
+                net.record("lab", &format!("{round}"));
+                net.exp_ok("lab", &["push"]);
+            }
         }
-        expected.sort();
-        assert_eq!(net.labels("second"), expected);
-    }
-    net.exp_ok("lab", &["pull"]);
-    assert_eq!(net.labels("lab"), expected);
-    assert_ne!(net.writer("lab"), net.writer("second"));
-    for clone in ["lab", "second"] {
+        is_done.store(true, Ordering::Relaxed);
+    });
+    let mut expected: Vec<String> = (0..rounds).map(|round| round.to_string()).collect();
+    expected.push("own".to_owned());
+    for clone in ["second", "lab"] {
+        net.exp_ok(clone, &["pull"]);
+        assert_eq!(net.labels(clone), expected);
         net.exp_ok(clone, &["fsck"]);
     }
 }
