@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::github::{Connection, explained, holds};
+use super::recorded::stored;
 use super::research::Research;
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
@@ -265,8 +266,7 @@ pub fn unfinished(
 
 /// The text that an entry was to post.
 fn text_of(context: &Context, entry: &Entry) -> Result<Option<String>, Error> {
-    let tree = entry.files.as_ref().and_then(|files| Oid::from_hex(files.tree.as_str()));
-    let Some(tree) = tree.filter(|tree| context.repo.has_object(*tree)) else { return Ok(None) };
-    let bytes = context.repo.read_path(tree, TEXT.as_bytes())?;
+    let Some(files) = &entry.files else { return Ok(None) };
+    let bytes = stored(context, &files.tree, &TEXT.into())?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Writer};
 use crate::domain::state::ExperimentState;
-use crate::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn};
+use crate::domain::withdrawal::{Dropped, Part, Results, Withdrawal, Withdrawn, find_withdrawn};
 use crate::error::Error;
 use crate::log::purge::{Holder, Order, Plan};
 use crate::log::{LogError, layout};
@@ -269,13 +269,6 @@ fn named(context: &Context, arguments: &Arguments) -> Result<Asked, Error> {
         asked.refs.extend(it.refs);
     }
     Ok(asked)
-}
-
-/// The entry that begins with `word` and is gone, with the withdrawal that says so.
-pub fn find_withdrawn(withdrawals: &[(Entry, Withdrawal)], word: &str) -> Option<(EntryId, EntryId)> {
-    let word = word.to_ascii_lowercase();
-    let mut named = withdrawals.iter().flat_map(|(by, it)| it.entries.iter().map(|one| (one.entry, by.id)));
-    named.rfind(|(id, _)| word.len() >= 4 && id.to_hex().starts_with(&word))
 }
 
 fn carry_out(context: &mut Context, arguments: &Arguments, asked: &Asked) -> Result<Answer, Error> {

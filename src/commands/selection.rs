@@ -1,6 +1,5 @@
 //! Which entry, run or experiment a word on the command line means.
 
-use super::purge::find_withdrawn;
 use crate::context::Context;
 use crate::domain::brief::Brief;
 use crate::domain::entry::{Body, Entry};
@@ -8,6 +7,7 @@ use crate::domain::id::{EntryId, ExperimentId, TopicName};
 use crate::domain::run::Run;
 use crate::domain::state::{ExperimentState, IdeaState, State, TopicState};
 use crate::domain::topic::Topic;
+use crate::domain::withdrawal::find_withdrawn;
 use crate::error::Error;
 use crate::log::index::Index;
 use crate::log::{LogError, layout};

@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use super::purge::find_withdrawn;
 use super::recorded::{environment, files_of, stored};
 use super::runs::{ResultsWithdrawn, Which, newest_run, results_withdrawn, topic_of, topics};
 use super::surroundings::Surroundings;
@@ -16,6 +15,7 @@ use crate::domain::reproduction::Target;
 use crate::domain::run::Run;
 use crate::domain::seal;
 use crate::domain::state::{ExperimentState, ReproductionOf, State};
+use crate::domain::withdrawal::find_withdrawn;
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::Index;

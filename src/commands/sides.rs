@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use super::place::Place;
-use super::purge::find_withdrawn;
 use super::runs::{expression, topics};
 use super::{code_state, recording, selection};
 use crate::context::Context;
@@ -12,6 +11,7 @@ use crate::domain::id::{ExperimentId, ObjectName};
 use crate::domain::run::Membership;
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::topic::Topic;
+use crate::domain::withdrawal::find_withdrawn;
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::query::{Query, select};

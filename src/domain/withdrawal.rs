@@ -1,5 +1,6 @@
 //! Withdrawals: what was taken out of the record, of which entries, and why.
 
+use super::entry::Entry;
 use super::id::{EntryId, ExperimentId, ObjectName, Writer};
 use super::metric::words;
 
@@ -96,6 +97,13 @@ impl Withdrawal {
         let suffix = format!("/log/{writer}");
         self.refs.iter().any(|it| it.name.starts_with("refs/exp/") && it.name.ends_with(&suffix))
     }
+}
+
+/// The entry that begins with `word` and is gone, with the withdrawal that says so.
+pub fn find_withdrawn(withdrawals: &[(Entry, Withdrawal)], word: &str) -> Option<(EntryId, EntryId)> {
+    let word = word.to_ascii_lowercase();
+    let mut named = withdrawals.iter().flat_map(|(by, it)| it.entries.iter().map(|one| (one.entry, by.id)));
+    named.rfind(|(id, _)| word.len() >= 4 && id.to_hex().starts_with(&word))
 }
 
 #[cfg(test)]

@@ -1,64 +1,33 @@
 //! Purging: what was taken back is in no object that a ref of ours reaches, here or elsewhere, and nothing else is lost.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::lab::TestLab;
-
 /// What must not be found any more.
 const SECRET: &str = "wormwood-and-gall-4711";
 
-/// A repository with a bare remote, and clones of it beside.
-struct Net {
-    lab: TestLab,
+/// Clones in which a secret is looked for.
+struct Net(crate::net::Net);
+
+impl Deref for Net {
+    type Target = crate::net::Net;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Net {
     fn new() -> Self {
-        let lab = TestLab::with_commit();
-        lab.git(["clone", "--quiet", "--bare", ".", "../remote.git"]);
-        let url = format!("file://{}", lab.path().with_file_name("remote.git").display());
-        lab.git(["remote", "add", "origin", &url]);
-        lab.git(["fetch", "--quiet", "origin"]);
-        Self { lab }
+        Self(crate::net::Net::new())
     }
 
-    fn folder(&self, clone: &str) -> PathBuf {
-        self.lab.path().with_file_name(clone)
-    }
-
-    fn clone(&self, name: &str) {
-        let url = format!("file://{}", self.folder("remote.git").display());
-        self.git("lab", &["clone", "--quiet", &url, &format!("../{name}")]);
-    }
-
-    fn copy(&self, from: &str, to: &str) {
-        let mut command = self.lab.command(["cp", "-r", from, to]);
-        command.current_dir(self.folder(from).parent().expect("it is in a folder"));
-        assert!(command.output().expect("cp starts").status.success());
-    }
-
-    fn output(&self, clone: &str, mut command: Command) -> Output {
-        command.current_dir(self.folder(clone)).output().expect("it can be started")
-    }
-
-    #[track_caller]
-    fn git(&self, clone: &str, words: &[&str]) -> String {
-        let mut command = self.lab.command(["git"]);
-        command.args(words);
-        let output = self.output(clone, command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {words:?} in {clone}:\n{said}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
+    /// What git exp answers: its exit status, and all that it wrote.
     fn exp(&self, clone: &str, words: &[&str]) -> (i32, String) {
-        let output = self.output(clone, self.lab.exp_command(words));
-        let text = [output.stdout.as_slice(), &output.stderr].concat();
-        (output.status.code().expect("it exits"), String::from_utf8_lossy(&text).into_owned())
+        let (status, out, said) = self.0.exp(clone, words);
+        (status, out + &said)
     }
 
     #[track_caller]
@@ -66,15 +35,6 @@ impl Net {
         let (status, text) = self.exp(clone, words);
         assert_eq!(status, 0, "git exp {words:?} in {clone}:\n{text}");
         text
-    }
-
-    #[track_caller]
-    fn json(&self, clone: &str, words: &[&str]) -> Vec<Value> {
-        let words: Vec<&str> = ["--json"].into_iter().chain(words.iter().copied()).collect();
-        let output = self.output(clone, self.lab.exp_command(words));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let objects = serde_json::Deserializer::from_str(&text).into_iter();
-        objects.map(|it| it.unwrap_or_else(|error| panic!("{error}: {text}"))).collect()
     }
 
     /// Records a run of this shell script, with a label; gives its entry's ID.
@@ -98,10 +58,6 @@ impl Net {
     #[track_caller]
     fn labels(&self, clone: &str) -> Vec<String> {
         self.runs(clone).into_iter().map(|it| it.0).collect()
-    }
-
-    fn writer(&self, clone: &str) -> String {
-        self.git(clone, &["config", "exp.writer"])
     }
 
     /// Records three runs of which the second prints the secret, and publishes them; gives the second's ID.
