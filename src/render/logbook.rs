@@ -890,11 +890,16 @@ impl ExperimentFields {
             .and_then(|name| rows.iter().find(|row| row.name == **name && row.case.is_none()))
             .map(MetricFields::from);
         let own = primary.as_ref().map(|it| format!("{} {}", it.metric, it.value));
-        let primary = primary.map(|it| match it.delta {
-            Some(delta) => format!("{} {} ({delta})", it.metric, it.value),
-            None => format!("{} {}", it.metric, it.value),
-        });
         let evidence = experiment.ruling().and_then(|it| it.ruling.evidence.as_ref());
+        // Beside a verdict stands what it was made by, and no change to what the baseline came to since.
+        let primary = primary.map(|it| {
+            let decided = evidence.map(|evidence| effect(&evidence.summary, &it.metric));
+            match (decided, it.delta) {
+                (Some(Some(effect)), _) => format!("{} {} ({effect})", it.metric, it.value),
+                (None, Some(delta)) => format!("{} {} ({delta})", it.metric, it.value),
+                _ => format!("{} {}", it.metric, it.value),
+            }
+        });
         let of_sort = |sort: Option<NoteSort>| {
             let notes = experiment.notes.iter().filter(move |(_, _, note)| note.sort == sort);
             notes.map(|(_, _, note)| note.text.clone()).collect()
@@ -953,11 +958,6 @@ impl ExperimentFields {
 }
 
 impl ExperimentFields {
-    /// The primary metric, with its change.
-    pub fn primary(&self) -> Option<&str> {
-        self.primary.as_deref()
-    }
-
     /// The primary metric, beside nothing.
     pub fn own(&self) -> Option<&str> {
         self.own.as_deref()
@@ -982,6 +982,13 @@ impl ExperimentFields {
     pub fn statuses(&self) -> &str {
         &self.statuses
     }
+}
+
+/// The effect and its interval in the line that a decision keeps of a comparison, as `loss −13 % (95 % CI −14 … −12 %): better`.
+fn effect(summary: &str, metric: &str) -> Option<String> {
+    let effect = summary.strip_prefix(metric)?.strip_prefix(' ')?;
+    let (effect, _) = effect.rsplit_once("): ")?;
+    Some(effect.replacen(" (", ", ", 1))
 }
 
 /// The hidden line that says which entries a part of a written logbook stands for.

@@ -352,7 +352,7 @@ fn on_a_busy_machine() -> (TestLab, LocalGitHub) {
 fn later_and_busy(lab: &TestLab) {
     lab.set_clock("2026-11-21T16:00:00Z");
     let output =
-        lab.exp_command(&["run", "-n", "3", "--", "./train.sh"]).env("LOAD", "2").output().expect("it runs");
+        lab.exp_command(["run", "-n", "3", "--", "./train.sh"]).env("LOAD", "2").output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -417,7 +417,7 @@ fn what_a_comparison_rejects_is_not_called_the_best() {
     let github = LocalGitHub::start();
     ok(&lab, &github, &["issue", "open", "moe"]);
     for (name, baseline, step) in [("MOE-001", "100", "80"), ("MOE-002", "50", "49")] {
-        lab.write("step", &format!("{baseline}\n"));
+        lab.write("step", format!("{baseline}\n"));
         if !lab.git(["status", "--porcelain"]).is_empty() {
             lab.commit_all("another baseline");
         }
@@ -433,7 +433,7 @@ fn what_a_comparison_rejects_is_not_called_the_best() {
             "--from",
             "main",
         ]);
-        lab.write(&format!(".worktrees/{name}/step"), &format!("{step}\n"));
+        lab.write(format!(".worktrees/{name}/step"), format!("{step}\n"));
         lab.git(["-C", &format!(".worktrees/{name}"), "commit", "--quiet", "-am", step]);
         lab.exp_ok(["run", "-e", name, "-n", "3", "--against", "default", "--", "./train.sh"]);
     }
@@ -528,6 +528,29 @@ fn a_logbook_that_was_not_written_is_not_linked() {
     ok(&lab, &github, &["issue", "open", "attention"]);
     let text = body(&github);
     assert!(text.contains("/tree/research/attention>") && !text.contains("/blob/"), "{text}");
+}
+
+#[test]
+fn an_update_says_where_a_claim_is_from_how_a_topic_ended_and_what_is_next_before_what_is_long() {
+    let (lab, github) = base();
+    lab.set_clock("2026-11-22T09:00:00Z");
+    lab.exp_ok(["note", "moe", "prefetch halves it", "--claim", "https://example.org/paper"]);
+    let close = ["topic", "close", "moe", "--failed", "nothing was faster", "--limits", "one machine"];
+    let more = ["--next", "a faster disk", "--retrospective", "measure first", "--worked", "the harness"];
+    lab.exp_ok(close.iter().chain(&more));
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let post = &posts(&github)[0];
+    for part in [
+        "UTC observation: the loader waits for the disk",
+        "UTC claim: prefetch halves it (<https://example.org/paper>)",
+        "UTC the topic was closed",
+        "  - did not work: nothing was faster",
+        "  - next: a faster disk",
+    ] {
+        assert!(post.contains(part), "`{part}` is not in\n{post}");
+    }
+    assert!(post.find("### Next") < post.find("### What else happened"), "{post}");
 }
 
 /// What became of an update while something went wrong, and of another after that.
