@@ -495,6 +495,30 @@ fn how_to_reproduce_names_parameters_seeds_and_the_compared_commit_and_no_place_
 }
 
 #[test]
+fn every_clone_makes_the_same_text() {
+    let (lab, github) = on_a_busy_machine();
+    experiment(&lab);
+    publish(&lab);
+    lab.exp_ok(["push"]);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    let other = lab.path().with_file_name("other");
+    let other = other.to_str().expect("it is UTF-8");
+    lab.git(["clone", "--quiet", "../remote.git", "../other"]);
+    for (key, value) in [("exp.github", "octo/moe"), ("exp.githubTimeout", "2"), ("exp.githubDeadline", "30")]
+    {
+        lab.git(["-C", other, "config", key, value]);
+    }
+    let there = |words: &[&str]| {
+        let output = command(&lab, &github.api, words).current_dir(other).output().expect("it starts");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    there(&["pull"]);
+    let sync = ["issue", "sync", "moe", "--dry-run"];
+    assert_eq!(there(&sync), ok(&lab, &github, &sync));
+}
+
+#[test]
 fn a_topic_is_closed_since_it_was_closed() {
     let (lab, github) = base();
     lab.set_clock("2026-11-22T09:00:00Z");
