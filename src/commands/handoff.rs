@@ -11,6 +11,7 @@ use super::documents::{explained, templates};
 use super::next_step::{budget_left, of_experiment};
 use super::research::Research;
 use super::runs::{Which, newest_run};
+use super::standing::{Standings, contenders, standings};
 use super::surroundings::Surroundings;
 use super::{Answer, deciding, idea, limits, selection, stopping};
 use crate::context::Context;
@@ -27,6 +28,7 @@ use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::Index;
 use crate::log::running;
+use crate::render::comparison::ComparisonFields;
 use crate::render::handoff::{
     BestFields, ChangedFile, DecisionLine, FailedFields, HandoffFields, IdeaLine, Limits, MOST_TOKENS,
     NextFields, ReportFields, StopFields, tokens,
@@ -84,7 +86,8 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             };
             let research = Research::read(context, &mut index, state, entries, Some(&name), None)?;
             let topic = &research.state.topics[&name];
-            let fields = handoff(context, &mut index, &research, topic)?;
+            let found = standings(context, &mut index, &research);
+            let fields = handoff(context, &mut index, &research, topic, &found, Place::Here)?;
             let fields = serde_json::to_value(fields).map_err(std::io::Error::from)?;
             ("handoff.md", fields, Some(name))
         }
@@ -116,37 +119,45 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     Ok(Answer::Yes)
 }
 
+/// For whom something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Whoever is in this clone.
+    Here,
+    /// Anybody, so that every clone says the same.
+    Anywhere,
+}
+
 /// What whoever goes on with a topic needs to know.
 pub fn handoff(
     context: &mut Context,
     index: &mut Index,
     research: &Research,
     topic: &TopicState,
+    standings: &Standings,
+    place: Place,
 ) -> Result<HandoffFields, Error> {
     let state = &research.state;
     let stops = stopping::stops(context, index, state, topic)?;
     let own: Vec<&ExperimentState> = research.experiments().collect();
     let mut around = Surroundings::read(context, state)?;
     around.find_best(context, index, own.iter().copied())?;
-    let best = around.find_best_of_topics(own.iter().copied()).into_iter().next();
+    let best = around.find_best_of_topics(contenders(&own, standings)).into_iter().next();
     let best = best.map(|best| {
         let fields = research.fields(best.experiment);
+        let standing = standings.get(&best.experiment.name()).and_then(|it| it.as_ref().ok());
         let brief = best.experiment.brief();
         BestFields {
             name: best.experiment.name(),
             change: brief.and_then(|brief| brief.change.clone().or_else(|| brief.hypothesis.clone())),
-            result: fields.primary().map(str::to_owned),
-            baseline: fields.baseline().map(str::to_owned),
+            result: standing.and_then(ComparisonFields::result).or(fields.own()).map(str::to_owned),
+            baseline: standing.map(|it| it.baseline().to_owned()),
             evaluation_changed: research
                 .trials_of(best.experiment)
                 .iter()
                 .any(|trial| trial.run.evaluation_changed),
             decision: best.experiment.decision().map(Decision::word),
-            evidence: best
-                .experiment
-                .ruling()
-                .and_then(|it| it.ruling.evidence.as_ref())
-                .map(EvidenceFields::from),
+            evidence: standing.map(EvidenceFields::from),
             command: fields.command().map(str::to_owned),
             commit: fields.commit().map(str::to_owned),
         }
@@ -166,10 +177,10 @@ pub fn handoff(
             effect: it.idea.idea.effect.as_ref().map(ToString::to_string),
         })
         .collect();
-    let next = next(context, index, topic, &around, &own, ideas.first())?;
+    let next = next(context, index, topic, (&own, ideas.first()), place)?;
     Ok(HandoffFields {
         topic: TopicFields::new(&topic.topic, topic.opened),
-        state: in_words(topic, &own),
+        state: in_words(research, topic, &own),
         stops: stops
             .into_iter()
             .map(|(when, stop)| StopFields { when, answer: stop.word(), why: stop.why().to_owned() })
@@ -184,14 +195,21 @@ pub fn handoff(
 }
 
 /// Where a topic stands, in a sentence.
-fn in_words(topic: &TopicState, experiments: &[&ExperimentState]) -> String {
+fn in_words(research: &Research, topic: &TopicState, experiments: &[&ExperimentState]) -> String {
     let count = |is_it: &dyn Fn(&ExperimentState) -> bool| experiments.iter().filter(|it| is_it(it)).count();
     let runs: u64 = experiments.iter().map(|it| it.runs.trials()).sum();
     let wall: f64 = experiments.iter().map(|it| it.runs.wall_seconds).sum();
     let ended = if topic.topic.closing.is_some() { "closed" } else { "open" };
+    let events = research.events(topic, &BTreeSet::new());
+    let is_closing = |event: &&Event<'_>| {
+        let was_open = event.before.is_none_or(|before| before.closing.is_none());
+        was_open
+            && matches!(event.what, What::Entry(entry) if matches!(&entry.body, Body::Topic(it) if it.closing.is_some()))
+    };
+    let closed = events.iter().rfind(is_closing).filter(|_| topic.topic.closing.is_some());
     format!(
         "{ended} since {}: {} ({} accepted, {} rejected, {} to be decided), {} in {}",
-        moment(topic.opened),
+        moment(closed.map_or(topic.opened, |event| event.time)),
         counted(experiments.len(), "experiment"),
         count(&|it| it.decision() == Some(Decision::Accepted)),
         count(&|it| it.decision() == Some(Decision::Rejected)),
@@ -270,9 +288,8 @@ fn next(
     context: &Context,
     index: &mut Index,
     topic: &TopicState,
-    around: &Surroundings,
-    experiments: &[&ExperimentState],
-    idea: Option<&IdeaLine>,
+    (experiments, idea): (&[&ExperimentState], Option<&IdeaLine>),
+    place: Place,
 ) -> Result<Vec<NextFields>, Error> {
     let name = &topic.topic.name;
     let mut steps = Vec::new();
@@ -283,7 +300,10 @@ fn next(
         });
         return Ok(steps);
     }
-    let under_way = running::list(context.log.folders())?;
+    let under_way = match place {
+        Place::Here => running::list(context.log.folders())?,
+        Place::Anywhere => Vec::new(),
+    };
     for experiment in experiments.iter().rev().filter(|it| it.stage() != Some(Stage::Decided)) {
         let runs = under_way
             .iter()
@@ -296,13 +316,12 @@ fn next(
         });
         let budget = budget_left(experiment, limits::spending(experiment, &under_way, context.now()));
         if let Some((why, command)) = of_experiment(experiment, budget, runs, newest) {
-            let place = around.worktree(experiment).map(|path| command_line(&[path.display()]));
-            let place = place.map(|path| format!("cd {path} && ")).unwrap_or_default();
-            let needs_place = command.starts_with("git exp run");
-            steps.push(NextFields {
-                why: format!("{}: {why}", experiment.name()),
-                command: if needs_place { format!("{place}{command}") } else { command },
-            });
+            let name = experiment.name();
+            let command = match command.strip_prefix("git exp run ") {
+                Some(rest) => format!("git exp run -e {name} {rest}"),
+                None => command,
+            };
+            steps.push(NextFields { why: format!("{name}: {why}"), command });
         }
     }
     steps.push(match idea {

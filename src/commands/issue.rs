@@ -727,7 +727,7 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     if let Some(answer) = against(context, index, research, &name, &found, &[experiment])? {
         return Ok(answer);
     }
-    let made = fields::seal(research, experiment, &tag, commit, &there.page());
+    let made = fields::seal(context, research, experiment, (&tag, commit), &there.page())?;
     let text = rendered(context, topic, "issue-seal.md", made)?;
     let message = message(&name, number, Post::Seal, Some(tag.clone()), BTreeMap::new(), text, &found);
     let posted_already = |url| {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::comparing::compared_aside;
 use super::documents::{explained, templates};
-use super::handoff::{flagged, handoff};
+use super::handoff::{Place, flagged, handoff};
 use super::research::Research;
+use super::standing::{Standings, again, sealed, standings};
 use super::{github, redaction};
 use crate::context::Context;
 use crate::domain::cell::{Outcome, Trial, cells};
@@ -20,7 +20,6 @@ use crate::git::Oid;
 use crate::github::Address;
 use crate::log::index::Index;
 use crate::log::layout;
-use crate::render::comparison::ComparisonFields;
 use crate::render::handoff::Limits;
 use crate::render::issue::{BaselineFields, LinkFields};
 use crate::render::logbook::{EventFields, ExperimentFields, SeriesFields, TopicFields, decisions};
@@ -56,8 +55,20 @@ pub fn links(
     let refs = context.repo.refs_of_remote(remote, &[])?;
     let branch = layout::topic_branch(name);
     let full = format!("refs/heads/{branch}");
-    if refs.iter().any(|(name, _)| *name == full) {
+    let pushed = refs.iter().find(|(name, _)| *name == full).map(|(_, oid)| *oid);
+    if let Some(pushed) = pushed {
         there.branch = Some(format!("{page}/tree/{branch}"));
+        // What others pushed may not be here to be looked into; a logbook that was written stays.
+        let path = format!(".agents/logbooks/{name}.md");
+        let known = match context.repo.has_object(pushed) {
+            true => Some(pushed),
+            false => context.repo.read_ref(&full)?,
+        };
+        if let Some(known) = known
+            && context.text_at(known, &path)?.is_some()
+        {
+            there.logbook = Some(format!("{page}/blob/{pushed}/{path}"));
+        }
     }
     let experiments: Vec<&ExperimentState> = research.experiments().collect();
     let mut wanted: Vec<(String, Oid)> =
@@ -70,9 +81,7 @@ pub fn links(
     for (name, oid) in wanted {
         if lacking.contains(&oid) {
             missing.insert(name, oid);
-        } else if name == branch {
-            there.logbook = Some(format!("{page}/blob/{oid}/.agents/logbooks/{}.md", topic.topic.name));
-        } else {
+        } else if name != branch {
             there.commits.insert(name, format!("{page}/commit/{oid}"));
         }
     }
@@ -100,7 +109,12 @@ pub fn body(
     topic: &TopicState,
     links: &LinkFields,
 ) -> Result<Value, Error> {
-    let handoff = handoff(context, index, research, topic)?;
+    let found = standings(context, index, research);
+    let handoff = handoff(context, index, research, topic, &found, Place::Anywhere)?;
+    let best =
+        handoff.best.as_ref().and_then(|best| research.experiments().find(|it| it.name() == best.name));
+    let reproduce =
+        best.and_then(|it| again(context, index, research, it, found.get(&it.name())?.as_ref().ok()));
     let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
     let decided = decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it));
     let events = research.events(topic, &BTreeSet::new());
@@ -112,11 +126,34 @@ pub fn body(
     Ok(json!({
         "handoff": handoff,
         "experiments": experiments,
+        "comparisons": shown(&found)?,
+        "reproduce": reproduce,
+        "steps": steps(research),
         "decisions": decided,
         "changes": changes,
         "baselines": baselines(research, topic),
         "links": links,
     }))
+}
+
+/// The comparisons that experiments stand on, by their names: each, or `why` there is none.
+fn shown(standings: &Standings) -> Result<BTreeMap<&String, Value>, Error> {
+    let shown = standings.iter().map(|(name, found)| match found {
+        Ok(fields) => Ok((name, serde_json::to_value(fields).map_err(std::io::Error::from)?)),
+        Err(why) => Ok((name, json!({ "why": why }))),
+    });
+    shown.collect()
+}
+
+/// What the decisions in force say is next, the newest first.
+fn steps(research: &Research) -> Vec<Value> {
+    let mut rulings: Vec<_> =
+        research.experiments().filter_map(|it| Some((it.name(), it.ruling()?))).collect();
+    rulings.sort_by_key(|(_, it)| std::cmp::Reverse((it.time, it.entry)));
+    let steps = rulings.iter().flat_map(|(name, it)| {
+        it.ruling.next.iter().map(move |next| json!({ "experiment": name, "text": next }))
+    });
+    steps.collect()
 }
 
 /// The named baselines, each with what ran there last.
@@ -127,8 +164,14 @@ fn baselines(research: &Research, topic: &TopicState) -> Vec<BaselineFields> {
         let trials = own.map_or_else(|| research.baseline_trials(target), |it| research.trials_of(it));
         let all = cells(&trials);
         let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0);
-        let series =
-            cell.map(|cell| Series { trials: cell.trials().to_vec(), continues: false, baseline: None });
+        // What ran hours apart ran under other conditions.
+        let series = cell.map(|cell| {
+            let ended = cell.trials().iter().filter(|trial| trial.outcome() == Outcome::Ended);
+            let newest = ended.max_by_key(|trial| trial.run.started).map(|trial| trial.run.group);
+            let mut trials = cell.trials().to_vec();
+            trials.retain(|trial| Some(trial.run.group) == newest);
+            Series { trials, continues: false, baseline: None }
+        });
         BaselineFields {
             name: name.clone(),
             target: target.to_owned(),
@@ -168,32 +211,19 @@ pub fn update(
     links: &LinkFields,
 ) -> Result<Value, Error> {
     let touched = touched(events);
-    let mut comparisons = BTreeMap::new();
-    for experiment in &touched {
-        let name = experiment.name();
-        let said = compared_aside(context, index, &research.state, &name, |comparison| {
-            ComparisonFields::from(comparison)
-        });
-        let value = match said {
-            Ok(fields) => serde_json::to_value(fields).map_err(std::io::Error::from)?,
-            Err(error) => {
-                let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
-                json!({ "why": format!("{}{causes}", error.message) })
-            }
-        };
-        comparisons.insert(name, value);
-    }
+    let found = standings(context, index, research);
     let others: Vec<EventFields> = events
         .iter()
         .filter(|event| !is_of_numbers(event))
         .map(|event| EventFields::new(event, &research.state.ideas))
         .collect();
     let experiments: Vec<ExperimentFields> = touched.iter().map(|it| research.fields(it)).collect();
-    let handoff = handoff(context, index, research, topic)?;
+    let handoff = handoff(context, index, research, topic, &found, Place::Anywhere)?;
     Ok(json!({
         "topic": TopicFields::new(&topic.topic, topic.opened),
         "experiments": experiments,
-        "comparisons": comparisons,
+        "comparisons": shown(&found)?,
+        "steps": steps(research),
         "others": others,
         "next": handoff.next,
         "links": links,
@@ -209,7 +239,8 @@ pub fn heartbeat(
     events: &[Event<'_>],
     said: (&[String], Option<&str>),
 ) -> Result<Value, Error> {
-    let handoff = handoff(context, index, research, topic)?;
+    let found = standings(context, index, research);
+    let handoff = handoff(context, index, research, topic, &found, Place::Anywhere)?;
     let latest = events.iter().rev().filter_map(|event| {
         let name = event.experiment?.name();
         match &event.what {
@@ -232,6 +263,7 @@ pub fn heartbeat(
     let blockers: Vec<&str> = blockers.iter().map(String::as_str).chain(noted).collect();
     Ok(json!({
         "handoff": handoff,
+        "steps": steps(research),
         "latest": latest.take(LATEST).collect::<Vec<String>>(),
         "blockers": blockers,
         "eta": eta.map(str::to_owned).or_else(|| runs_left(research)),
@@ -254,16 +286,23 @@ fn runs_left(research: &Research) -> Option<String> {
 }
 
 /// What a seal's post is made of.
-pub fn seal(research: &Research, experiment: &ExperimentState, tag: &str, commit: Oid, page: &str) -> Value {
-    json!({
+pub fn seal(
+    context: &Context,
+    research: &Research,
+    experiment: &ExperimentState,
+    (tag, commit): (&str, Oid),
+    page: &str,
+) -> Result<Value, Error> {
+    Ok(json!({
         "experiment": research.fields(experiment),
+        "comparison": sealed(context, commit)?,
         "seal": {
             "tag": tag,
             "url": format!("{page}/tree/{tag}"),
             "commit_url": format!("{page}/commit/{commit}"),
             "report": format!("{page}/blob/{tag}/.exp/README.md"),
         },
-    })
+    }))
 }
 
 /// What the final summary is made of.
@@ -275,10 +314,12 @@ pub fn summary(
     links: &LinkFields,
 ) -> Result<Value, Error> {
     let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
+    let found = standings(context, index, research);
     Ok(json!({
         "topic": TopicFields::new(&topic.topic, topic.opened),
-        "handoff": handoff(context, index, research, topic)?,
+        "handoff": handoff(context, index, research, topic, &found, Place::Anywhere)?,
         "experiments": experiments,
+        "comparisons": shown(&found)?,
         "links": links,
     }))
 }

@@ -79,6 +79,7 @@ mod research;
 mod sealed_terms;
 mod sealed_witnesses;
 mod selection;
+mod standing;
 mod stopping;
 mod surroundings;
 mod trial;

@@ -7,10 +7,12 @@ use serde_json::json;
 
 use super::comparing::compared_aside;
 use super::github::{address, connect, explained, glance, holds};
+use super::handoff::{Place, handoff};
 use super::issue::{Subjects, breaches};
 use super::issue_fields::{commit_of, links, rendered};
 use super::posting::link_or;
-use super::{Answer, deciding, handoff, remotes, selection};
+use super::standing::{again, standings};
+use super::{Answer, deciding, remotes, selection};
 use crate::context::Context;
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
@@ -123,8 +125,10 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let said = compared_aside(context, index, &research.state, &name, |comparison| {
         (comparison.outcome, ComparisonFields::from(comparison))
     });
-    let (outcome, comparison) = said?;
-    let best = handoff::handoff(context, index, research, topic)?.best;
+    let (outcome, now) = said?;
+    let found_now = standings(context, index, research);
+    let best = handoff(context, index, research, topic, &found_now, Place::Anywhere)?.best;
+    let comparison = found_now.get(&name).and_then(|it| it.as_ref().ok()).unwrap_or(&now);
     let mut against = Vec::new();
     if !wanted.force {
         if experiment.decision() != Some(Decision::Accepted) {
@@ -156,15 +160,9 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     }
     let brief = &registered.current.brief;
     let fields = research.fields(experiment);
-    let target = brief.baseline.as_deref().unwrap_or(&base);
-    let target = topic.topic.baselines.get(target).map_or(target, String::as_str);
-    let reproduce = format!(
-        "git fetch {remote} {branch}\ngit checkout {tip}\ngit exp run --against {} -n {} -- {}",
-        command_line(&[target]),
-        brief.planned_trials(),
-        fields.command().unwrap_or("…"),
-    );
     let page = there.page();
+    let again = again(context, index, research, experiment, Some(comparison)).unwrap_or_default();
+    let reproduce = format!("git fetch {} {branch}\n{again}", command_line(&[&page]));
     let made = json!({
         "topic": TopicFields::new(&topic.topic, topic.opened),
         "experiment": fields,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::json::Number;
 use super::markdown::inline;
@@ -11,14 +12,16 @@ use super::table::{Align, Cell, Table};
 use super::text::harmless;
 use super::{Canvas, Page, Tone, number};
 use crate::domain::comparison::{Answered, Comparison, Numbers, Row, answer_word, design_word};
+use crate::domain::decision::Evidence;
 use crate::domain::difference::Axis;
 use crate::domain::failure_rate::FAILURE_RATE;
 use crate::domain::id::EntryId;
-use crate::domain::metric::{BUILT_IN, Better, Scale};
+use crate::domain::metric::{BUILT_IN, Better, Kind, Scale};
 use crate::domain::number::counted;
 use crate::domain::statistics::Interval;
+use crate::domain::statistics::describe::Description;
 use crate::domain::statistics::noninferiority::Answer;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Outcome, Verdict};
 
 /// How much of a comparison is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,19 +115,29 @@ pub fn page(comparison: &Comparison<'_>, detail: Detail, canvas: &Canvas) -> Str
 ///
 /// That is the primary metric, else the first that the runs reported themselves, else the wall time.
 pub fn headline(comparison: &Comparison<'_>) -> String {
-    let whole = || comparison.rows.iter().filter(|row| row.case.is_none());
-    let is_built_in = |row: &&Row| BUILT_IN.iter().any(|(name, _)| *name == row.name);
+    telling_of(comparison).map_or_else(nothing_to_compare, outcome_of)
+}
+
+fn telling_of<'a>(comparison: &'a Comparison<'_>) -> Option<&'a Row> {
     let primary = comparison.answers.first().map(|answer| answer.criterion.metric.as_str());
+    telling(&comparison.rows, primary)
+}
+
+/// The row that the comparison is about: that of the primary metric, else of the first that tells something.
+fn telling<'a>(rows: &'a [Row], primary: Option<&str>) -> Option<&'a Row> {
+    let whole = || rows.iter().filter(|row| row.case.is_none());
+    let is_built_in = |row: &&Row| BUILT_IN.iter().any(|(name, _)| *name == row.name);
     let row = match primary {
         Some(name) => whole().find(|row| row.name == name),
         None => whole()
             .find(|row| !is_built_in(row) && row.better.is_some() && row.name != FAILURE_RATE)
             .or_else(|| whole().find(|row| row.name == "wall_time")),
     };
-    let Some(row) = row.filter(|row| row.delta.is_some()) else {
-        return "nothing to compare".to_owned();
-    };
-    outcome_of(row)
+    row.filter(|row| row.delta.is_some())
+}
+
+fn nothing_to_compare() -> String {
+    "nothing to compare".to_owned()
 }
 
 /// What came out for a metric, in a line: `step_time[b8] +3.1 % (95 % CI +2 … +4.2 %): worse`.
@@ -188,16 +201,53 @@ pub struct ComparisonFields {
     verdict: &'static str,
     reasons: Vec<String>,
     confidence: String,
+    /// The confidence in a word.
+    strength: String,
+    /// What the candidate came to by its primary metric, with the effect and its interval.
+    result: Option<String>,
+    /// The effect on that metric, and what it says.
+    summary: String,
     differ: String,
     rows: Vec<RowFields>,
     warnings: Vec<String>,
     left_out: Vec<String>,
+    #[serde(skip)]
+    found: Found,
 }
 
-impl From<&Comparison<'_>> for ComparisonFields {
-    fn from(comparison: &Comparison<'_>) -> Self {
-        let (baseline, candidate) = comparison.matchup.names.clone();
-        let rows = comparison.rows.iter().map(|row| RowFields {
+/// What of a comparison its documents do not show, but are made by.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    outcome: Option<Outcome>,
+    /// The primary metric, and by how much the candidate is better than the baseline.
+    gain: Option<(String, f64)>,
+    /// The runs of the baseline and of the candidate.
+    runs: [Vec<String>; 2],
+}
+
+impl Found {
+    fn of(outcome: Outcome, row: Option<&Row>, runs: [Vec<String>; 2]) -> Self {
+        let gain = row.and_then(|row| match (row.better?, row.delta?) {
+            (Better::Lower, delta) => Some((row.name.clone(), -delta)),
+            (Better::Higher, delta) => Some((row.name.clone(), delta)),
+        });
+        Self { outcome: Some(outcome), gain, runs }
+    }
+}
+
+/// What a candidate came to by a metric: `step_time 80.7 ± 0.6 ms (−20 %, 95 % CI −21 … −19 %)`.
+fn result(row: &Row) -> String {
+    let candidate = format!("{} {}", name(row), value(row, &row.candidate));
+    match (change(row), interval(row)) {
+        (change, _) if change.is_empty() => candidate,
+        (change, interval) if interval.is_empty() => format!("{candidate} ({change}, no interval)"),
+        (change, interval) => format!("{candidate} ({change}, 95 % CI {interval})"),
+    }
+}
+
+impl RowFields {
+    fn of(rows: &[Row]) -> Vec<Self> {
+        let rows = rows.iter().map(|row| Self {
             metric: name(row),
             baseline: value(row, &row.baseline),
             candidate: value(row, &row.candidate),
@@ -206,10 +256,230 @@ impl From<&Comparison<'_>> for ComparisonFields {
             interval: interval(row),
             says: says(row).to_string(),
         });
-        let left_out =
-            comparison.matchup.left_out.iter().map(|it| {
-                format!("{} of the {} not compared: {}", counted(it.trials, "run"), it.side, it.why)
-            });
+        rows.collect()
+    }
+}
+
+impl ComparisonFields {
+    /// What the numbers say.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.found.outcome
+    }
+
+    /// What it was compared with.
+    pub fn baseline(&self) -> &str {
+        &self.baseline
+    }
+
+    /// What the numbers say, in a word.
+    pub fn verdict(&self) -> &'static str {
+        self.verdict
+    }
+
+    /// The confidence, in a word.
+    pub fn strength(&self) -> &str {
+        &self.strength
+    }
+
+    /// What the candidate came to by its primary metric, with the effect and its interval.
+    pub fn result(&self) -> Option<&str> {
+        self.result.as_deref()
+    }
+
+    /// The effect on the primary metric, and what it says.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// The primary metric, and by how much the candidate is better than the baseline.
+    pub fn gain(&self) -> Option<(&str, f64)> {
+        self.found.gain.as_ref().map(|(metric, gain)| (metric.as_str(), *gain))
+    }
+
+    /// The IDs of the runs of the baseline, and of the candidate.
+    pub fn runs(&self) -> &[Vec<String>; 2] {
+        &self.found.runs
+    }
+
+    /// The comparison as it was stored beside a decision or a seal; `None` where `text` is none.
+    pub fn stored(text: &[u8]) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(text).ok()?;
+        let outcome = Outcome::from_word(&stored.outcome)?;
+        let rows: Vec<Row> = stored.metrics.into_iter().map(Row::from).collect();
+        let primary = stored.criteria.first().map(|it| it.metric.as_str());
+        let row = telling(&rows, primary);
+        let left_out = stored.left_out.iter().map(|it| left_out_in_words(it.runs, &it.side, &it.why));
+        let axes: Vec<&str> = stored.axes.iter().map(String::as_str).collect();
+        Some(Self {
+            verdict: outcome.word(),
+            reasons: stored.reasons,
+            confidence: format!("{}: {}", stored.confidence, stored.confidence_reason),
+            strength: stored.confidence,
+            result: row.map(result),
+            summary: row.map_or_else(nothing_to_compare, outcome_of),
+            differ: axes_in_words(&axes),
+            rows: RowFields::of(&rows),
+            warnings: stored.warnings,
+            left_out: left_out.collect(),
+            found: Found::of(outcome, row, [stored.runs.baseline, stored.runs.candidate]),
+            baseline: stored.baseline,
+            candidate: stored.candidate,
+        })
+    }
+
+    /// What is left of a comparison where only what the decision says about it is here.
+    pub fn of_evidence(evidence: &Evidence, candidate: String) -> Self {
+        Self {
+            baseline: evidence.baseline.clone(),
+            candidate,
+            verdict: evidence.outcome.word(),
+            reasons: Vec::new(),
+            confidence: evidence.confidence.clone(),
+            strength: evidence.confidence.clone(),
+            result: Some(evidence.summary.clone()),
+            summary: evidence.summary.clone(),
+            differ: "what is not here".to_owned(),
+            rows: Vec::new(),
+            warnings: Vec::new(),
+            left_out: Vec::new(),
+            found: Found { outcome: Some(evidence.outcome), ..Found::default() },
+        }
+    }
+}
+
+/// What documents show of a stored [`ComparisonJson`].
+#[derive(Deserialize)]
+struct Stored {
+    baseline: String,
+    candidate: String,
+    outcome: String,
+    reasons: Vec<String>,
+    confidence: String,
+    confidence_reason: String,
+    metrics: Vec<StoredMetric>,
+    warnings: Vec<String>,
+    axes: Vec<String>,
+    criteria: Vec<StoredCriterion>,
+    runs: StoredRuns,
+    left_out: Vec<StoredLeftOut>,
+}
+
+#[derive(Deserialize)]
+struct StoredMetric {
+    name: String,
+    case: Option<String>,
+    unit: Option<String>,
+    kind: String,
+    better: Option<String>,
+    baseline: StoredNumbers,
+    candidate: StoredNumbers,
+    delta: Option<Value>,
+    interval: Option<[Value; 2]>,
+    verdict: Option<String>,
+    scale: String,
+    negligible: bool,
+    exploratory: bool,
+    promising: bool,
+}
+
+#[derive(Deserialize)]
+struct StoredNumbers {
+    n: usize,
+    failed: usize,
+    mean: Option<Value>,
+    std: Option<Value>,
+    median: Option<Value>,
+    mad: Option<Value>,
+    quartiles: Option<[Value; 2]>,
+    p95: Option<Value>,
+    min: Option<Value>,
+    max: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct StoredCriterion {
+    metric: String,
+}
+
+#[derive(Deserialize)]
+struct StoredRuns {
+    baseline: Vec<String>,
+    candidate: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct StoredLeftOut {
+    side: String,
+    runs: usize,
+    why: String,
+}
+
+impl From<StoredNumbers> for Numbers {
+    fn from(stored: StoredNumbers) -> Self {
+        let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64);
+        let description = || {
+            let [lower, upper] = stored.quartiles.as_ref()?;
+            Some(Description {
+                size: stored.n,
+                mean: number(&stored.mean)?,
+                standard_deviation: number(&stored.std),
+                median: number(&stored.median)?,
+                median_absolute_deviation: number(&stored.mad)?,
+                lower_quartile: lower.as_f64()?,
+                upper_quartile: upper.as_f64()?,
+                percentile_95: number(&stored.p95)?,
+                smallest: number(&stored.min)?,
+                largest: number(&stored.max)?,
+            })
+        };
+        Self { n: stored.n, failed: stored.failed, description: description() }
+    }
+}
+
+impl From<StoredMetric> for Row {
+    fn from(stored: StoredMetric) -> Self {
+        let ends = stored.interval.as_ref().and_then(|[low, high]| Some((low.as_f64()?, high.as_f64()?)));
+        Self {
+            name: stored.name,
+            case: stored.case,
+            cases: Vec::new(),
+            unit: stored.unit,
+            kind: Kind::from_word(&stored.kind).unwrap_or(Kind::Measured),
+            better: stored.better.as_deref().and_then(Better::from_word),
+            scale: Scale::from_word(&stored.scale).unwrap_or_default(),
+            baseline: stored.baseline.into(),
+            candidate: stored.candidate.into(),
+            delta: stored.delta.as_ref().and_then(Value::as_f64),
+            interval: ends.map(|(low, high)| Interval { low, high }),
+            verdict: stored.verdict.as_deref().and_then(Verdict::from_word),
+            is_negligible: stored.negligible,
+            is_exploratory: stored.exploratory,
+            is_promising: stored.promising,
+            estimand: None,
+            method: None,
+            bounds: None,
+            p_value: None,
+            p_adjusted: None,
+            welch: None,
+            mann_whitney: None,
+            anytime: None,
+            bootstrap: None,
+            smallest_effect: None,
+            remarks: Vec::new(),
+        }
+    }
+}
+
+impl From<&Comparison<'_>> for ComparisonFields {
+    fn from(comparison: &Comparison<'_>) -> Self {
+        let (baseline, candidate) = comparison.matchup.names.clone();
+        let row = telling_of(comparison);
+        let ids = |cell: &crate::domain::cell::Cell<'_>| -> Vec<String> {
+            cell.trials().iter().map(|trial| trial.id.to_hex()).collect()
+        };
+        let runs = [ids(&comparison.matchup.baseline), ids(&comparison.matchup.candidate)];
+        let left_out = comparison.matchup.left_out.iter();
+        let left_out = left_out.map(|it| left_out_in_words(it.trials, it.side.word(), &it.why));
         let withdrawn = comparison
             .withdrawn
             .iter()
@@ -220,10 +490,14 @@ impl From<&Comparison<'_>> for ComparisonFields {
             verdict: comparison.outcome.word(),
             reasons: comparison.reasons.clone(),
             confidence: format!("{}: {}", comparison.confidence, comparison.confidence_reason),
+            strength: comparison.confidence.word().to_owned(),
+            result: row.map(result),
+            summary: headline(comparison),
             differ: axes(comparison),
-            rows: rows.collect(),
+            rows: RowFields::of(&comparison.rows),
             warnings: comparison.warnings.clone(),
             left_out: left_out.chain(withdrawn).collect(),
+            found: Found::of(comparison.outcome, row, runs),
         }
     }
 }
@@ -309,7 +583,15 @@ fn compared(comparison: &Comparison<'_>) -> String {
 
 fn axes(comparison: &Comparison<'_>) -> String {
     let axes: Vec<&str> = comparison.difference.axes().into_iter().map(Axis::word).collect();
-    match axes.as_slice() {
+    axes_in_words(&axes)
+}
+
+fn left_out_in_words(runs: usize, side: &str, why: &str) -> String {
+    format!("{} of the {side} not compared: {why}", counted(runs, "run"))
+}
+
+fn axes_in_words(axes: &[&str]) -> String {
+    match axes {
         [] => "nothing but repetition".to_owned(),
         [one] => (*one).to_owned(),
         several => format!("{} axes: {}", several.len(), several.join(", ")),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::comparison::ComparisonFields;
 use super::experiment::budget_in_words;
 use super::text::command_line;
 use super::{number, time};
@@ -393,6 +394,17 @@ pub struct EvidenceFields {
     verdict: &'static str,
     confidence: String,
     summary: String,
+}
+
+impl From<&ComparisonFields> for EvidenceFields {
+    fn from(comparison: &ComparisonFields) -> Self {
+        Self {
+            baseline: comparison.baseline().to_owned(),
+            verdict: comparison.verdict(),
+            confidence: comparison.strength().to_owned(),
+            summary: comparison.summary().to_owned(),
+        }
+    }
 }
 
 impl From<&Evidence> for EvidenceFields {
@@ -836,6 +848,7 @@ pub struct ExperimentFields {
     baseline: Option<String>,
     metrics: Vec<MetricFields>,
     primary: Option<String>,
+    own: Option<String>,
     failures: Vec<FailureFields>,
     decision: Option<DecisionFields>,
     decided: Option<String>,
@@ -861,6 +874,10 @@ impl ExperimentFields {
         let brief = registered.map(|it| &it.current.brief);
         let trials: Vec<Trial<'_>> =
             trials.iter().copied().filter(|it| it.run.pair.is_none_or(|pair| pair.number > 0)).collect();
+        let mut statuses: BTreeMap<Status, u64> = BTreeMap::new();
+        for trial in &trials {
+            *statuses.entry(trial.run.status).or_default() += 1;
+        }
         let all = cells(&trials);
         let newest = all.iter().find(|cell| cell.count(Outcome::Ended) > 0).or(all.first());
         let ended = cells(baseline).into_iter().find(|cell| cell.count(Outcome::Ended) > 0);
@@ -871,12 +888,18 @@ impl ExperimentFields {
         let primary = asked
             .first()
             .and_then(|name| rows.iter().find(|row| row.name == **name && row.case.is_none()))
-            .map(MetricFields::from)
-            .map(|it| match it.delta {
-                Some(delta) => format!("{} {} ({delta})", it.metric, it.value),
-                None => format!("{} {}", it.metric, it.value),
-            });
+            .map(MetricFields::from);
+        let own = primary.as_ref().map(|it| format!("{} {}", it.metric, it.value));
         let evidence = experiment.ruling().and_then(|it| it.ruling.evidence.as_ref());
+        // Beside a verdict stands what it was made by, and no change to what the baseline came to since.
+        let primary = primary.map(|it| {
+            let decided = evidence.map(|evidence| effect(&evidence.summary, &it.metric));
+            match (decided, it.delta) {
+                (Some(Some(effect)), _) => format!("{} {} ({effect})", it.metric, it.value),
+                (None, Some(delta)) => format!("{} {} ({delta})", it.metric, it.value),
+                _ => format!("{} {}", it.metric, it.value),
+            }
+        });
         let of_sort = |sort: Option<NoteSort>| {
             let notes = experiment.notes.iter().filter(move |(_, _, note)| note.sort == sort);
             notes.map(|(_, _, note)| note.text.clone()).collect()
@@ -899,13 +922,14 @@ impl ExperimentFields {
             amendments: registered.map_or(0, |it| it.amendments),
             runs: experiment.runs.trials(),
             failed: experiment.runs.failed(),
-            statuses: counted(&experiment.runs.by_status),
+            statuses: counted(&statuses),
             wall: time::elapsed(experiment.runs.wall_seconds),
             command: newest.map(|cell| command_line(&cell.newest().run.argv)),
             commit: newest.map(|cell| cell.newest().run.code.commit.short().to_owned()),
             baseline: brief.and_then(|brief| brief.baseline.as_deref()).map(target),
             metrics,
             primary,
+            own,
             failures: trials
                 .iter()
                 .rev()
@@ -934,9 +958,9 @@ impl ExperimentFields {
 }
 
 impl ExperimentFields {
-    /// The primary metric, with its change.
-    pub fn primary(&self) -> Option<&str> {
-        self.primary.as_deref()
+    /// The primary metric, beside nothing.
+    pub fn own(&self) -> Option<&str> {
+        self.own.as_deref()
     }
 
     /// What it is compared with.
@@ -958,6 +982,13 @@ impl ExperimentFields {
     pub fn statuses(&self) -> &str {
         &self.statuses
     }
+}
+
+/// The effect and its interval in the line that a decision keeps of a comparison, as `loss −13 % (95 % CI −14 … −12 %): better`.
+fn effect(summary: &str, metric: &str) -> Option<String> {
+    let effect = summary.strip_prefix(metric)?.strip_prefix(' ')?;
+    let (effect, _) = effect.rsplit_once("): ")?;
+    Some(effect.replacen(" (", ", ", 1))
 }
 
 /// The hidden line that says which entries a part of a written logbook stands for.

@@ -323,6 +323,279 @@ fn a_seal_is_posted_once_with_tag_commit_and_report() {
     }
 }
 
+/// The text of the issue.
+fn body(github: &LocalGitHub) -> String {
+    github.state().issues[0].body.clone()
+}
+
+/// The lines of a text below a heading.
+fn below<'a>(text: &'a str, heading: &str) -> &'a str {
+    let text = text.split_once(heading).unwrap_or_else(|| panic!("no `{heading}` in\n{text}")).1;
+    text.split("\n#").next().unwrap_or_default()
+}
+
+/// A topic with an issue, whose times follow what the machine does besides.
+fn on_a_busy_machine() -> (TestLab, LocalGitHub) {
+    let lab = lab();
+    lab.script(
+        "train.sh",
+        "echo \"METRIC step_time=$(( $(cat step) * ${LOAD:-1} + GIT_EXP_SEED % 3 )) unit=ms better=lower\"",
+    );
+    lab.commit_all("what the machine does besides");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    let github = LocalGitHub::start();
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    (lab, github)
+}
+
+/// Runs the baseline while the machine does something else.
+fn later_and_busy(lab: &TestLab) {
+    lab.set_clock("2026-11-21T16:00:00Z");
+    let output =
+        lab.exp_command(["run", "-n", "3", "--", "./train.sh"]).env("LOAD", "2").output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs other code of the experiment in pairs with the baseline.
+fn goes_on(lab: &TestLab) {
+    lab.set_clock("2026-11-21T17:00:00Z");
+    lab.write(".worktrees/MOE-001/step", "50\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "more of it"]);
+    lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
+}
+
+#[test]
+fn the_numbers_beside_a_verdict_are_those_it_was_made_by() {
+    let (lab, github) = on_a_busy_machine();
+    experiment(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let open = body(&github);
+    let row = |text: &str| {
+        let row = text.lines().find(|line| line.starts_with("| MOE-001")).map(str::to_owned);
+        row.unwrap_or_else(|| panic!("no row in\n{text}"))
+    };
+    assert!(
+        row(&open).contains("| 3 ok | step_time 81 ms ± 1 ms (−19.8 %, 95 % CI ")
+            && row(&open).contains("| unclear |"),
+        "{open}"
+    );
+    assert!(!open.contains("Not compared yet"), "{open}");
+    lab.set_clock("2026-11-21T15:00:00Z");
+    lab.exp_ok([
+        "decide",
+        "MOE-001",
+        "iterate",
+        "--because",
+        "more is needed",
+        "--next",
+        "profile the kernel",
+    ]);
+    lab.exp_ok([
+        "decide",
+        "MOE-001",
+        "reject",
+        "--because",
+        "exploratory: busy",
+        "--next",
+        "profile the kernel",
+    ]);
+    later_and_busy(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let busy = body(&github);
+    let baseline = below(&busy, "## Current baseline");
+    assert!(baseline.contains("step_time 201.0 ± 1.0 ms (n = 3)"), "{baseline}");
+    goes_on(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    for decided in [busy, body(&github)] {
+        assert!(row(&decided).contains("(−19.8 %, 95 % CI "), "{decided}");
+        assert!(
+            below(&decided, "## Next").trim_start().starts_with("- MOE-001: profile the kernel"),
+            "{decided}"
+        );
+        assert!(!decided.contains("Nothing ran well"), "{decided}");
+    }
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let posts = posts(&github);
+    assert!(
+        posts[0].lines().any(|line| line.starts_with("| step_time |") && line.contains("−19.8 %")),
+        "{}",
+        posts[0]
+    );
+}
+
+#[test]
+fn what_a_comparison_rejects_is_not_called_the_best() {
+    let lab = lab();
+    lab.write("exp.toml", "[metrics.step_time]\nkind = \"exact\"\nbetter = \"lower\"\n");
+    lab.commit_all("say what it is");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    let github = LocalGitHub::start();
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    for (name, baseline, step) in [("MOE-001", "100", "80"), ("MOE-002", "50", "49")] {
+        lab.write("step", format!("{baseline}\n"));
+        if !lab.git(["status", "--porcelain"]).is_empty() {
+            lab.commit_all("another baseline");
+        }
+        lab.exp_ok([
+            "new",
+            "step",
+            "--topic",
+            "moe",
+            "--hypothesis",
+            "h",
+            "--change",
+            step,
+            "--from",
+            "main",
+        ]);
+        lab.write(format!(".worktrees/{name}/step"), format!("{step}\n"));
+        lab.git(["-C", &format!(".worktrees/{name}"), "commit", "--quiet", "-am", step]);
+        lab.exp_ok(["run", "-e", name, "-n", "3", "--against", "default", "--", "./train.sh"]);
+    }
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "it holds"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let text = body(&github);
+    assert!(text.contains("Best so far: MOE-001"), "{text}");
+}
+
+#[test]
+fn a_seal_is_posted_with_the_numbers_that_were_sealed() {
+    let (lab, github) = on_a_busy_machine();
+    experiment(&lab);
+    reject(&lab);
+    publish(&lab);
+    lab.exp(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    later_and_busy(&lab);
+    goes_on(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    let post = &posts(&github)[0];
+    let row = post.lines().find(|line| line.starts_with("| step_time |")).expect("it has the metric");
+    assert!(row.contains("| −19.8 %") && row.contains("| 101"), "{post}");
+}
+
+#[test]
+fn how_to_reproduce_names_parameters_seeds_and_the_compared_commit_and_no_place_here() {
+    let (lab, github) = on_a_busy_machine();
+    lab.exp_ok([
+        "new",
+        "prefetch",
+        "--topic",
+        "moe",
+        "--hypothesis",
+        "the disk is slow",
+        "--change",
+        "prefetch",
+    ]);
+    lab.write(".worktrees/MOE-001/step", "80\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    let run = ["run", "-e", "MOE-001", "-n", "2", "-p", "lr=0.5", "--against", "default", "--", "./train.sh"];
+    lab.exp_ok(run);
+    publish(&lab);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let text = body(&github);
+    let (base, own) = (lab.git(["rev-parse", "main"]), lab.git(["rev-parse", "exp/MOE-001"]));
+    let wanted = format!(
+        "git switch --detach {}\ngit exp run --against {} -p lr=0.5 --seed 1,2 -- ./train.sh",
+        own.trim(),
+        base.trim()
+    );
+    assert!(below(&text, "## How to reproduce").contains(&wanted), "{text}");
+    assert!(below(&text, "## Next").contains("git exp run -e MOE-001 --against"), "{text}");
+    assert!(!text.contains("worktrees") && !text.contains(lab.path().to_str().expect("UTF-8")), "{text}");
+    let pull = ok(&lab, &github, &["pr", "open", "MOE-001", "--force", "--dry-run"]);
+    assert!(pull.contains(&wanted), "{pull}");
+}
+
+#[test]
+fn every_clone_makes_the_same_text() {
+    let (lab, github) = on_a_busy_machine();
+    experiment(&lab);
+    publish(&lab);
+    lab.exp_ok(["push"]);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    let other = lab.path().with_file_name("other");
+    let other = other.to_str().expect("it is UTF-8");
+    lab.git(["clone", "--quiet", "../remote.git", "../other"]);
+    for (key, value) in [("exp.github", "octo/moe"), ("exp.githubTimeout", "2"), ("exp.githubDeadline", "30")]
+    {
+        lab.git(["-C", other, "config", key, value]);
+    }
+    let there = |words: &[&str]| {
+        let output = command(&lab, &github.api, words).current_dir(other).output().expect("it starts");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    there(&["pull"]);
+    let sync = ["issue", "sync", "moe", "--dry-run"];
+    assert_eq!(there(&sync), ok(&lab, &github, &sync));
+}
+
+#[test]
+fn a_topic_is_closed_since_it_was_closed() {
+    let (lab, github) = base();
+    lab.set_clock("2026-11-22T09:00:00Z");
+    lab.exp_ok([
+        "topic",
+        "close",
+        "moe",
+        "--failed",
+        "nothing was faster",
+        "--limits",
+        "one machine",
+        "--next",
+        "x",
+        "--retrospective",
+        "y",
+        "--worked",
+        "z",
+    ]);
+    lab.set_clock("2026-11-22T10:00:00Z");
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    assert!(body(&github).contains("closed since 2026-11-22 09:00 UTC"), "{}", body(&github));
+}
+
+#[test]
+fn a_logbook_that_was_not_written_is_not_linked() {
+    let lab = lab();
+    lab.exp_ok(["topic", "new", "attention", "--prefix", "ATT", "--goal", "less memory"]);
+    lab.exp_ok(["push", "--data", "--topics", "--yes"]);
+    let github = LocalGitHub::start();
+    ok(&lab, &github, &["issue", "open", "attention"]);
+    let text = body(&github);
+    assert!(text.contains("/tree/research/attention>") && !text.contains("/blob/"), "{text}");
+}
+
+#[test]
+fn an_update_says_where_a_claim_is_from_how_a_topic_ended_and_what_is_next_before_what_is_long() {
+    let (lab, github) = base();
+    lab.set_clock("2026-11-22T09:00:00Z");
+    lab.exp_ok(["note", "moe", "prefetch halves it", "--claim", "https://example.org/paper"]);
+    let close = ["topic", "close", "moe", "--failed", "nothing was faster", "--limits", "one machine"];
+    let more = ["--next", "a faster disk", "--retrospective", "measure first", "--worked", "the harness"];
+    lab.exp_ok(close.iter().chain(&more));
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let post = &posts(&github)[0];
+    for part in [
+        "UTC observation: the loader waits for the disk",
+        "UTC claim: prefetch halves it (<https://example.org/paper>)",
+        "UTC the topic was closed",
+        "  - did not work: nothing was faster",
+        "  - next: a faster disk",
+    ] {
+        assert!(post.contains(part), "`{part}` is not in\n{post}");
+    }
+    assert!(post.find("### Next") < post.find("### What else happened"), "{post}");
+}
+
 /// What became of an update while something went wrong, and of another after that.
 fn after(what: What, times: u32) -> (Output, Output, usize) {
     let (lab, github) = base();
