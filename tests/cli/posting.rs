@@ -669,6 +669,43 @@ fn a_token_shows_nowhere_however_much_is_traced() {
 }
 
 #[test]
+fn a_token_that_was_typed_in_the_wrong_place_is_not_repeated() {
+    let (lab, github) = base();
+    let kept = "gho_PLANTED1secret1token0123456789abcd";
+    let wrong = format!("https://x:{TOKEN}@127.0.0.1:1/");
+    let host = format!("x:{TOKEN}@ghe.example.org");
+    let said = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command(&lab, &github.api, words);
+        let seen = command.envs(variables.iter().copied()).output().expect("it starts");
+        assert_eq!(status(&seen), 2, "{words:?}: {seen:?}");
+        let text = format!("{seen:?}");
+        assert!(!text.to_lowercase().contains("planted"), "{words:?}: {text}");
+        text
+    };
+    let sync = ["issue", "sync", "moe"];
+    for words in
+        [&["issue", "sync", TOKEN][..], &["issue", "sync", kept], &["issue", "open", TOKEN, "--dry-run"]]
+    {
+        let text = said(words, &[]);
+        assert!(text.contains("there is no topic `<token>`"), "{text}");
+    }
+    for words in [
+        &["issue", "sync", "moe", TOKEN][..],
+        &["issue", TOKEN],
+        &["issue", "sync", "moe", "--remote", &wrong],
+    ] {
+        said(words, &[]);
+    }
+    said(&sync, &[("GITHUB_API_URL", &wrong)]);
+    said(&sync, &[("GITHUB_API_URL", &wrong), ("GH_TOKEN", "another")]);
+    said(&sync, &[("GITHUB_API_URL", ""), ("GH_HOST", &host), ("GH_TOKEN", "another")]);
+    lab.git(["config", "exp.githubApi", &wrong]);
+    said(&sync, &[("GH_TOKEN", "another")]);
+    lab.git(["config", "exp.githubApi", &format!("http://x:{TOKEN}@ghe.example.org/api/v3")]);
+    said(&sync, &[("GH_TOKEN", "another")]);
+}
+
+#[test]
 fn what_is_too_long_is_cut_in_the_preview_as_in_the_post() {
     let (lab, github) = base();
     for number in 0..60 {
