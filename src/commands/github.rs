@@ -24,6 +24,8 @@ pub struct Connection {
     pub github: GitHub,
     /// Whose marks count as ours.
     pub identities: Identities,
+    /// The remote, where the user named one.
+    pub remote: Option<String>,
     holder: String,
     lease: Duration,
 }
@@ -90,7 +92,8 @@ pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Er
     }
     names.extend(login);
     let holder = holder(context)?;
-    Ok(Connection { github, identities: Identities::new(names), holder, lease })
+    let remote = remote.map(str::to_owned);
+    Ok(Connection { github, identities: Identities::new(names), remote, holder, lease })
 }
 
 /// A way to GitHub for whoever only wants to see what would be posted; `None`, which is told, where there is none.

@@ -10,7 +10,9 @@ use super::checks::{self, Subject, Wanted};
 use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
-use super::posting::{Message, News, Unfinished, finish, known, link_or, news, post, unfinished};
+use super::posting::{
+    Message, News, Unfinished, finish, hand_on, known, link_or, news, post, take_in, unfinished,
+};
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
 use crate::context::{Context, aloud};
@@ -238,13 +240,16 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let name = subjects.name.clone();
-    if let Some(link) = issue::link(&subjects.topic().issue) {
-        let outcome = Outcome {
+    let is_open = |topic: &TopicState| {
+        let link = issue::link(&topic.issue)?;
+        Some(Outcome {
             number: Some(link.number),
             url: Some(link.url.to_owned()),
             why: Some(format!("the issue of {name} is open already")),
             ..Outcome::of(IssueAct::Opened, None, &there)
-        };
+        })
+    };
+    if let Some(outcome) = is_open(subjects.topic()) {
         return outcome.show(context, &name);
     }
     let found = links_of(context, which, &there, &subjects)?;
@@ -287,7 +292,13 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
-    let begun = to_be_opened(topic, &context.writer()?);
+    if take_in(context, &connection)? {
+        subjects = Subjects::read(context, Some(name.as_str()))?;
+        if let Some(outcome) = is_open(subjects.topic()) {
+            return outcome.show(context, &name);
+        }
+    }
+    let begun = to_be_opened(subjects.topic(), &context.writer()?);
     let event = IssueEvent {
         topic: name.clone(),
         act: IssueAct::Opened,
@@ -331,6 +342,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let url = link_or(&issue.html_url, || format!("{page}/issues/{}", issue.number));
     let done = IssueEvent { number: Some(issue.number), url: Some(url.clone()), ..event };
     context.append_answer(Body::Issue(done), Some(intended))?;
+    hand_on(context, &connection);
     let outcome =
         Outcome { number: Some(issue.number), url: Some(url), ..Outcome::of(IssueAct::Opened, None, &there) };
     outcome.show(context, &name)
@@ -347,7 +359,7 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let connection = connect(context, which.remote.as_deref())?;
     if which.dry_run {
         let Subjects { index, research, .. } = &mut subjects;
@@ -357,7 +369,7 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
         return outcome.show(context, &name);
     }
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let page = there.page();
@@ -469,6 +481,23 @@ fn rest(links: &crate::render::issue::LinkFields) -> String {
     }
 }
 
+/// Claims the topic, and reads again what others posted meanwhile.
+fn claimed<'a>(
+    context: &mut Context,
+    which: &Which,
+    connection: &'a Connection,
+    subjects: &mut Subjects,
+    links: &mut Links,
+) -> Result<Option<Claim<'a>>, Error> {
+    let claim = connection.claim(subjects.name.as_str())?;
+    if take_in(context, connection)? {
+        let name = subjects.name.to_string();
+        *subjects = Subjects::read(context, Some(&name))?;
+        *links = links_of(context, which, connection.github.address(), subjects)?;
+    }
+    Ok(claim)
+}
+
 /// Finishes what was begun before, and reads the log again where there was something.
 fn begun(
     context: &mut Context,
@@ -492,7 +521,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let mut seen = issue::seen(&subjects.topic().issue);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
@@ -521,7 +550,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
@@ -706,14 +735,14 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     let commit = context.repo.rev_parse(&format!("{full}^{{commit}}"))?.unwrap_or(object);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Seal), &there) };
-    let in_log = subjects.topic().issue.iter().find(|it| {
-        it.event.post == Some(Post::Seal) && it.event.about.as_deref() == Some(&tag) && it.event.url.is_some()
-    });
-    if let Some(posted) = in_log {
+    let posted_already = |url| {
         let why = Some(format!("{tag} was posted already"));
-        return Outcome { url: posted.event.url.clone(), why, ..outcome() }.show(context, &name);
+        Outcome { url: Some(url), why, ..outcome() }
+    };
+    if let Some(url) = issue::posted(&subjects.topic().issue, Post::Seal, &tag) {
+        return posted_already(url.to_owned()).show(context, &name);
     }
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let Subjects { index, research, .. } = &mut subjects;
     let topic = &research.state.topics[&name];
     let experiment = research.experiments().find(|it| it.name() == alias || it.id.as_str() == alias);
@@ -730,10 +759,6 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     let made = fields::seal(research, experiment, &tag, commit, &there.page());
     let text = rendered(context, topic, "issue-seal.md", made)?;
     let message = message(&name, number, Post::Seal, Some(tag.clone()), BTreeMap::new(), text, &found);
-    let posted_already = |url| {
-        let why = Some(format!("{tag} was posted already"));
-        Outcome { url: Some(url), why, ..outcome() }
-    };
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
         if let Some(connection) = &connection
@@ -750,7 +775,10 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
+    if let Some(url) = issue::posted(&subjects.topic().issue, Post::Seal, &tag) {
+        return posted_already(url.to_owned()).show(context, &name);
+    }
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     let url = match known(&connection, number, Post::Seal, &tag)? {
         // Another clone posted it, as that of a runner which is gone since.
@@ -812,11 +840,11 @@ fn heartbeat(
         number: Some(number),
         ..Outcome::of(IssueAct::Commented, Some(Post::Heartbeat), &there)
     };
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let connection = connect(context, which.remote.as_deref())?;
     let claim = match which.dry_run {
         true => None,
-        false => connection.claim(name.as_str())?,
+        false => claimed(context, which, &connection, &mut subjects, &mut found)?,
     };
     let mut texts = Vec::new();
     if which.dry_run {
@@ -887,7 +915,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let breach = format!("the topic {name} is not closed: git exp topic close {name}");
         return deciding::refuse(context, "close the issue of", name.as_str(), &[breach]);
     }
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     {
         let Subjects { index, research, .. } = &mut subjects;
         if let Some(answer) = against(context, index, research, &name, &found, &[])? {
@@ -923,14 +951,10 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    let in_log = subjects.topic().issue.iter().find(|it| {
-        it.event.post == Some(Post::Summary)
-            && it.event.about.as_deref() == Some(&about)
-            && it.event.url.is_some()
-    });
-    let url = match in_log.and_then(|it| it.event.url.clone()) {
+    let in_log = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
+    let url = match in_log {
         Some(url) => Some(url),
         None => known(&connection, number, Post::Summary, &about)?,
     };
