@@ -941,8 +941,7 @@ fn the_workflow_posts_on_an_emulated_github() {
     assert_eq!(said.matches("## MOE-001 is sealed").count(), 1, "{said}");
     // The check of a pull request, whose number is that of an issue here.
     let (lab, merge) = proposal("slower");
-    let base = lab.git(["rev-parse", "main"]).trim().to_owned();
-    let runner = checking(&lab, &emulator.api, "octo-bot/moe", "check", &base).run("git-exp-ci.yml");
+    let runner = checking(&lab, &emulator.api, "octo-bot/moe", "check").run("git-exp-ci.yml");
     assert!(runner.has_failed, "{merge}: {}", runner.said);
     let said = comments();
     assert_eq!(said.matches("## Regression against").count(), 1, "{said}");
@@ -961,12 +960,11 @@ fn proposal(branch: &str) -> (TestLab, String) {
     (lab, merge)
 }
 
-fn checking<'a>(lab: &'a TestLab, api: &str, repository: &str, name: &str, base: &str) -> Runner<'a> {
+fn checking<'a>(lab: &'a TestLab, api: &str, repository: &str, name: &str) -> Runner<'a> {
     Runner::new(lab, api, repository, name)
         .with("github.event_name", "pull_request")
         .with("github.ref", "refs/pull/1/merge")
         .with("github.workflow", "git exp ci")
-        .with("github.event.pull_request.base.sha", base)
         .with("vars.GIT_EXP_CI", "./bench.sh && echo \"; $HOME\" > /dev/null")
 }
 
@@ -976,11 +974,10 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
         [("slower", "## Regression against", true), ("as-fast", "## No regression is shown against", false)]
     {
         let (lab, _) = proposal(branch);
-        let base = lab.git(["rev-parse", "main"]).trim().to_owned();
         let github = github();
         github.state().is_app = true;
         let comments = || github.state().issues[0].comments.clone();
-        let own = checking(&lab, &github.api, "octo/moe", "own", &base).run("git-exp-ci.yml");
+        let own = checking(&lab, &github.api, "octo/moe", "own").run("git-exp-ci.yml");
         assert_eq!(own.has_failed, is_failed, "{}", own.said);
         assert!(own.summary.starts_with(heading), "{}", own.summary);
         assert_eq!(
@@ -1004,19 +1001,19 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
             .replace("vars.GIT_EXP_CI || ''", "vars.GIT_EXP_CI || './bench.sh'")
             .replace("vars.GIT_EXP_REPOSITORY || ''", "vars.GIT_EXP_REPOSITORY || 'octo/git-exp'")
             .replace("vars.GIT_EXP_VERSION || ''", "vars.GIT_EXP_VERSION || 'v1'");
-        let fork = checking(&lab, &github.api, "octo/moe", "fork", &base);
+        let fork = checking(&lab, &github.api, "octo/moe", "fork");
         let fork = fork.with("vars.GIT_EXP_CI", "").with("vars.GIT_EXP_REPOSITORY", "");
         let fork = fork.with("vars.GIT_EXP_VERSION", "").run_text(&edited);
         assert_eq!(fork.has_failed, is_failed, "{}", fork.said);
         assert!(fork.summary.starts_with(heading) && comments().is_empty());
         assert!(fork.said.contains("; the job's summary has it"), "{}", fork.said);
         // Or there is none at all.
-        let none = checking(&lab, &github.api, "octo/moe", "none", &base).with("github.token", "");
+        let none = checking(&lab, &github.api, "octo/moe", "none").with("github.token", "");
         let none = none.run("git-exp-ci.yml");
         assert_eq!(none.has_failed, is_failed, "{}", none.said);
         assert!(none.summary.starts_with(heading) && comments().is_empty());
         // Without a command there is nothing to check.
-        let idle = checking(&lab, &github.api, "octo/moe", "idle", &base).with("vars.GIT_EXP_CI", "");
+        let idle = checking(&lab, &github.api, "octo/moe", "idle").with("vars.GIT_EXP_CI", "");
         let idle = idle.run("git-exp-ci.yml");
         assert!(!idle.has_failed && idle.said.is_empty() && !idle.clone_of_it().exists());
         assert!(idle.summary.starts_with("Nothing was measured"), "{}", idle.summary);
@@ -1024,11 +1021,36 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
 }
 
 #[test]
+fn a_pull_request_is_not_blamed_for_what_came_to_the_main_branch_since() {
+    let lab = CHECKED.copy();
+    let remote = lab.path().with_file_name("remote.git");
+    let remote = remote.to_str().expect("it is UTF-8");
+    lab.git(["init", "--quiet", "--bare", remote]);
+    let before = lab.git(["rev-parse", "main"]).trim().to_owned();
+    lab.git(["checkout", "--quiet", "-b", "docs", "main"]);
+    lab.write("README.md", "how to\n");
+    lab.commit_all("docs only");
+    lab.git(["checkout", "--quiet", "main"]);
+    lab.git(["merge", "--quiet", "--ff-only", "slower"]);
+    lab.git(["checkout", "--quiet", "-b", "merge", "main"]);
+    lab.git(["merge", "--quiet", "--no-ff", "-m", "merged", "docs"]);
+    lab.git(["push", "--quiet", remote, "main", "HEAD:refs/pull/1/merge"]);
+    let github = github();
+    github.state().is_app = true;
+    // The event still has what the main branch was when somebody last pushed to the pull request.
+    let runner = checking(&lab, &github.api, "octo/moe", "stale")
+        .with("github.event.pull_request.base.sha", &before)
+        .run("git-exp-ci.yml");
+    assert!(!runner.has_failed, "{}", runner.said);
+    assert!(runner.summary.starts_with("## No regression is shown against"), "{}", runner.summary);
+}
+
+#[test]
 fn the_action_runs_its_arguments_as_they_are_and_gives_outputs() {
     let (lab, _) = proposal("slower");
     let github = github();
     github.state().is_app = true;
-    let mut runner = checking(&lab, &github.api, "octo/moe", "action", "main");
+    let mut runner = checking(&lab, &github.api, "octo/moe", "action");
     runner.checkout();
     let with = "install: source\nrepository: octo/git-exp\nversion: v1\nfetch: \"true\"\narguments: |\n  ci\n  origin/main\n  -n\n  3\n  \
                 --\n  sh\n  -c\n  ./bench.sh # $(touch forged) `touch forged`; two  words\n";
