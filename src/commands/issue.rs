@@ -49,6 +49,7 @@ Examples:
   git exp issue update moe --dry-run           print what would be posted
   git exp issue update moe                     comment what is new since the last update
   git exp issue update moe --seal MOE-HC-004   comment tag, commit and report of a seal
+  git exp issue update --all                   the same for all topics, and for seals that were not posted yet
   git exp issue sync moe                       bring the issue's text up to date
   git exp issue heartbeat moe                  say that work goes on, where it was silent for long
   git exp issue close moe                      post the final summary, and close
@@ -184,21 +185,36 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             Err(Error::request("`--all` is for `sync`, `update` and `heartbeat`").hint("name the topic"))
         }
         Action::Open(which) => open(context, &which),
-        Action::Sync(which) => each(context, &which, sync),
-        Action::Update { which, seal: None } => each(context, &which, update),
+        Action::Sync(which) => each(context, &which, is_open, sync),
+        Action::Update { which, seal: None } if which.all => {
+            let answer = each(context, &which, is_open, update);
+            let seals = each(context, &which, |_| true, update_seals);
+            tell_seals_left(context)?;
+            match (answer?, seals?) {
+                (Answer::Yes, answer) | (answer, _) => Ok(answer),
+            }
+        }
+        Action::Update { which, seal: None } => update(context, &which),
         Action::Update { which, seal: Some(seal) } => update_seal(context, &which, &seal),
         Action::Heartbeat { which, mut blocker, mut eta } => {
             redaction::texts(context, blocker.iter_mut().chain(&mut eta))?;
-            each(context, &which, |context, which| heartbeat(context, which, &blocker, eta.as_deref()))
+            each(context, &which, is_open, |context, which| {
+                heartbeat(context, which, &blocker, eta.as_deref())
+            })
         }
         Action::Close(which) => close(context, &which),
     }
 }
 
-/// Does it for the topic, or for all that have an issue: what goes wrong with one keeps no other from it, and is answered in the end.
+fn is_open(topic: &TopicState) -> bool {
+    topic.topic.closing.is_none()
+}
+
+/// Does it for the topic, or for all that have an issue and are wanted: what goes wrong with one keeps no other from it, and is answered in the end.
 fn each(
     context: &mut Context,
     which: &Which,
+    is_wanted: impl Fn(&TopicState) -> bool,
     act: impl Fn(&mut Context, &Which) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     if !which.all {
@@ -207,7 +223,7 @@ fn each(
     let mut names = Vec::new();
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    for (name, topic) in state.topics.iter().filter(|(_, topic)| topic.topic.closing.is_none()) {
+    for (name, topic) in state.topics.iter().filter(|(_, topic)| is_wanted(topic)) {
         let Some(link) = issue::link(&topic.issue) else { continue };
         if link.is_in(&address(context, which.remote.as_deref())?.repository()) {
             names.push(name.to_string());
@@ -240,7 +256,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let name = subjects.name.clone();
-    let is_open = |topic: &TopicState| {
+    let known = |topic: &TopicState| {
         let link = issue::link(&topic.issue)?;
         Some(Outcome {
             number: Some(link.number),
@@ -249,7 +265,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             ..Outcome::of(IssueAct::Opened, None, &there)
         })
     };
-    if let Some(outcome) = is_open(subjects.topic()) {
+    if let Some(outcome) = known(subjects.topic()) {
         return outcome.show(context, &name);
     }
     let found = links_of(context, which, &there, &subjects)?;
@@ -294,7 +310,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let claim = connection.claim(name.as_str())?;
     if take_in(context, &connection)? {
         subjects = Subjects::read(context, Some(name.as_str()))?;
-        if let Some(outcome) = is_open(subjects.topic()) {
+        if let Some(outcome) = known(subjects.topic()) {
             return outcome.show(context, &name);
         }
     }
@@ -787,6 +803,60 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         None => post(context, &connection, claim.as_ref(), message)?,
     };
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// Posts the seals of a topic whose tags the remote has and that were not posted yet, as when a workflow was not started or given up.
+fn update_seals(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let remote = remotes::named(context, which.remote.as_deref())?;
+    let there = context.repo.refs_of_remote(&remote, &[&format!("{}*", layout::SEALS)])?;
+    let mut wanted = Vec::new();
+    {
+        let mut index = context.log.index()?;
+        let state = context.log.state(&mut index)?;
+        let topic = selection::topic(&state, which.topic.as_deref().unwrap_or_default())?;
+        for (full, object) in context.repo.list_refs(layout::SEALS)? {
+            let tag = full.strip_prefix("refs/tags/").unwrap_or(&full);
+            let is_its = || {
+                let (_, alias) = sealed(context, tag)?;
+                Ok::<_, Error>(
+                    state.find(&alias).first().and_then(|it| it.topic()) == Some(&topic.topic.name),
+                )
+            };
+            if there.contains(&(full.clone(), object))
+                && issue::posted(&topic.issue, Post::Seal, tag).is_none()
+                && is_its()?
+            {
+                wanted.push(tag.to_owned());
+            }
+        }
+    }
+    let mut last = Answer::Yes;
+    for tag in wanted {
+        // One that something stands against keeps no other from being posted.
+        match update_seal(context, which, &tag)? {
+            Answer::Yes => {}
+            other => last = other,
+        }
+    }
+    Ok(last)
+}
+
+/// Says which seals are of topics that have no issue.
+fn tell_seals_left(context: &mut Context) -> Result<(), Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for (full, _) in context.repo.list_refs(layout::SEALS)? {
+        let tag = full.strip_prefix("refs/tags/").unwrap_or(&full);
+        let (_, alias) = sealed(context, tag)?;
+        let Some(name) = state.find(&alias).first().and_then(|it| it.topic()) else { continue };
+        if state.topics.get(name).is_some_and(|it| issue::link(&it.issue).is_none()) {
+            let tag = harmless(tag);
+            context
+                .output
+                .say(&format!("{tag}: not posted, for {name} has no issue: git exp issue open {name}"));
+        }
+    }
+    Ok(())
 }
 
 /// The topic of the experiment that is sealed.

@@ -9,7 +9,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use super::github::{TOKEN, command, emulator, experiment, lab, publish, reject, skipped, steady};
 use crate::lab::TestLab;
-use crate::lab::github::{Issue, LocalGitHub, What};
+use crate::lab::github::{APP_TOKEN, Issue, LocalGitHub, What};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const METRICS: &str =
@@ -872,6 +872,8 @@ fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
         std::fs::read_to_string(first.folder.join("home/built")).expect("it was built"),
         "cargo install --locked --git https://github.com/octo/git-exp --rev 0123456789012345678901234567890123456789 --bin git-exp git-exp\n"
     );
+    // Whatever started it, a run does all that is to be done: of those that wait GitHub keeps the newest only.
+    assert_eq!(posts("## MOE-001 is sealed"), 1, "{}", first.said);
     let second = run("by-the-clock", "schedule", "");
     assert_eq!(posts("the loader waits for the disk"), 1, "{}", second.said);
     for name in ["tagged", "tagged-again"] {
@@ -891,6 +893,36 @@ fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
     let after = run("after-one-that-died", "push", "sealed/MOE-001");
     assert!(after.said.contains("sealed/MOE-001 was posted already"), "{}", after.said);
     assert_eq!(posts("## MOE-001 is sealed"), 1);
+}
+
+#[test]
+fn a_seal_whose_own_run_did_not_post_it_is_posted_by_a_later_one() {
+    let (lab, github) = (lab(), LocalGitHub::start());
+    experiment(&lab);
+    reject(&lab);
+    publish(&lab);
+    lab.exp_ok(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    let run = |name: &str, event: &str| {
+        let runner = Runner::new(&lab, &github.api, "octo/moe", name).with("github.event_name", event);
+        let runner = runner.with("github.token", APP_TOKEN).run("git-exp-post.yml");
+        assert!(!runner.has_failed, "{}", runner.said);
+        runner
+    };
+    // A topic without an issue is no failure.
+    let tagged = run("tagged", "push");
+    let said = "sealed/MOE-001: not posted, for moe has no issue: git exp issue open moe";
+    assert!(tagged.summary.contains(said), "{}", tagged.summary);
+    assert!(github.state().issues.is_empty());
+    let opened = command(&lab, &github.api, &["issue", "open", "moe"]).output().expect("it starts");
+    assert!(opened.status.success(), "{}", err(&opened));
+    publish(&lab);
+    for name in ["by-the-clock", "an-hour-later"] {
+        let runner = run(name, "schedule");
+        let state = github.state();
+        let seals = state.issues[0].comments.iter().filter(|it| it.body.contains("## MOE-001 is sealed"));
+        assert_eq!(seals.count(), 1, "{}", runner.said);
+    }
 }
 
 #[test]
