@@ -11,7 +11,7 @@ use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
 use super::posting::{
-    Message, News, Unfinished, finish, hand_on, known, link_or, news, post, take_in, unfinished,
+    Message, News, Unfinished, finish, hand_on, known, lengths, link_or, news, post, take_in, unfinished,
 };
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
@@ -65,7 +65,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Open the issue of a topic
-    Open(Which),
+    Open(One),
     /// Bring the text of the issue up to date; what people wrote around it stays
     Sync(Which),
     /// Comment what is new since the last update
@@ -74,7 +74,7 @@ enum Action {
         which: Which,
 
         /// Comment tag, commit and report of this seal instead: a tag, or an experiment
-        #[arg(long, value_name = "TAG")]
+        #[arg(long, value_name = "TAG", conflicts_with = "all")]
         seal: Option<String>,
     },
     /// Comment that work goes on, where the topic asks for it and it was silent for long
@@ -91,7 +91,27 @@ enum Action {
         eta: Option<String>,
     },
     /// Comment what the topic came to, and close the issue
-    Close(Which),
+    Close(One),
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The topic; that of the current branch when left out
+    topic: Option<String>,
+
+    /// The remote that is on GitHub
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Print what would be posted, and post nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+impl From<One> for Which {
+    fn from(One { topic, remote, dry_run }: One) -> Self {
+        Self { topic, all: false, is_one_of_all: false, remote, dry_run }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -181,10 +201,7 @@ struct Outcome<'a> {
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     match arguments.action {
-        Action::Open(which) | Action::Close(which) | Action::Update { which, seal: Some(_) } if which.all => {
-            Err(Error::request("`--all` is for `sync`, `update` and `heartbeat`").hint("name the topic"))
-        }
-        Action::Open(which) => open(context, &which),
+        Action::Open(one) => open(context, &one.into()),
         Action::Sync(which) => each(context, &which, is_open, sync),
         Action::Update { which, seal: None } if which.all => {
             let answer = each(context, &which, is_open, update);
@@ -202,7 +219,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
                 heartbeat(context, which, &blocker, eta.as_deref())
             })
         }
-        Action::Close(which) => close(context, &which),
+        Action::Close(one) => close(context, &one.into()),
     }
 }
 
@@ -547,7 +564,8 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             first(context, &mut subjects, connection.as_ref(), &found)?;
         join(&mut seen, &more);
         if let Some(connection) = &connection {
-            join(&mut seen, &seen_there(connection, number)?);
+            // The logs were not fetched, and may well have more.
+            join(&mut seen, &seen_there(connection, number, &BTreeMap::new())?);
         }
         match delta(context, &mut subjects, &found, &seen)? {
             None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
@@ -570,7 +588,8 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
-    join(&mut seen, &seen_there(&connection, number)?);
+    let lengths = lengths(context, &subjects.tips)?;
+    join(&mut seen, &seen_there(&connection, number, &lengths)?);
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
         return match finished.into_iter().next_back() {
             Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
@@ -598,12 +617,19 @@ fn message(
     Message { topic: topic.clone(), number, post, about, seen, text, rest: rest(&links.there) }
 }
 
-/// What the posts on an issue take into account, whichever clone they came from.
-fn seen_there(connection: &Connection, number: u64) -> Result<BTreeMap<Writer, u64>, Error> {
+/// What the posts on an issue take into account, whichever clone they came from. Whoever says more than a log has is not believed, else nothing
+/// would ever be told of it again.
+fn seen_there(
+    connection: &Connection,
+    number: u64,
+    lengths: &BTreeMap<Writer, u64>,
+) -> Result<BTreeMap<Writer, u64>, Error> {
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
     let mut seen = BTreeMap::new();
     for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
-        join(&mut seen, &read_seen(&comment.text()));
+        let mut said = read_seen(&comment.text());
+        said.retain(|writer, count| lengths.get(writer).is_none_or(|length| *count <= *length));
+        join(&mut seen, &said);
     }
     Ok(seen)
 }

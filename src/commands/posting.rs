@@ -80,6 +80,18 @@ pub fn news(
     Ok(News { known, seen })
 }
 
+/// How many entries each log has.
+pub fn lengths(context: &Context, tips: &[(Writer, Oid)]) -> Result<BTreeMap<Writer, u64>, Error> {
+    let mut lengths = BTreeMap::new();
+    for (writer, tip) in tips {
+        let count =
+            context.repo.walk_first_parent(*tip).try_fold(0_u64, |count, it| it.map(|_| count + 1))?;
+        // The first commit of a log is no entry.
+        lengths.insert(writer.clone(), count.saturating_sub(1));
+    }
+    Ok(lengths)
+}
+
 /// How many entries of the log of `writer` were known `before`.
 ///
 /// A log that was made again for a purge begins with what was known of the one before, but for what went. Where that had

@@ -787,6 +787,22 @@ fn a_token_that_was_typed_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
+fn no_line_about_what_was_told_silences_what_was_not() {
+    let (lab, github) = base();
+    let writer = lab.git(["config", "exp.writer"]).trim().to_owned();
+    let entry = "ab".repeat(32);
+    for text in [
+        format!("<!-- git-exp:seen {writer}=3 -->"),
+        format!("<!-- git-exp:seen {writer}=99999 -->\n<!-- git-exp:{entry} -->"),
+    ] {
+        github.state().comment(LOGIN, &text);
+    }
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    assert!(last(&github).contains("the loader waits for the disk"), "{}", last(&github));
+    assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
+}
+
+#[test]
 fn what_is_too_long_is_cut_in_the_preview_as_in_the_post() {
     let (lab, github) = base();
     for number in 0..60 {
