@@ -134,7 +134,8 @@ impl Address {
             Some("http") => return Err(AddressError::Plain(shown(&api))),
             _ => return Err(malformed()),
         };
-        if uri.query().is_some() {
+        // A password with a slash in it has the `@` in what is taken for the path.
+        if uri.query().is_some() || uri.path().contains('@') {
             return Err(malformed());
         }
         // Of `api.HOST` and of `HOST/api/v3` the pages are at `HOST`.
