@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{self, Answer};
-use crate::context::{Context, Output, aloud};
+use crate::context::{Context, Output, aloud, without_token};
 use crate::error::Error;
 use crate::render::text::harmless_lines;
 
@@ -103,8 +103,13 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader that went away is no reason to fail.
-            let _ = error.print();
+            let usage = error.render().to_string();
+            if error.use_stderr() && without_token(&usage) != usage {
+                aloud(harmless_lines(&usage).trim_end());
+            } else {
+                // A reader that went away is no reason to fail.
+                let _ = error.print();
+            }
             return match error.use_stderr() {
                 true if asks_to_run => 125,
                 true => 2,

@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use regex::Regex;
 
 use crate::config::{self, Settings};
 use crate::domain::entry::{Body, Identity};
@@ -30,6 +32,11 @@ const FETCHED: &str = "refs/remotes/origin/";
 const FETCHED_MAIN: [&str; 3] = ["main", "master", "HEAD"];
 /// Overrides the clock, so that tests and demonstrations say the same every time.
 const CLOCK_VARIABLE: &str = "GIT_EXP_NOW";
+/// The shortest token that is taken out of what is said, in bytes.
+const SHORTEST_TOKEN: usize = 8;
+/// What GitHub's own tokens look like, so that one that `gh` keeps and somebody typed is known, too.
+static TOKENS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(gh[pousr]|github_pat)_[A-Za-z0-9_]{20,}").expect("it is an expression"));
 
 /// All that a command knows of the world.
 pub struct Context {
@@ -167,9 +174,23 @@ impl Output {
 
 /// Says a whole sentence to the person at the keyboard, where there is no context at hand.
 pub fn aloud(sentence: &str) {
+    let sentence = without_token(sentence);
     // What is said in a job tells the machine that runs it nothing.
-    let sentence = if variable("GITHUB_ACTIONS").is_some() { calm(sentence) } else { sentence.to_owned() };
+    let sentence = if variable("GITHUB_ACTIONS").is_some() { calm(&sentence) } else { sentence };
     let _ = writeln!(io::stderr(), "{sentence}");
+}
+
+/// `text` without tokens of GitHub: one that was typed in the place of a name would be repeated.
+pub fn without_token(text: &str) -> String {
+    let mut text = text.to_owned();
+    for token in ["GH_TOKEN", "GITHUB_TOKEN"].into_iter().filter_map(variable) {
+        let token = token.trim();
+        // What is shorter opens nothing, and may be any word.
+        if token.len() >= SHORTEST_TOKEN {
+            text = text.replace(token, "<token>");
+        }
+    }
+    TOKENS.replace_all(&text, "<token>").into_owned()
 }
 
 /// The value of an environment variable that is set and not empty.

@@ -15,6 +15,8 @@ use crate::github::{
 const DEADLINE: u64 = 120;
 /// How long one request may take, in seconds, where nothing is said.
 const TIMEOUT: u64 = 20;
+/// The longest time that may be said, in seconds.
+const LONGEST: u64 = 86_400;
 /// How much longer a claim holds than a command may take.
 const MARGIN: Duration = Duration::from_mins(1);
 
@@ -24,6 +26,8 @@ pub struct Connection {
     pub github: GitHub,
     /// Whose marks count as ours.
     pub identities: Identities,
+    /// The remote, where the user named one.
+    pub remote: Option<String>,
     holder: String,
     lease: Duration,
 }
@@ -90,7 +94,8 @@ pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Er
     }
     names.extend(login);
     let holder = holder(context)?;
-    Ok(Connection { github, identities: Identities::new(names), holder, lease })
+    let remote = remote.map(str::to_owned);
+    Ok(Connection { github, identities: Identities::new(names), remote, holder, lease })
 }
 
 /// A way to GitHub for whoever only wants to see what would be posted; `None`, which is told, where there is none.
@@ -111,16 +116,27 @@ pub fn reach(context: &Context, address: Address) -> Result<(GitHub, Duration), 
             .because(error)
             .hint("set `GH_TOKEN` or `GITHUB_TOKEN`, or log in with: gh auth login")
     })?;
-    let seconds = |key: &str, otherwise: u64| {
-        let said = context.repo.config_integer(key).and_then(|it| u64::try_from(it).ok());
-        Duration::from_secs(said.filter(|it| *it > 0).unwrap_or(otherwise))
-    };
-    let deadline = seconds("exp.githubDeadline", DEADLINE);
-    let timeout = seconds("exp.githubTimeout", TIMEOUT);
+    let deadline = seconds(context, "exp.githubDeadline", DEADLINE)?;
+    let timeout = seconds(context, "exp.githubTimeout", TIMEOUT)?;
     let network = network(context, &address.api)?;
     let github = GitHub::connect(Options { address, token, timeout, deadline, network, tell: aloud })
         .map_err(|error| explained(&error))?;
     Ok((github, deadline + MARGIN))
+}
+
+/// A time of the configuration.
+fn seconds(context: &Context, key: &str, otherwise: u64) -> Result<Duration, Error> {
+    let seconds = match context.repo.config_string(key) {
+        None => otherwise,
+        Some(text) => {
+            let said = text.trim().parse().ok().filter(|it| (1..=LONGEST).contains(it));
+            said.ok_or_else(|| {
+                Error::request(format!("`{}` in `{key}` is no time", crate::render::text::harmless(&text)))
+                    .hint(format!("write it in whole seconds, 1 to {LONGEST}: git config {key} {otherwise}"))
+            })?
+        }
+    };
+    Ok(Duration::from_secs(seconds))
 }
 
 /// What Git is told of the way to `api`.

@@ -10,7 +10,9 @@ use super::checks::{self, Subject, Wanted};
 use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
-use super::posting::{Message, News, Unfinished, finish, known, link_or, news, post, unfinished};
+use super::posting::{
+    Message, News, Unfinished, finish, hand_on, known, lengths, link_or, news, post, take_in, unfinished,
+};
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
 use crate::context::{Context, aloud};
@@ -47,6 +49,7 @@ Examples:
   git exp issue update moe --dry-run           print what would be posted
   git exp issue update moe                     comment what is new since the last update
   git exp issue update moe --seal MOE-HC-004   comment tag, commit and report of a seal
+  git exp issue update --all                   the same for all topics, and for seals that were not posted yet
   git exp issue sync moe                       bring the issue's text up to date
   git exp issue heartbeat moe                  say that work goes on, where it was silent for long
   git exp issue close moe                      post the final summary, and close
@@ -62,7 +65,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Open the issue of a topic
-    Open(Which),
+    Open(One),
     /// Bring the text of the issue up to date; what people wrote around it stays
     Sync(Which),
     /// Comment what is new since the last update
@@ -71,7 +74,7 @@ enum Action {
         which: Which,
 
         /// Comment tag, commit and report of this seal instead: a tag, or an experiment
-        #[arg(long, value_name = "TAG")]
+        #[arg(long, value_name = "TAG", conflicts_with = "all")]
         seal: Option<String>,
     },
     /// Comment that work goes on, where the topic asks for it and it was silent for long
@@ -88,7 +91,27 @@ enum Action {
         eta: Option<String>,
     },
     /// Comment what the topic came to, and close the issue
-    Close(Which),
+    Close(One),
+}
+
+#[derive(Args, Debug)]
+struct One {
+    /// The topic; that of the current branch when left out
+    topic: Option<String>,
+
+    /// The remote that is on GitHub
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Print what would be posted, and post nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+impl From<One> for Which {
+    fn from(One { topic, remote, dry_run }: One) -> Self {
+        Self { topic, all: false, is_one_of_all: false, remote, dry_run }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -178,25 +201,37 @@ struct Outcome<'a> {
 /// Runs the command.
 pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error> {
     match arguments.action {
-        Action::Open(which) | Action::Close(which) | Action::Update { which, seal: Some(_) } if which.all => {
-            Err(Error::request("`--all` is for `sync`, `update` and `heartbeat`").hint("name the topic"))
+        Action::Open(one) => open(context, &one.into()),
+        Action::Sync(which) => each(context, &which, is_open, sync),
+        Action::Update { which, seal: None } if which.all => {
+            let answer = each(context, &which, is_open, update);
+            let seals = each(context, &which, |_| true, update_seals);
+            tell_seals_left(context)?;
+            match (answer?, seals?) {
+                (Answer::Yes, answer) | (answer, _) => Ok(answer),
+            }
         }
-        Action::Open(which) => open(context, &which),
-        Action::Sync(which) => each(context, &which, sync),
-        Action::Update { which, seal: None } => each(context, &which, update),
+        Action::Update { which, seal: None } => update(context, &which),
         Action::Update { which, seal: Some(seal) } => update_seal(context, &which, &seal),
         Action::Heartbeat { which, mut blocker, mut eta } => {
             redaction::texts(context, blocker.iter_mut().chain(&mut eta))?;
-            each(context, &which, |context, which| heartbeat(context, which, &blocker, eta.as_deref()))
+            each(context, &which, is_open, |context, which| {
+                heartbeat(context, which, &blocker, eta.as_deref())
+            })
         }
-        Action::Close(which) => close(context, &which),
+        Action::Close(one) => close(context, &one.into()),
     }
 }
 
-/// Does it for the topic, or for all that have an issue: what goes wrong with one keeps no other from it, and is answered in the end.
+fn is_open(topic: &TopicState) -> bool {
+    topic.topic.closing.is_none()
+}
+
+/// Does it for the topic, or for all that have an issue and are wanted: what goes wrong with one keeps no other from it, and is answered in the end.
 fn each(
     context: &mut Context,
     which: &Which,
+    is_wanted: impl Fn(&TopicState) -> bool,
     act: impl Fn(&mut Context, &Which) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     if !which.all {
@@ -205,7 +240,7 @@ fn each(
     let mut names = Vec::new();
     let mut index = context.log.index()?;
     let state = context.log.state(&mut index)?;
-    for (name, topic) in state.topics.iter().filter(|(_, topic)| topic.topic.closing.is_none()) {
+    for (name, topic) in state.topics.iter().filter(|(_, topic)| is_wanted(topic)) {
         let Some(link) = issue::link(&topic.issue) else { continue };
         if link.is_in(&address(context, which.remote.as_deref())?.repository()) {
             names.push(name.to_string());
@@ -238,13 +273,16 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let name = subjects.name.clone();
-    if let Some(link) = issue::link(&subjects.topic().issue) {
-        let outcome = Outcome {
+    let known = |topic: &TopicState| {
+        let link = issue::link(&topic.issue)?;
+        Some(Outcome {
             number: Some(link.number),
             url: Some(link.url.to_owned()),
             why: Some(format!("the issue of {name} is open already")),
             ..Outcome::of(IssueAct::Opened, None, &there)
-        };
+        })
+    };
+    if let Some(outcome) = known(subjects.topic()) {
         return outcome.show(context, &name);
     }
     let found = links_of(context, which, &there, &subjects)?;
@@ -287,7 +325,13 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = connection.claim(name.as_str())?;
-    let begun = to_be_opened(topic, &context.writer()?);
+    if take_in(context, &connection)? {
+        subjects = Subjects::read(context, Some(name.as_str()))?;
+        if let Some(outcome) = known(subjects.topic()) {
+            return outcome.show(context, &name);
+        }
+    }
+    let begun = to_be_opened(subjects.topic(), &context.writer()?);
     let event = IssueEvent {
         topic: name.clone(),
         act: IssueAct::Opened,
@@ -331,6 +375,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let url = link_or(&issue.html_url, || format!("{page}/issues/{}", issue.number));
     let done = IssueEvent { number: Some(issue.number), url: Some(url.clone()), ..event };
     context.append_answer(Body::Issue(done), Some(intended))?;
+    hand_on(context, &connection);
     let outcome =
         Outcome { number: Some(issue.number), url: Some(url), ..Outcome::of(IssueAct::Opened, None, &there) };
     outcome.show(context, &name)
@@ -347,7 +392,7 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let connection = connect(context, which.remote.as_deref())?;
     if which.dry_run {
         let Subjects { index, research, .. } = &mut subjects;
@@ -357,7 +402,7 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
         return outcome.show(context, &name);
     }
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let page = there.page();
@@ -469,6 +514,23 @@ fn rest(links: &crate::render::issue::LinkFields) -> String {
     }
 }
 
+/// Claims the topic, and reads again what others posted meanwhile.
+fn claimed<'a>(
+    context: &mut Context,
+    which: &Which,
+    connection: &'a Connection,
+    subjects: &mut Subjects,
+    links: &mut Links,
+) -> Result<Option<Claim<'a>>, Error> {
+    let claim = connection.claim(subjects.name.as_str())?;
+    if take_in(context, connection)? {
+        let name = subjects.name.to_string();
+        *subjects = Subjects::read(context, Some(&name))?;
+        *links = links_of(context, which, connection.github.address(), subjects)?;
+    }
+    Ok(claim)
+}
+
 /// Finishes what was begun before, and reads the log again where there was something.
 fn begun(
     context: &mut Context,
@@ -492,7 +554,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let mut seen = issue::seen(&subjects.topic().issue);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
@@ -502,7 +564,8 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             first(context, &mut subjects, connection.as_ref(), &found)?;
         join(&mut seen, &more);
         if let Some(connection) = &connection {
-            join(&mut seen, &seen_there(connection, number)?);
+            // The logs were not fetched, and may well have more.
+            join(&mut seen, &seen_there(connection, number, &BTreeMap::new())?);
         }
         match delta(context, &mut subjects, &found, &seen)? {
             None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
@@ -521,11 +584,12 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
-    join(&mut seen, &seen_there(&connection, number)?);
+    let lengths = lengths(context, &subjects.tips)?;
+    join(&mut seen, &seen_there(&connection, number, &lengths)?);
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
         return match finished.into_iter().next_back() {
             Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
@@ -553,12 +617,19 @@ fn message(
     Message { topic: topic.clone(), number, post, about, seen, text, rest: rest(&links.there) }
 }
 
-/// What the posts on an issue take into account, whichever clone they came from.
-fn seen_there(connection: &Connection, number: u64) -> Result<BTreeMap<Writer, u64>, Error> {
+/// What the posts on an issue take into account, whichever clone they came from. Whoever says more than a log has is not believed, else nothing
+/// would ever be told of it again.
+fn seen_there(
+    connection: &Connection,
+    number: u64,
+    lengths: &BTreeMap<Writer, u64>,
+) -> Result<BTreeMap<Writer, u64>, Error> {
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
     let mut seen = BTreeMap::new();
     for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
-        join(&mut seen, &read_seen(&comment.text()));
+        let mut said = read_seen(&comment.text());
+        said.retain(|writer, count| lengths.get(writer).is_none_or(|length| *count <= *length));
+        join(&mut seen, &said);
     }
     Ok(seen)
 }
@@ -706,14 +777,14 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     let commit = context.repo.rev_parse(&format!("{full}^{{commit}}"))?.unwrap_or(object);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Seal), &there) };
-    let in_log = subjects.topic().issue.iter().find(|it| {
-        it.event.post == Some(Post::Seal) && it.event.about.as_deref() == Some(&tag) && it.event.url.is_some()
-    });
-    if let Some(posted) = in_log {
+    let posted_already = |url| {
         let why = Some(format!("{tag} was posted already"));
-        return Outcome { url: posted.event.url.clone(), why, ..outcome() }.show(context, &name);
+        Outcome { url: Some(url), why, ..outcome() }
+    };
+    if let Some(url) = issue::posted(&subjects.topic().issue, Post::Seal, &tag) {
+        return posted_already(url.to_owned()).show(context, &name);
     }
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let Subjects { index, research, .. } = &mut subjects;
     let topic = &research.state.topics[&name];
     let experiment = research.experiments().find(|it| it.name() == alias || it.id.as_str() == alias);
@@ -730,10 +801,6 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     let made = fields::seal(context, research, experiment, (&tag, commit), &there.page())?;
     let text = rendered(context, topic, "issue-seal.md", made)?;
     let message = message(&name, number, Post::Seal, Some(tag.clone()), BTreeMap::new(), text, &found);
-    let posted_already = |url| {
-        let why = Some(format!("{tag} was posted already"));
-        Outcome { url: Some(url), why, ..outcome() }
-    };
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
         if let Some(connection) = &connection
@@ -750,7 +817,10 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
+    if let Some(url) = issue::posted(&subjects.topic().issue, Post::Seal, &tag) {
+        return posted_already(url.to_owned()).show(context, &name);
+    }
     let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     let url = match known(&connection, number, Post::Seal, &tag)? {
         // Another clone posted it, as that of a runner which is gone since.
@@ -759,6 +829,60 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         None => post(context, &connection, claim.as_ref(), message)?,
     };
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// Posts the seals of a topic whose tags the remote has and that were not posted yet, as when a workflow was not started or given up.
+fn update_seals(context: &mut Context, which: &Which) -> Result<Answer, Error> {
+    let remote = remotes::named(context, which.remote.as_deref())?;
+    let there = context.repo.refs_of_remote(&remote, &[&format!("{}*", layout::SEALS)])?;
+    let mut wanted = Vec::new();
+    {
+        let mut index = context.log.index()?;
+        let state = context.log.state(&mut index)?;
+        let topic = selection::topic(&state, which.topic.as_deref().unwrap_or_default())?;
+        for (full, object) in context.repo.list_refs(layout::SEALS)? {
+            let tag = full.strip_prefix("refs/tags/").unwrap_or(&full);
+            let is_its = || {
+                let (_, alias) = sealed(context, tag)?;
+                Ok::<_, Error>(
+                    state.find(&alias).first().and_then(|it| it.topic()) == Some(&topic.topic.name),
+                )
+            };
+            if there.contains(&(full.clone(), object))
+                && issue::posted(&topic.issue, Post::Seal, tag).is_none()
+                && is_its()?
+            {
+                wanted.push(tag.to_owned());
+            }
+        }
+    }
+    let mut last = Answer::Yes;
+    for tag in wanted {
+        // One that something stands against keeps no other from being posted.
+        match update_seal(context, which, &tag)? {
+            Answer::Yes => {}
+            other => last = other,
+        }
+    }
+    Ok(last)
+}
+
+/// Says which seals are of topics that have no issue.
+fn tell_seals_left(context: &mut Context) -> Result<(), Error> {
+    let mut index = context.log.index()?;
+    let state = context.log.state(&mut index)?;
+    for (full, _) in context.repo.list_refs(layout::SEALS)? {
+        let tag = full.strip_prefix("refs/tags/").unwrap_or(&full);
+        let (_, alias) = sealed(context, tag)?;
+        let Some(name) = state.find(&alias).first().and_then(|it| it.topic()) else { continue };
+        if state.topics.get(name).is_some_and(|it| issue::link(&it.issue).is_none()) {
+            let tag = harmless(tag);
+            context
+                .output
+                .say(&format!("{tag}: not posted, for {name} has no issue: git exp issue open {name}"));
+        }
+    }
+    Ok(())
 }
 
 /// The topic of the experiment that is sealed.
@@ -812,11 +936,11 @@ fn heartbeat(
         number: Some(number),
         ..Outcome::of(IssueAct::Commented, Some(Post::Heartbeat), &there)
     };
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     let connection = connect(context, which.remote.as_deref())?;
     let claim = match which.dry_run {
         true => None,
-        false => connection.claim(name.as_str())?,
+        false => claimed(context, which, &connection, &mut subjects, &mut found)?,
     };
     let mut texts = Vec::new();
     if which.dry_run {
@@ -887,7 +1011,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let breach = format!("the topic {name} is not closed: git exp topic close {name}");
         return deciding::refuse(context, "close the issue of", name.as_str(), &[breach]);
     }
-    let found = links_of(context, which, &there, &subjects)?;
+    let mut found = links_of(context, which, &there, &subjects)?;
     {
         let Subjects { index, research, .. } = &mut subjects;
         if let Some(answer) = against(context, index, research, &name, &found, &[])? {
@@ -923,14 +1047,10 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
-    let claim = connection.claim(name.as_str())?;
+    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    let in_log = subjects.topic().issue.iter().find(|it| {
-        it.event.post == Some(Post::Summary)
-            && it.event.about.as_deref() == Some(&about)
-            && it.event.url.is_some()
-    });
-    let url = match in_log.and_then(|it| it.event.url.clone()) {
+    let in_log = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
+    let url = match in_log {
         Some(url) => Some(url),
         None => known(&connection, number, Post::Summary, &about)?,
     };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::github::{Connection, explained, holds};
 use super::recorded::stored;
 use super::research::Research;
+use super::{push, remotes};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, TopicName, Writer};
@@ -79,6 +80,18 @@ pub fn news(
     Ok(News { known, seen })
 }
 
+/// How many entries each log has.
+pub fn lengths(context: &Context, tips: &[(Writer, Oid)]) -> Result<BTreeMap<Writer, u64>, Error> {
+    let mut lengths = BTreeMap::new();
+    for (writer, tip) in tips {
+        let count =
+            context.repo.walk_first_parent(*tip).try_fold(0_u64, |count, it| it.map(|_| count + 1))?;
+        // The first commit of a log is no entry.
+        lengths.insert(writer.clone(), count.saturating_sub(1));
+    }
+    Ok(lengths)
+}
+
 /// How many entries of the log of `writer` were known `before`.
 ///
 /// A log that was made again for a purge begins with what was known of the one before, but for what went. Where that had
@@ -116,7 +129,7 @@ impl Message {
 
 /// Says in the log what is intended, and posts it.
 pub fn post(
-    context: &Context,
+    context: &mut Context,
     connection: &Connection,
     claim: Option<&Claim<'_>>,
     message: Message,
@@ -129,7 +142,7 @@ pub fn post(
 
 /// Posts what was intended, unless it is there already; gives its address.
 fn deliver(
-    context: &Context,
+    context: &mut Context,
     connection: &Connection,
     claim: Option<&Claim<'_>>,
     intended: &Entry,
@@ -146,7 +159,34 @@ fn deliver(
     let url = address_of(connection, number, &comment);
     let done = IssueEvent { comment: Some(comment.id), url: Some(url.clone()), ..event.clone() };
     context.append_answer(Body::Issue(done), Some(intended.id))?;
+    hand_on(context, connection);
     Ok(url)
+}
+
+/// Takes in what others posted. Under a claim nothing is missing, for whoever had it handed on its log before letting go; whether anything is new.
+///
+/// Marks tell it only of identities that are ours, and a workflow does not count a person's.
+pub fn take_in(context: &mut Context, connection: &Connection) -> Result<bool, Error> {
+    let remote = remotes::named(context, connection.remote.as_deref())?;
+    let taken = remotes::bring(context, &remote, remotes::Wanted::Logs)?;
+    remotes::tell_trouble(context, &taken);
+    Ok(taken.has_news() || !taken.seals.is_empty())
+}
+
+/// Pushes the log, so that whoever posts next knows what was posted, as whomever; what stands against it is said, and the post stands.
+pub fn hand_on(context: &mut Context, connection: &Connection) {
+    let remote = remotes::named(context, connection.remote.as_deref());
+    let pushed = remote.and_then(|remote| push::logs_quietly(context, &remote));
+    if let Err(error) = pushed {
+        let causes: String = error.causes.iter().map(|cause| format!(": {cause}")).collect();
+        let why = format!("{}{causes}", error.message);
+        context.output.say(&format!(
+            "it was posted, but the log of that was not pushed, so that another login may post it again: {}",
+            harmless(&why)
+        ));
+        let remote = connection.remote.as_ref().map(|it| format!(" {}", harmless(it))).unwrap_or_default();
+        context.output.hint(&format!("git exp push{remote}"));
+    }
 }
 
 /// The marks by which a post is known again: that of its entry, and what it is about, which is there once whichever clone posted it and

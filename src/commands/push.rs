@@ -76,7 +76,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         // What a plain `git fetch` brought may withdraw what would be handed on.
         remotes::take_in_quietly(context)?;
     }
-    let mut plan = push_plan::find(context, &remote, &arguments)?;
+    let plan = push_plan::find(context, &remote, &arguments)?;
     let visible = visible(context, &plan)?;
     if let Some(visible) = &visible {
         tell(context, &remote, &plan.published, visible);
@@ -85,40 +85,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             return Ok(Answer::No);
         }
     }
-    let mut done: Vec<Pending> = Vec::new();
-    let mut refused = Vec::new();
-    let mut forged = Vec::new();
-    for attempt in 1.. {
-        forged = std::mem::take(&mut plan.forged);
-        if arguments.dry_run {
-            done = plan.withdrawn();
-            done.splice(..0, plan.published.into_iter().chain(plan.open));
-            refused = plan.held_back;
-            break;
-        }
-        refused = push(context, &remote, &plan, &mut done)?;
-        if refused.is_empty() {
-            let outcomes = plan.withdrawing.carry_out(context, &remote)?;
-            let (gone, kept): (Vec<Pushed>, Vec<Pushed>) =
-                outcomes.into_iter().partition(|it| it.refusal.is_none());
-            done.extend(plan.withdrawn().into_iter().filter(|it| gone.iter().any(|one| one.name == it.name)));
-            refused = kept;
-            if let Some(notes) = plan.notes.take()
-                && refused.iter().all(|it| it.name != notes.name)
-            {
-                refused.extend(push_piece(context, &remote, &plan, &[notes.offer()], &mut done)?);
-            }
-        }
-        refused.append(&mut plan.held_back);
-        if attempt == TRIES || !refused.iter().any(has_lost) {
-            break;
-        }
-        // Somebody else was first: this clone takes that in, and goes on from there.
-        thread::sleep(pause(context, attempt)?);
-        let taken = remotes::bring(context, &remote, Wanted::Logs)?;
-        remotes::tell_trouble(context, &taken);
-        plan = push_plan::find(context, &remote, &arguments)?;
-    }
+    let Sent { done, refused, forged } = send(context, &remote, &arguments, plan)?;
     let answer = show(context, &remote, &arguments, &done, &refused, visible.as_ref())?;
     for name in &forged {
         remotes::hint_at_forged(context, &remote, name);
@@ -133,6 +100,55 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         dispatch(context, &remote, &logs);
     }
     Ok(answer)
+}
+
+/// What came of a push.
+struct Sent {
+    /// What the remote has now.
+    done: Vec<Pending>,
+    /// What it refused.
+    refused: Vec<Pushed>,
+    /// The logs of this clone under whose names it has something else.
+    forged: Vec<String>,
+}
+
+/// Carries out a plan, and makes another one where somebody else was first.
+fn send(context: &mut Context, remote: &str, arguments: &Arguments, mut plan: Plan) -> Result<Sent, Error> {
+    let mut done: Vec<Pending> = Vec::new();
+    let mut refused = Vec::new();
+    let mut forged = Vec::new();
+    for attempt in 1.. {
+        forged = std::mem::take(&mut plan.forged);
+        if arguments.dry_run {
+            done = plan.withdrawn();
+            done.splice(..0, plan.published.into_iter().chain(plan.open));
+            refused = plan.held_back;
+            break;
+        }
+        refused = push(context, remote, &plan, &mut done)?;
+        if refused.is_empty() {
+            let outcomes = plan.withdrawing.carry_out(context, remote)?;
+            let (gone, kept): (Vec<Pushed>, Vec<Pushed>) =
+                outcomes.into_iter().partition(|it| it.refusal.is_none());
+            done.extend(plan.withdrawn().into_iter().filter(|it| gone.iter().any(|one| one.name == it.name)));
+            refused = kept;
+            if let Some(notes) = plan.notes.take()
+                && refused.iter().all(|it| it.name != notes.name)
+            {
+                refused.extend(push_piece(context, remote, &plan, &[notes.offer()], &mut done)?);
+            }
+        }
+        refused.append(&mut plan.held_back);
+        if attempt == TRIES || !refused.iter().any(has_lost) {
+            break;
+        }
+        // Somebody else was first: this clone takes that in, and goes on from there.
+        thread::sleep(pause(context, attempt)?);
+        let taken = remotes::bring(context, remote, Wanted::Logs)?;
+        remotes::tell_trouble(context, &taken);
+        plan = push_plan::find(context, remote, arguments)?;
+    }
+    Ok(Sent { done, refused, forged })
 }
 
 /// Starts the workflows that post what is new, since GitHub starts none for logs; what stands against it is said, and the push stands.
@@ -175,18 +191,31 @@ fn pause(context: &Context, attempt: u32) -> Result<Duration, Error> {
     Ok(Duration::from_millis(by_chance * u64::from(attempt) / 4))
 }
 
+/// What `git exp push` does where nothing more is said.
+const LOGS_ONLY: Arguments = Arguments {
+    remote: None,
+    data: false,
+    seals: false,
+    topics: false,
+    relay: false,
+    yes: false,
+    dry_run: false,
+};
+
 /// Pushes the logs, and takes away what was withdrawn, as `git exp push` does where nothing more is said.
 pub fn logs_only(context: &mut Context) -> Result<Answer, Error> {
-    let arguments = Arguments {
-        remote: None,
-        data: false,
-        seals: false,
-        topics: false,
-        relay: false,
-        yes: false,
-        dry_run: false,
-    };
-    run(context, arguments)
+    run(context, LOGS_ONLY)
+}
+
+/// Pushes the logs without a word, and starts no workflow: what was posted is to be known to whoever posts next.
+pub fn logs_quietly(context: &mut Context, remote: &str) -> Result<(), Error> {
+    let _lock = Lock::of_pushes(context.log.folders())?;
+    let plan = push_plan::find(context, remote, &LOGS_ONLY)?;
+    let refused = send(context, remote, &LOGS_ONLY, plan)?.refused.into_iter().next();
+    refused.map_or(Ok(()), |it| {
+        let why = it.refusal.unwrap_or_default();
+        Err(Error::outside(format!("{} was refused: {}", it.name, harmless(&why))))
+    })
 }
 
 /// Pushes in pieces that hosts accept; adds to `done` what the remote has now, and gives what it refused.

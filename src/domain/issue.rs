@@ -138,6 +138,13 @@ pub fn pending<'a>(events: &'a [IssueEventOf], writer: &Writer) -> Vec<&'a Issue
     events.iter().filter(|it| it.event.url.is_none() && it.writer == *writer && !is_done(it.entry)).collect()
 }
 
+/// Where a post about `about` is, when one of `events` says that it was made, whoever made it.
+pub fn posted<'a>(events: &'a [IssueEventOf], post: Post, about: &str) -> Option<&'a str> {
+    let mut of =
+        events.iter().filter(|it| it.event.post == Some(post) && it.event.about.as_deref() == Some(about));
+    of.find_map(|it| it.event.url.as_deref())
+}
+
 /// How many entries of each log the updates among `events` take into account.
 pub fn seen(events: &[IssueEventOf]) -> BTreeMap<Writer, u64> {
     let mut seen = BTreeMap::new();

@@ -125,16 +125,17 @@ impl Address {
             (None, None, Some(host)) if named.as_deref() == Some(host) => format!("https://{host}/api/v3"),
             (None, None, Some(host)) => return Err(AddressError::UnknownHost(host.to_owned())),
         };
-        let malformed = || AddressError::Malformed(api.clone());
+        let malformed = || AddressError::Malformed(shown(&api));
         let uri: Uri = api.parse().map_err(|_| malformed())?;
         let place = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(malformed)?;
         let scheme = match uri.scheme_str() {
             Some("https") => "https",
             Some("http") if is_loopback(place.host()) => "http",
-            Some("http") => return Err(AddressError::Plain(api.clone())),
+            Some("http") => return Err(AddressError::Plain(shown(&api))),
             _ => return Err(malformed()),
         };
-        if uri.query().is_some() {
+        // A password with a slash in it has the `@` in what is taken for the path.
+        if uri.query().is_some() || uri.path().contains('@') {
             return Err(malformed());
         }
         // Of `api.HOST` and of `HOST/api/v3` the pages are at `HOST`.
@@ -142,7 +143,7 @@ impl Address {
         let web = format!("{scheme}://{of_api}");
         let host = match host {
             Some(host) if said.configured.is_none() && without_port(&host) != without_port(of_api) => {
-                return Err(AddressError::OtherHost { host, api });
+                return Err(AddressError::OtherHost { host, api: shown(&api) });
             }
             Some(host) => host,
             None => of_api.to_owned(),
@@ -167,6 +168,14 @@ impl Address {
             None => format!("{}/graphql", self.api),
         }
     }
+}
+
+/// An address as it may be repeated: whoever stands before the `@`, and with what password, is left out, and so is what is asked.
+fn shown(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -262,5 +271,26 @@ mod tests {
         assert!(address("octo/moe", Some("http://127.0.0.1:4001")).is_ok());
         assert!(address("octo/moe", Some("https://a@b/")).is_err());
         assert!(address("octo/moe", Some("nonsense")).is_err());
+    }
+
+    #[test]
+    fn no_error_repeats_who_opens_an_address_or_how() {
+        for api in [
+            "https://x:SECRET@127.0.0.1:1/",
+            "http://x:SECRET@ghe.example.org/api/v3",
+            "https://x:SEC/RET@h",
+            "https://x@SECRET@h",
+            "x:SECRET@h",
+            "https://h/api/v3?token=SECRET",
+            "ftp://h/#SECRET",
+        ] {
+            let error = address("octo/moe", Some(api)).expect_err("it is wrong").to_string();
+            assert!(!error.contains("SEC") && !error.contains("RET"), "{error}");
+        }
+        let host = Said { host: Some("x:SECRET@h".to_owned()), ..Said::default() };
+        assert_eq!(
+            said("octo/moe", &host).expect_err("it is wrong").to_string(),
+            "`https://h/api/v3` is no address of an interface"
+        );
     }
 }

@@ -71,13 +71,14 @@ impl GitHub {
                 let left = until.saturating_sub(*now);
                 if whose != holder && left > 0 && left <= LONGEST.as_secs().cast_signed() {
                     if !is_told {
+                        let left = left.unsigned_abs().min(self.transport.left().as_secs());
                         (self.transport.tell())(&format!(
                             "waiting for another who posts there, at most {left} s"
                         ));
                         is_told = true;
                     }
                     if self.transport.wait(PAUSE).is_err() {
-                        return Err(GitHubError::Claimed { holder: whose });
+                        return Err(GitHubError::Claimed { holder: whose, limit: self.transport.limit() });
                     }
                     continue;
                 }
@@ -98,7 +99,7 @@ impl GitHub {
                 return Ok(Claimed::Impossible("GitHub takes no ref there".to_owned()));
             }
         }
-        Err(GitHubError::Claimed { holder: "several at once".to_owned() })
+        Err(GitHubError::Claimed { holder: "several at once".to_owned(), limit: self.transport.limit() })
     }
 
     /// A commit that says who claims it and until when, by GitHub's clock.

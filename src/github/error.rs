@@ -50,10 +50,12 @@ pub enum GitHubError {
         problem: String,
     },
     /// Somebody else posts there at this time.
-    #[error("somebody else is posting there ({holder})")]
+    #[error("somebody else is posting there ({holder}), and all may take {} s", seconds(*limit))]
     Claimed {
         /// Who.
         holder: String,
+        /// How long there was.
+        limit: Duration,
     },
     /// What was claimed may be somebody else's by now.
     #[error("it took so long that somebody else may be posting there by now")]
@@ -101,12 +103,10 @@ impl GitHubError {
                 "the issue was deleted, or issues are turned off in the repository's settings".to_owned()
             }
             Self::Refused { .. } | Self::Unreadable { .. } => return None,
-            Self::Limited { .. } => {
+            Self::Limited { .. } | Self::Late { .. } | Self::Claimed { .. } => {
                 format!("{again}; wait longer with: git config exp.githubDeadline <seconds>")
             }
-            Self::Uncertain { .. } | Self::Late { .. } | Self::Claimed { .. } | Self::Lapsed => {
-                again.to_owned()
-            }
+            Self::Uncertain { .. } | Self::Lapsed => again.to_owned(),
             Self::Setup(_) => {
                 "see the part on proxies and certificates in docs/reference/github.md".to_owned()
             }

@@ -134,6 +134,11 @@ impl Transport {
         self.limit.saturating_sub(self.began.elapsed())
     }
 
+    /// How long all requests together may take.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// How long one request may take.
     pub fn timeout(&self) -> Duration {
         self.timeout

@@ -27,6 +27,11 @@ pub fn mark(entry: &EntryId) -> String {
     format!("<!-- git-exp:{} -->", entry.to_hex())
 }
 
+fn is_mark_of_entry(line: &str) -> bool {
+    let id = line.trim_end().strip_prefix("<!-- git-exp:").and_then(|line| line.strip_suffix(" -->"));
+    id.is_some_and(|id| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// What stands for the mark of an entry that is not written yet.
 pub fn unwritten_mark() -> String {
     mark(&EntryId([0; 32]))
@@ -62,8 +67,11 @@ pub fn seen_line(seen: &BTreeMap<Writer, u64>) -> String {
     format!("{SEEN}{} -->", logs.join(" "))
 }
 
-/// What such a line in `text` says.
+/// What such a line in `text` says; nothing where there is no entry's mark, as in every post of ours.
 pub fn read_seen(text: &str) -> BTreeMap<Writer, u64> {
+    if !text.lines().any(is_mark_of_entry) {
+        return BTreeMap::new();
+    }
     let line = text.lines().rev().find_map(|line| line.trim_end().strip_prefix(SEEN)?.strip_suffix(" -->"));
     let logs = line.unwrap_or_default().split_whitespace().filter_map(|log| {
         let (writer, count) = log.split_once('=')?;
@@ -273,6 +281,7 @@ mod tests {
         assert_eq!(read_seen(&text), seen);
         assert!(text.ends_with(&format!("{}\n", mark(&entry))));
         assert_eq!(read_seen("nothing"), BTreeMap::new());
+        assert_eq!(read_seen(&seen_line(&seen)), BTreeMap::new(), "no post of ours");
         assert_eq!(unwritten_mark().len(), mark(&entry).len());
     }
 

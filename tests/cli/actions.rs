@@ -9,7 +9,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use super::github::{TOKEN, command, emulator, experiment, lab, publish, reject, skipped, steady};
 use crate::lab::TestLab;
-use crate::lab::github::{Issue, LocalGitHub, What};
+use crate::lab::github::{APP_TOKEN, Issue, LocalGitHub, What};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const METRICS: &str =
@@ -872,6 +872,8 @@ fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
         std::fs::read_to_string(first.folder.join("home/built")).expect("it was built"),
         "cargo install --locked --git https://github.com/octo/git-exp --rev 0123456789012345678901234567890123456789 --bin git-exp git-exp\n"
     );
+    // Whatever started it, a run does all that is to be done: of those that wait GitHub keeps the newest only.
+    assert_eq!(posts("## MOE-001 is sealed"), 1, "{}", first.said);
     let second = run("by-the-clock", "schedule", "");
     assert_eq!(posts("the loader waits for the disk"), 1, "{}", second.said);
     for name in ["tagged", "tagged-again"] {
@@ -891,6 +893,36 @@ fn the_workflow_posts_what_is_new_once_and_a_seal_once() {
     let after = run("after-one-that-died", "push", "sealed/MOE-001");
     assert!(after.said.contains("sealed/MOE-001 was posted already"), "{}", after.said);
     assert_eq!(posts("## MOE-001 is sealed"), 1);
+}
+
+#[test]
+fn a_seal_whose_own_run_did_not_post_it_is_posted_by_a_later_one() {
+    let (lab, github) = (lab(), LocalGitHub::start());
+    experiment(&lab);
+    reject(&lab);
+    publish(&lab);
+    lab.exp_ok(["seal", "MOE-001"]);
+    lab.exp_ok(["push", "--seals", "--yes"]);
+    let run = |name: &str, event: &str| {
+        let runner = Runner::new(&lab, &github.api, "octo/moe", name).with("github.event_name", event);
+        let runner = runner.with("github.token", APP_TOKEN).run("git-exp-post.yml");
+        assert!(!runner.has_failed, "{}", runner.said);
+        runner
+    };
+    // A topic without an issue is no failure.
+    let tagged = run("tagged", "push");
+    let said = "sealed/MOE-001: not posted, for moe has no issue: git exp issue open moe";
+    assert!(tagged.summary.contains(said), "{}", tagged.summary);
+    assert!(github.state().issues.is_empty());
+    let opened = command(&lab, &github.api, &["issue", "open", "moe"]).output().expect("it starts");
+    assert!(opened.status.success(), "{}", err(&opened));
+    publish(&lab);
+    for name in ["by-the-clock", "an-hour-later"] {
+        let runner = run(name, "schedule");
+        let state = github.state();
+        let seals = state.issues[0].comments.iter().filter(|it| it.body.contains("## MOE-001 is sealed"));
+        assert_eq!(seals.count(), 1, "{}", runner.said);
+    }
 }
 
 #[test]
@@ -941,8 +973,7 @@ fn the_workflow_posts_on_an_emulated_github() {
     assert_eq!(said.matches("## MOE-001 is sealed").count(), 1, "{said}");
     // The check of a pull request, whose number is that of an issue here.
     let (lab, merge) = proposal("slower");
-    let base = lab.git(["rev-parse", "main"]).trim().to_owned();
-    let runner = checking(&lab, &emulator.api, "octo-bot/moe", "check", &base).run("git-exp-ci.yml");
+    let runner = checking(&lab, &emulator.api, "octo-bot/moe", "check").run("git-exp-ci.yml");
     assert!(runner.has_failed, "{merge}: {}", runner.said);
     let said = comments();
     assert_eq!(said.matches("## Regression against").count(), 1, "{said}");
@@ -961,12 +992,11 @@ fn proposal(branch: &str) -> (TestLab, String) {
     (lab, merge)
 }
 
-fn checking<'a>(lab: &'a TestLab, api: &str, repository: &str, name: &str, base: &str) -> Runner<'a> {
+fn checking<'a>(lab: &'a TestLab, api: &str, repository: &str, name: &str) -> Runner<'a> {
     Runner::new(lab, api, repository, name)
         .with("github.event_name", "pull_request")
         .with("github.ref", "refs/pull/1/merge")
         .with("github.workflow", "git exp ci")
-        .with("github.event.pull_request.base.sha", base)
         .with("vars.GIT_EXP_CI", "./bench.sh && echo \"; $HOME\" > /dev/null")
 }
 
@@ -976,11 +1006,10 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
         [("slower", "## Regression against", true), ("as-fast", "## No regression is shown against", false)]
     {
         let (lab, _) = proposal(branch);
-        let base = lab.git(["rev-parse", "main"]).trim().to_owned();
         let github = github();
         github.state().is_app = true;
         let comments = || github.state().issues[0].comments.clone();
-        let own = checking(&lab, &github.api, "octo/moe", "own", &base).run("git-exp-ci.yml");
+        let own = checking(&lab, &github.api, "octo/moe", "own").run("git-exp-ci.yml");
         assert_eq!(own.has_failed, is_failed, "{}", own.said);
         assert!(own.summary.starts_with(heading), "{}", own.summary);
         assert_eq!(
@@ -1004,19 +1033,19 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
             .replace("vars.GIT_EXP_CI || ''", "vars.GIT_EXP_CI || './bench.sh'")
             .replace("vars.GIT_EXP_REPOSITORY || ''", "vars.GIT_EXP_REPOSITORY || 'octo/git-exp'")
             .replace("vars.GIT_EXP_VERSION || ''", "vars.GIT_EXP_VERSION || 'v1'");
-        let fork = checking(&lab, &github.api, "octo/moe", "fork", &base);
+        let fork = checking(&lab, &github.api, "octo/moe", "fork");
         let fork = fork.with("vars.GIT_EXP_CI", "").with("vars.GIT_EXP_REPOSITORY", "");
         let fork = fork.with("vars.GIT_EXP_VERSION", "").run_text(&edited);
         assert_eq!(fork.has_failed, is_failed, "{}", fork.said);
         assert!(fork.summary.starts_with(heading) && comments().is_empty());
         assert!(fork.said.contains("; the job's summary has it"), "{}", fork.said);
         // Or there is none at all.
-        let none = checking(&lab, &github.api, "octo/moe", "none", &base).with("github.token", "");
+        let none = checking(&lab, &github.api, "octo/moe", "none").with("github.token", "");
         let none = none.run("git-exp-ci.yml");
         assert_eq!(none.has_failed, is_failed, "{}", none.said);
         assert!(none.summary.starts_with(heading) && comments().is_empty());
         // Without a command there is nothing to check.
-        let idle = checking(&lab, &github.api, "octo/moe", "idle", &base).with("vars.GIT_EXP_CI", "");
+        let idle = checking(&lab, &github.api, "octo/moe", "idle").with("vars.GIT_EXP_CI", "");
         let idle = idle.run("git-exp-ci.yml");
         assert!(!idle.has_failed && idle.said.is_empty() && !idle.clone_of_it().exists());
         assert!(idle.summary.starts_with("Nothing was measured"), "{}", idle.summary);
@@ -1024,11 +1053,36 @@ fn the_workflow_checks_a_pull_request_and_a_forks_gets_a_summary_alone() {
 }
 
 #[test]
+fn a_pull_request_is_not_blamed_for_what_came_to_the_main_branch_since() {
+    let lab = CHECKED.copy();
+    let remote = lab.path().with_file_name("remote.git");
+    let remote = remote.to_str().expect("it is UTF-8");
+    lab.git(["init", "--quiet", "--bare", remote]);
+    let before = lab.git(["rev-parse", "main"]).trim().to_owned();
+    lab.git(["checkout", "--quiet", "-b", "docs", "main"]);
+    lab.write("README.md", "how to\n");
+    lab.commit_all("docs only");
+    lab.git(["checkout", "--quiet", "main"]);
+    lab.git(["merge", "--quiet", "--ff-only", "slower"]);
+    lab.git(["checkout", "--quiet", "-b", "merge", "main"]);
+    lab.git(["merge", "--quiet", "--no-ff", "-m", "merged", "docs"]);
+    lab.git(["push", "--quiet", remote, "main", "HEAD:refs/pull/1/merge"]);
+    let github = github();
+    github.state().is_app = true;
+    // The event still has what the main branch was when somebody last pushed to the pull request.
+    let runner = checking(&lab, &github.api, "octo/moe", "stale")
+        .with("github.event.pull_request.base.sha", &before)
+        .run("git-exp-ci.yml");
+    assert!(!runner.has_failed, "{}", runner.said);
+    assert!(runner.summary.starts_with("## No regression is shown against"), "{}", runner.summary);
+}
+
+#[test]
 fn the_action_runs_its_arguments_as_they_are_and_gives_outputs() {
     let (lab, _) = proposal("slower");
     let github = github();
     github.state().is_app = true;
-    let mut runner = checking(&lab, &github.api, "octo/moe", "action", "main");
+    let mut runner = checking(&lab, &github.api, "octo/moe", "action");
     runner.checkout();
     let with = "install: source\nrepository: octo/git-exp\nversion: v1\nfetch: \"true\"\narguments: |\n  ci\n  origin/main\n  -n\n  3\n  \
                 --\n  sh\n  -c\n  ./bench.sh # $(touch forged) `touch forged`; two  words\n";

@@ -718,9 +718,12 @@ fn a_mark_that_somebody_else_pasted_neither_silences_nor_steers() {
     github.state().comment("mallory", &pasted);
     ok(&lab, &github, &["issue", "update", "moe"]);
     assert_eq!(posts(&github).len(), 1);
-    // Of our own, it would be believed.
+    // Of our own, it would be believed, as far as the log goes.
     let (lab, github) = base();
-    github.state().comment(LOGIN, &format!("<!-- git-exp:seen {writer}=999999 -->"));
+    let commits = lab.git(["rev-list", "--count", &format!("refs/exp/log/{writer}")]);
+    let count = commits.trim().parse::<u64>().expect("a number") - 1;
+    let seen = format!("<!-- git-exp:seen {writer}={count} -->\n<!-- git-exp:{whole} -->");
+    github.state().comment(LOGIN, &seen);
     assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
 }
 
@@ -746,8 +749,11 @@ fn a_claim_of_another_is_waited_for_and_one_that_ran_out_is_taken_over() {
     };
     let (status, said, posts) = claim(1_795_262_400 + 60);
     assert_eq!((status, posts), (3, 0));
-    assert!(said.contains("waiting for another who posts there, at most 60 s"), "{said}");
-    assert!(said.contains("somebody else is posting there (somebody)"), "{said}");
+    // The nearer of the two ends.
+    let wait = said.split("who posts there, at most ").nth(1).and_then(|it| it.split(' ').next());
+    assert!(wait.and_then(|it| it.parse::<u64>().ok()).is_some_and(|it| it <= 3), "{said}");
+    assert!(said.contains("somebody else is posting there (somebody), and all may take 3 s"), "{said}");
+    assert!(said.contains("exp.githubDeadline"), "{said}");
     // One for ever would keep everybody out.
     let (status, said, posts) = claim(i64::MAX);
     assert_eq!((status, posts), (0, 1), "{said}");
@@ -1177,4 +1183,35 @@ fn a_topic_lives_its_whole_life_on_an_emulated_github() {
     assert!(comments(2)[51]["body"].as_str().is_some_and(|body| body.contains("a faster disk")));
     assert!(run(&["issue", "close", "moe"]).contains("closed already"));
     assert_eq!(comments(2).len(), 52);
+}
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    let (lab, github) = base();
+    for (key, value) in [
+        ("exp.githubTimeout", "abc"),
+        ("exp.githubDeadline", "0"),
+        ("exp.githubDeadline", "-1"),
+        ("exp.githubTimeout", "1e9"),
+    ] {
+        lab.git(["config", key, value]);
+        let seen = output(&lab, &github, &["issue", "sync", "moe"]);
+        let said = String::from_utf8_lossy(&seen.stderr).into_owned();
+        assert_eq!(status(&seen), 2, "{said}");
+        assert!(said.contains(&format!("error: `{value}` in `{key}` is no time\n")), "{said}");
+        lab.git(["config", key, "20"]);
+    }
+}
+
+#[test]
+fn only_verbs_that_take_all_offer_it() {
+    let (lab, github) = base();
+    for (verb, takes_it) in
+        [("open", false), ("close", false), ("sync", true), ("update", true), ("heartbeat", true)]
+    {
+        assert_eq!(ok(&lab, &github, &["issue", verb, "--help"]).contains("--all"), takes_it, "{verb}");
+    }
+    for words in [&["issue", "open", "--all"][..], &["issue", "update", "--all", "--seal", "MOE-001"]] {
+        assert_eq!(status(&output(&lab, &github, words)), 2);
+    }
 }

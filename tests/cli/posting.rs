@@ -1,7 +1,7 @@
 //! Posts on GitHub against others who post, against people who edit, and against whoever means harm.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::github::{
     posts, publish, status,
 };
 use crate::lab::TestLab;
-use crate::lab::github::{LOGIN, LocalGitHub, State, What};
+use crate::lab::github::{APP, APP_TOKEN, LOGIN, LocalGitHub, State, What};
 
 const METRICS: &str =
     "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
@@ -99,6 +99,85 @@ fn what_two_clones_post_at_once_is_posted_once() {
     let (github, other) = (LocalGitHub::start(), clone(&lab));
     at_once(&lab, &other, &github, &["issue", "open", "moe"]);
     assert_eq!(github.state().issues.len(), 1);
+}
+
+/// The command as a workflow in another clone gives it, whose login counts nothing that a person posted.
+fn as_app(lab: &TestLab, clone: &Path, github: &LocalGitHub, words: &[&str]) -> Command {
+    let mut command = command(lab, &github.api, words);
+    command.current_dir(clone).env("GH_TOKEN", APP_TOKEN).env("GITHUB_ACTIONS", "true");
+    command
+}
+
+#[test]
+fn what_one_login_posted_no_other_posts_again() {
+    let (lab, github) = sealed();
+    lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
+    publish(&lab);
+    // It knows nothing of what is posted from here on but what it fetches itself.
+    let other = clone(&lab);
+    let all = || github.state().issues[0].comments.len();
+    for (count, words) in
+        [(1, &["issue", "update", "moe"][..]), (2, &["issue", "update", "moe", "--seal", "MOE-001"])]
+    {
+        ok(&lab, &github, words);
+        let seen = as_app(&lab, &other, &github, words).output().expect("it starts");
+        assert_eq!((status(&seen), all()), (0, count), "{words:?}: {seen:?}");
+    }
+    close_topic(&lab);
+    ok(&lab, &github, &["issue", "close", "moe"]);
+    let folder = other.to_str().expect("it is UTF-8");
+    let branch = "+refs/heads/research/moe:refs/heads/research/moe";
+    lab.git(["-C", folder, "fetch", "--quiet", "origin", branch]);
+    let done = lab.exp_command(["pull", "--data"]).current_dir(&other).output().expect("it starts");
+    assert!(done.status.success(), "{done:?}");
+    let seen = as_app(&lab, &other, &github, &["issue", "close", "moe"]).output().expect("it starts");
+    assert_eq!((status(&seen), all()), (0, 3), "{seen:?}");
+    assert_eq!(github.state().issues[0].comments.iter().filter(|it| it.user == APP).count(), 0);
+}
+
+#[test]
+fn two_logins_at_once_post_once_and_open_one_issue() {
+    let both = |lab: &TestLab, other: &Path, github: &LocalGitHub, words: &[&str]| {
+        let children = [command(lab, &github.api, words), as_app(lab, other, github, words)]
+            .map(|mut it| it.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"));
+        for child in children {
+            let output = child.wait_with_output().expect("it ends");
+            assert_eq!(status(&output), 0, "{output:?}");
+        }
+    };
+    let (lab, github) = sealed();
+    lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
+    publish(&lab);
+    let other = clone(&lab);
+    both(&lab, &other, &github, &["issue", "update", "moe"]);
+    assert_eq!(github.state().issues[0].comments.len(), 1);
+    let lab = super::github::lab();
+    let (github, other) = (LocalGitHub::start(), clone(&lab));
+    both(&lab, &other, &github, &["issue", "open", "moe"]);
+    assert_eq!(github.state().issues.len(), 1);
+}
+
+/// Has the remote take nothing; gives the file that says so.
+fn refuse_pushes(lab: &TestLab) -> PathBuf {
+    let hook = lab.path().with_file_name("remote.git").join("hooks/pre-receive");
+    lab.script(hook.to_str().expect("it is UTF-8"), "exit 1");
+    hook
+}
+
+#[test]
+fn a_log_that_cannot_be_pushed_after_a_post_is_told_and_the_post_stands() {
+    let (lab, github) = base();
+    let hook = refuse_pushes(&lab);
+    let seen = output(&lab, &github, &["issue", "update", "moe"]);
+    let said = String::from_utf8_lossy(&seen.stderr).into_owned();
+    assert_eq!((status(&seen), posts(&github).len()), (0, 1), "{said}");
+    assert!(
+        said.contains("the log of that was not pushed") && said.contains("hint: git exp push\n"),
+        "{said}"
+    );
+    std::fs::remove_file(hook).expect("it is ours");
+    lab.exp_ok(["push"]);
+    assert!(lab.exp(["push"]).contains("`origin` has everything"));
 }
 
 #[test]
@@ -430,8 +509,10 @@ fn heartbeats_of_all_clones_count_towards_the_days_cap() {
     beating(&lab);
     lab.git(["push", "--quiet", "origin", "research/moe"]);
     let other = clone(&lab);
+    // The other clone knows nothing of that, for the log never left this one, and it was silent for long.
+    let hook = refuse_pushes(&lab);
     ok(&lab, &github, &["issue", "heartbeat", "moe"]);
-    // The other clone knows nothing of that, and it was silent for long.
+    std::fs::remove_file(hook).expect("it is ours");
     github.state().issues[0].comments[0].created = "2026-11-21T12:10:00Z".to_owned();
     let mut beat = command(&lab, &github.api, &["issue", "heartbeat", "moe"]);
     let seen = beat.current_dir(&other).output().expect("it starts");
@@ -666,6 +747,59 @@ fn a_token_shows_nowhere_however_much_is_traced() {
     assert!(!lab.git(["cat-file", "--batch-all-objects", "--batch"]).contains("PLANTED"));
     let kept = lab.command(["grep", "-rl", "PLANTED", ".git/exp"]).output().expect("grep is there");
     assert_eq!(String::from_utf8_lossy(&kept.stdout), "", "in the clone's own files");
+}
+
+#[test]
+fn a_token_that_was_typed_in_the_wrong_place_is_not_repeated() {
+    let (lab, github) = base();
+    let kept = "gho_PLANTED1secret1token0123456789abcd";
+    let wrong = format!("https://x:{TOKEN}@127.0.0.1:1/");
+    let host = format!("x:{TOKEN}@ghe.example.org");
+    let said = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = command(&lab, &github.api, words);
+        let seen = command.envs(variables.iter().copied()).output().expect("it starts");
+        assert_eq!(status(&seen), 2, "{words:?}: {seen:?}");
+        let text = format!("{seen:?}");
+        assert!(!text.to_lowercase().contains("planted"), "{words:?}: {text}");
+        text
+    };
+    let sync = ["issue", "sync", "moe"];
+    for words in
+        [&["issue", "sync", TOKEN][..], &["issue", "sync", kept], &["issue", "open", TOKEN, "--dry-run"]]
+    {
+        let text = said(words, &[]);
+        assert!(text.contains("there is no topic `<token>`"), "{text}");
+    }
+    for words in [
+        &["issue", "sync", "moe", TOKEN][..],
+        &["issue", TOKEN],
+        &["issue", "sync", "moe", "--remote", &wrong],
+    ] {
+        said(words, &[]);
+    }
+    said(&sync, &[("GITHUB_API_URL", &wrong)]);
+    said(&sync, &[("GITHUB_API_URL", &wrong), ("GH_TOKEN", "another")]);
+    said(&sync, &[("GITHUB_API_URL", ""), ("GH_HOST", &host), ("GH_TOKEN", "another")]);
+    lab.git(["config", "exp.githubApi", &wrong]);
+    said(&sync, &[("GH_TOKEN", "another")]);
+    lab.git(["config", "exp.githubApi", &format!("http://x:{TOKEN}@ghe.example.org/api/v3")]);
+    said(&sync, &[("GH_TOKEN", "another")]);
+}
+
+#[test]
+fn no_line_about_what_was_told_silences_what_was_not() {
+    let (lab, github) = base();
+    let writer = lab.git(["config", "exp.writer"]).trim().to_owned();
+    let entry = "ab".repeat(32);
+    for text in [
+        format!("<!-- git-exp:seen {writer}=3 -->"),
+        format!("<!-- git-exp:seen {writer}=99999 -->\n<!-- git-exp:{entry} -->"),
+    ] {
+        github.state().comment(LOGIN, &text);
+    }
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    assert!(last(&github).contains("the loader waits for the disk"), "{}", last(&github));
+    assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
 }
 
 #[test]

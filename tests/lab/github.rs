@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 /// As whom the token posts.
 pub const LOGIN: &str = "octo-bot";
+/// A token that posts as a workflow's own does.
+pub const APP_TOKEN: &str = "ghs_PLANTED2app2token0123456789abcdefg";
+/// As whom that posts.
+pub const APP: &str = "github-actions[bot]";
 /// When everything happens, as it says itself.
 const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -49,6 +53,8 @@ pub struct State {
     pub person_at_look: Option<(usize, String)>,
     /// Whether it refuses to be asked who one is, as a workflow's token is.
     pub is_app: bool,
+    /// Whether what is answered at this moment was asked with a workflow's token, whatever others ask with.
+    asks_as_app: bool,
     counter: u64,
 }
 
@@ -173,6 +179,7 @@ fn serve(mut stream: impl Read + Write, shared: &Mutex<State>, api: &str) {
         let mut words = line.split(' ');
         let (verb, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let asked = format!("{verb} {path}");
+        let asks_as_app = headers.contains(&format!("Bearer {APP_TOKEN}"));
         let fault = {
             let mut state = shared.lock().expect("no request panics");
             state.headers = headers;
@@ -190,6 +197,7 @@ fn serve(mut stream: impl Read + Write, shared: &Mutex<State>, api: &str) {
                 state.issues[0].edits.push(text.clone());
                 state.issues[0].body = text;
             }
+            state.asks_as_app = asks_as_app;
             state.answer(verb, path, &serde_json::from_str(&body).unwrap_or(Value::Null), api)
         };
         let goes_on = match fault {
@@ -283,6 +291,14 @@ impl State {
         id
     }
 
+    fn acts_as_app(&self) -> bool {
+        self.is_app || self.asks_as_app
+    }
+
+    fn acts_as(&self) -> &'static str {
+        if self.acts_as_app() { APP } else { LOGIN }
+    }
+
     fn name(&mut self) -> String {
         self.counter += 1;
         format!("{:040x}", 0xfeed_0000_u64 + self.counter)
@@ -301,7 +317,7 @@ impl State {
         };
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         if path == "/user" {
-            return match self.is_app {
+            return match self.acts_as_app() {
                 true => (403, json!({ "message": "Resource not accessible by integration" })),
                 false => (200, json!({ "login": LOGIN })),
             };
@@ -329,7 +345,7 @@ impl State {
                     title: text("title"),
                     body: text("body"),
                     state: "open".to_owned(),
-                    user: LOGIN.to_owned(),
+                    user: self.acts_as().to_owned(),
                     labels: labels.filter_map(|it| it.as_str().map(str::to_owned)).collect(),
                     edits: vec![text("body")],
                     comments: Vec::new(),
@@ -376,7 +392,7 @@ impl State {
                     self.counter += 1;
                     let it = Comment {
                         id: 1000 + self.counter,
-                        user: if self.is_app { "github-actions[bot]" } else { LOGIN }.to_owned(),
+                        user: self.acts_as().to_owned(),
                         body: text("body"),
                         created: NOW.to_owned(),
                     };
