@@ -9,9 +9,9 @@ use super::comparing::compared_aside;
 use super::github::{address, connect, explained, glance, holds};
 use super::handoff::{Place, handoff};
 use super::issue::{Subjects, breaches};
-use super::issue_fields::{commit_of, links, rendered};
+use super::issue_fields::{links, rendered};
 use super::posting::link_or;
-use super::standing::{again, standings};
+use super::standing::{again, measured_code, standings};
 use super::{Answer, deciding, remotes, selection};
 use crate::context::Context;
 use crate::domain::decision::Decision;
@@ -140,13 +140,14 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         if let Some(best) = best.filter(|best| best.name != name) {
             against.push(format!("the best of {topic_name} is {}, not {name}", best.name));
         }
-        let measured = commit_of(&research.trials_of(experiment)).filter(|oid| context.repo.has_object(*oid));
+        let measured =
+            measured_code(research, experiment, Some(comparison)).filter(|oid| context.repo.has_object(*oid));
         if let Some(measured) = measured
             && context.repo.read_commit(measured)?.tree != context.repo.read_commit(tip)?.tree
         {
             let (ran, tip) = (&measured.to_hex()[..8], &tip.to_hex()[..8]);
             against.push(format!(
-                "what ran is {ran}, and {branch} is at {tip}, which is other code: commit what ran, or run what is committed"
+                "what was compared is {ran}, and {branch} is at {tip}, which is other code: compare what is committed, or commit what was compared"
             ));
         }
         against.extend(breaches(context, index, research, topic_name, &found, &[experiment])?);

@@ -97,6 +97,34 @@ pub fn contenders<'a>(
     gains.into_iter().max_by(|a, b| a.2.total_cmp(&b.2)).map(|it| it.0).into_iter().collect()
 }
 
+/// The code that the numbers of an experiment are of: what was compared, else what ran last; `None` where nothing ran.
+pub fn measured_code(
+    research: &Research,
+    experiment: &ExperimentState,
+    comparison: Option<&ComparisonFields>,
+) -> Option<Oid> {
+    Oid::from_hex(measured(research, experiment, comparison).last()?.code.commit.as_str())
+}
+
+/// The runs that the numbers of an experiment are of, oldest first: those compared, else the newest that are alike.
+fn measured<'a>(
+    research: &'a Research,
+    experiment: &ExperimentState,
+    comparison: Option<&ComparisonFields>,
+) -> Vec<&'a Run> {
+    let trials = research.trials_of(experiment);
+    let is_compared =
+        |trial: &Trial<'_>| comparison.is_some_and(|it| it.runs()[1].contains(&trial.id.to_hex()));
+    let mut own: Vec<Trial<'a>> = trials.iter().copied().filter(is_compared).collect();
+    if own.is_empty() {
+        let all = cells(&trials);
+        let cell = all.iter().find(|cell| cell.count(Ended::Ended) > 0).or(all.first());
+        own = cell.map(|cell| cell.trials().to_vec()).unwrap_or_default();
+    }
+    own.sort_by_key(|trial| (trial.run.started, trial.id));
+    own.iter().map(|trial| trial.run).collect()
+}
+
 /// The commands that repeat what an experiment came to: the code and the parameters that ran, and what they were compared with, each
 /// at its commit; `None` where nothing ran.
 pub fn again(
@@ -106,17 +134,8 @@ pub fn again(
     experiment: &ExperimentState,
     comparison: Option<&ComparisonFields>,
 ) -> Option<String> {
-    let [baseline, candidate] = comparison.map(|it| it.runs().clone()).unwrap_or_default();
-    let trials = research.trials_of(experiment);
-    let mut own: Vec<Trial<'_>> =
-        trials.iter().copied().filter(|trial| candidate.contains(&trial.id.to_hex())).collect();
-    if own.is_empty() {
-        let all = cells(&trials);
-        let cell = all.iter().find(|cell| cell.count(Ended::Ended) > 0).or(all.first())?;
-        own = cell.trials().to_vec();
-    }
-    own.sort_by_key(|trial| (trial.run.started, trial.id));
-    let runs: Vec<&Run> = own.iter().map(|trial| trial.run).collect();
+    let [baseline, _] = comparison.map(|it| it.runs().clone()).unwrap_or_default();
+    let runs = measured(research, experiment, comparison);
     let newest = runs.last()?;
     let other: Vec<Run> = baseline.iter().filter_map(|id| run_of(context, index, id)).collect();
     let switch = |run: &Run| format!("git switch --detach {}", run.code.commit);

@@ -286,6 +286,25 @@ fn a_push_of_logs_starts_the_workflows_and_stands_without() {
 }
 
 #[test]
+fn a_pull_request_is_refused_where_the_branch_is_not_what_was_compared() {
+    let lab = lab();
+    let github = LocalGitHub::start();
+    lab.write("exp.toml", METRICS);
+    lab.commit_all("what is measured");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    experiment(&lab);
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
+    lab.write(".worktrees/MOE-001/step", "120\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "slower, and run once"]);
+    lab.exp_ok(["run", "-e", "MOE-001", "--", "./train.sh"]);
+    publish(&lab);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
+    let refused = command(&lab, &github.api, &["pr", "open", "MOE-001"]).output().expect("it starts");
+    assert_eq!(refused.status.code(), Some(1), "{}", err(&refused));
+    assert!(err(&refused).contains("what was compared is"), "{}", err(&refused));
+}
+
+#[test]
 fn a_pull_request_is_opened_once_for_what_beats_the_best() {
     let lab = lab();
     let github = LocalGitHub::start();
@@ -320,13 +339,13 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
             (pull.title.as_str(), pull.labels.as_slice()),
             ("MOE-001: prefetch", &["exp/MOE-001".to_owned(), "main".to_owned()][..])
         );
-        let commit = lab.git(["rev-parse", "exp/MOE-001"]);
+        let [commit, base] = ["exp/MOE-001", "main"].map(|it| lab.git(["rev-parse", it]).trim().to_owned());
         for part in [
             "- **accepted**: a fifth less",
             "- hypothesis: the disk is slow",
             "| step_time |",
-            "git exp run --against main -n 3 -- ./train.sh",
-            &format!("git checkout {}", commit.trim()),
+            &format!("git switch --detach {commit}\n"),
+            &format!("git exp run --against {base} --seed 1,2,3 -- ./train.sh"),
         ] {
             assert!(pull.body.contains(part), "`{part}` is not in\n{}", pull.body);
         }
