@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::documents::{explained, templates};
 use super::handoff::{Place, flagged, handoff};
 use super::research::Research;
-use super::standing::{Standings, again, sealed, standings};
+use super::standing::{Standings, again, decided, measured_code, sealed, standings};
 use super::{github, redaction};
 use crate::context::Context;
-use crate::domain::cell::{Outcome, Trial, cells};
+use crate::domain::cell::{Outcome, cells};
 use crate::domain::chronicle::{Event, Series, What, baseline_at};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
@@ -71,8 +71,12 @@ pub fn links(
         }
     }
     let experiments: Vec<&ExperimentState> = research.experiments().collect();
+    let code_of = |it: &ExperimentState| {
+        let comparison = decided(context, research, it).and_then(Result::ok);
+        measured_code(research, it, comparison.as_ref())
+    };
     let mut wanted: Vec<(String, Oid)> =
-        experiments.iter().filter_map(|it| Some((it.name(), commit_of(&research.trials_of(it))?))).collect();
+        experiments.iter().filter_map(|it| Some((it.name(), code_of(it)?))).collect();
     if let Some(tip) = context.repo.read_ref(&full)? {
         wanted.push((branch.clone(), tip));
     }
@@ -92,13 +96,6 @@ pub fn links(
         }
     }
     Ok(Links { remote: remote.to_owned(), there, missing })
-}
-
-/// The code that the newest runs of an experiment had.
-pub fn commit_of(trials: &[Trial<'_>]) -> Option<Oid> {
-    let all = cells(trials);
-    let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0).or(all.first())?;
-    Oid::from_hex(cell.newest().run.code.commit.as_str())
 }
 
 /// What the text of an issue is made of.

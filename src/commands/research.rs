@@ -80,6 +80,11 @@ impl Research {
         chronicle(&self.state, topic, &self.entries, &self.runs, &baselines, written)
     }
 
+    /// The entry with this ID, where it is no run.
+    pub fn entry(&self, id: EntryId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
     /// The ID of every entry that was read.
     pub fn entry_ids(&self) -> impl Iterator<Item = EntryId> {
         self.entries.iter().chain(&self.runs).map(|entry| entry.id)

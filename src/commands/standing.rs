@@ -7,7 +7,6 @@ use super::deciding::COMPARISON;
 use super::recorded::stored;
 use super::research::Research;
 use crate::context::Context;
-use crate::domain::bytes::OsBytes;
 use crate::domain::cell::{Outcome as Ended, Trial, cells};
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
@@ -37,25 +36,30 @@ pub fn standing(
     research: &Research,
     experiment: &ExperimentState,
 ) -> Result<ComparisonFields, String> {
-    let ruling = experiment.ruling().filter(|_| experiment.stage() == Some(Stage::Decided));
-    let Some(ruling) = ruling else {
-        let fields = |comparison: &crate::domain::comparison::Comparison<'_>| comparison.into();
-        return compared_aside(context, index, &research.state, &experiment.name(), fields).map_err(
-            |error| {
-                let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
-                format!("{}{causes}", error.message)
-            },
-        );
-    };
+    if let Some(decided) = decided(context, research, experiment) {
+        return decided;
+    }
+    let fields = |comparison: &crate::domain::comparison::Comparison<'_>| comparison.into();
+    compared_aside(context, index, &research.state, &experiment.name(), fields).map_err(|error| {
+        let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
+        format!("{}{causes}", error.message)
+    })
+}
+
+/// The comparison that an experiment was decided by; `None` where it is not decided for good.
+pub fn decided(
+    context: &Context,
+    research: &Research,
+    experiment: &ExperimentState,
+) -> Option<Result<ComparisonFields, String>> {
+    let ruling = experiment.ruling().filter(|_| experiment.stage() == Some(Stage::Decided))?;
     let Some(evidence) = &ruling.ruling.evidence else {
-        return Err("nothing was compared when it was decided".to_owned());
+        return Some(Err("nothing was compared when it was decided".to_owned()));
     };
-    let found = context.log.find(index, &ruling.entry.to_hex()).ok();
-    let bytes = found.and_then(|(_, entry)| {
-        stored(context, &entry.files?.tree, &OsBytes(COMPARISON.as_bytes().to_vec())).ok()?
-    });
+    let files = research.entry(ruling.entry).and_then(|entry| entry.files.as_ref());
+    let bytes = files.and_then(|files| stored(context, &files.tree, &COMPARISON.into()).ok()?);
     let whole = bytes.and_then(|bytes| ComparisonFields::stored(&bytes));
-    Ok(whole.unwrap_or_else(|| ComparisonFields::of_evidence(evidence, experiment.name())))
+    Some(Ok(whole.unwrap_or_else(|| ComparisonFields::of_evidence(evidence, experiment.name()))))
 }
 
 /// The comparison that a seal at this commit holds.

@@ -263,6 +263,23 @@ fn a_log_that_was_made_again_for_a_purge_is_not_told_anew() {
 }
 
 #[test]
+fn the_code_beside_decided_numbers_is_the_code_that_was_compared() {
+    let (lab, github) = base();
+    experiment(&lab);
+    reject(&lab);
+    let compared = lab.git(["rev-parse", "exp/MOE-001"]);
+    lab.write(".worktrees/MOE-001/step", "120\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "slower"]);
+    lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--", "./train.sh"]);
+    let newest = lab.git(["rev-parse", "exp/MOE-001"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let body = github.state().issues[0].body.clone();
+    assert!(body.contains(&format!("/commit/{}", compared.trim())), "{body}");
+    assert!(!body.contains(newest.trim()), "{body}");
+}
+
+#[test]
 fn an_update_shows_the_comparison_and_is_refused_before_what_it_links_is_pushed() {
     let (lab, github) = base();
     experiment(&lab);
