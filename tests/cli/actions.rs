@@ -7,14 +7,13 @@ use std::sync::LazyLock;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::github::{TOKEN, command, emulator, experiment, lab, publish, reject, skipped, steady};
+use super::github::{
+    METRICS, TOKEN, command, emulator, experiment, lab, measured, publish, reject, skipped, steady,
+};
 use crate::lab::TestLab;
 use crate::lab::github::{APP_TOKEN, Issue, LocalGitHub, What};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const METRICS: &str =
-    "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
-
 /// What is measured before the change, and three changes: one slower, one as fast, one that breaks it.
 static CHECKED: LazyLock<TestLab> = LazyLock::new(|| {
     let lab = TestLab::with_commit();
@@ -289,10 +288,7 @@ fn a_push_of_logs_starts_the_workflows_and_stands_without() {
 fn a_pull_request_is_refused_where_the_branch_is_not_what_was_compared() {
     let lab = lab();
     let github = LocalGitHub::start();
-    lab.write("exp.toml", METRICS);
-    lab.commit_all("what is measured");
-    lab.git(["push", "--quiet", "origin", "main"]);
-    experiment(&lab);
+    measured(&lab);
     lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
     lab.write(".worktrees/MOE-001/step", "120\n");
     lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "slower, and run once"]);
@@ -308,10 +304,7 @@ fn a_pull_request_is_refused_where_the_branch_is_not_what_was_compared() {
 fn a_pull_request_is_opened_once_for_what_beats_the_best() {
     let lab = lab();
     let github = LocalGitHub::start();
-    lab.write("exp.toml", METRICS);
-    lab.commit_all("what is measured");
-    lab.git(["push", "--quiet", "origin", "main"]);
-    experiment(&lab);
+    measured(&lab);
     let open = |words: &[&str]| command(&lab, &github.api, words).output().expect("it starts");
     let words = ["pr", "open", "MOE-001"];
     let refused = open(&words);

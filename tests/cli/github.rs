@@ -9,6 +9,9 @@ use crate::lab::github::{LOGIN, LocalGitHub, State, What};
 
 /// A token that is to show nowhere.
 pub const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
+/// What `exp.toml` says of the one metric.
+pub const METRICS: &str =
+    "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
 const ISSUE: &str = "POST /repos/octo/moe/issues";
 pub const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
 
@@ -113,6 +116,14 @@ pub fn experiment(lab: &TestLab) {
     );
     lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
     lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
+}
+
+/// The same where `exp.toml` says what its metric is, so that it is accepted.
+pub fn measured(lab: &TestLab) {
+    lab.write("exp.toml", METRICS);
+    lab.commit_all("what is measured");
+    lab.git(["push", "--quiet", "origin", "main"]);
+    experiment(lab);
 }
 
 pub fn reject(lab: &TestLab) {

@@ -6,23 +6,17 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::github::{
-    COMMENT, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note, ok, output,
-    posts, publish, status,
+    COMMENT, METRICS, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note,
+    measured, ok, output, posts, publish, status,
 };
 use crate::lab::TestLab;
 use crate::lab::github::{APP, APP_TOKEN, LOGIN, LocalGitHub, State, What};
-
-const METRICS: &str =
-    "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
 
 /// A topic with an issue, and an experiment that is accepted, sealed and pushed.
 static SEALED: LazyLock<(TestLab, State)> = LazyLock::new(|| {
     let lab = lab();
     let github = LocalGitHub::start();
-    lab.write("exp.toml", METRICS);
-    lab.commit_all("what is measured");
-    lab.git(["push", "--quiet", "origin", "main"]);
-    experiment(&lab);
+    measured(&lab);
     lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
     publish(&lab);
     lab.exp_ok(["seal", "MOE-001"]);
