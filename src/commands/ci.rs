@@ -306,7 +306,9 @@ fn comment(context: &mut Context, number: u64, name: &str, text: &str, has_summa
     let rest = "the rest is in the job's summary";
     let text = format!("{}\n\n{mark}\n", fit(text, LONGEST - length(&mark) - 3, rest).trim_end());
     let kept = connect(context, None).and_then(|connection| {
-        let kept = connection.github.keep_comment(number, &mark, &text, &connection.identities);
+        // It is the last line of what is kept; elsewhere somebody shows it.
+        let is_it = |text: &str| text.trim_end().lines().next_back() == Some(&mark);
+        let kept = connection.github.keep_comment(number, &is_it, &text, &connection.identities);
         kept.map_err(|error| explained(&error))
     });
     match kept {

@@ -11,7 +11,7 @@ use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
 use super::posting::{
-    Message, News, Unfinished, finish, hand_on, known, lengths, link_or, news, post, take_in, unfinished,
+    Message, News, hand_on, known, lengths, link_or, news, note_what_is_there, post, take_in,
 };
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
@@ -29,8 +29,8 @@ use crate::github::{Address, Claim, Comment, GitHubError, Issue};
 use crate::log::index::Index;
 use crate::log::{Lock, layout};
 use crate::render::issue::{
-    LONGEST, fit, length, lost, mark, others_part, post_mark, read_seen, title, topic_mark, unwritten_mark,
-    with_part,
+    LONGEST, fit, is_marked, is_post, length, lost, mark, others_part, post_mark, read_seen, title,
+    topic_mark, unwritten_mark, with_part,
 };
 use crate::render::text::harmless;
 
@@ -307,9 +307,11 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
             .map(|it| it.entry)
     };
+    let own_mark = [topic_mark(&name)];
+    let is_its = |text: &str| is_marked(text, &own_mark);
     if which.dry_run {
         let known = glance(context, which.remote.as_deref()).and_then(|connection| {
-            connection.github.issues_with(&topic_mark(&name), &connection.identities).ok()?.into_iter().next()
+            connection.github.issues_with(&is_its, &connection.identities).ok()?.into_iter().next()
         });
         if let Some(known) = known {
             let why = Some(format!("there is one of {name} already, which would be linked"));
@@ -350,7 +352,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let text = text_of(Some(&intended));
     let opened = || -> Result<Issue, GitHubError> {
         let labels = context_labels(context, &name)?;
-        let known = connection.github.issues_with(&topic_mark(&name), &connection.identities)?;
+        let known = connection.github.issues_with(&is_its, &connection.identities)?;
         if let Some(issue) = known.into_iter().next() {
             return Ok(issue);
         }
@@ -362,13 +364,9 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
                 ));
             }
         }
-        connection.github.issue_once(
-            &topic_mark(&name),
-            (&heading, &text),
-            &labels,
-            &connection.identities,
-            &|| holds(claim.as_ref()),
-        )
+        connection.github.issue_once(&is_its, (&heading, &text), &labels, &connection.identities, &|| {
+            holds(claim.as_ref())
+        })
     };
     let issue = opened().map_err(|error| explained(&error))?;
     let page = there.page();
@@ -403,7 +401,6 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         return outcome.show(context, &name);
     }
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
-    begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let page = there.page();
     let outcome = Outcome {
@@ -531,24 +528,6 @@ fn claimed<'a>(
     Ok(claim)
 }
 
-/// Finishes what was begun before, and reads the log again where there was something.
-fn begun(
-    context: &mut Context,
-    subjects: &mut Subjects,
-    connection: &Connection,
-    claim: Option<&Claim<'_>>,
-    links: &Links,
-) -> Result<Vec<(Post, String)>, Error> {
-    let Subjects { index, research, name, .. } = &mut *subjects;
-    let topic = &research.state.topics[name];
-    let done = finish(context, index, connection, claim, topic, &rest(&links.there))?;
-    if !done.is_empty() {
-        let name = name.to_string();
-        *subjects = Subjects::read(context, Some(&name))?;
-    }
-    Ok(done)
-}
-
 fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let _lock = Lock::of_posts(context.log.folders())?;
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
@@ -558,49 +537,41 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut seen = issue::seen(&subjects.topic().issue);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
-    if which.dry_run {
-        let connection = glance(context, which.remote.as_deref());
-        let Unfinished { mut texts, seen: more, entries } =
-            first(context, &mut subjects, connection.as_ref(), &found)?;
-        join(&mut seen, &more);
-        if let Some(connection) = &connection {
-            // The logs were not fetched, and may well have more.
-            join(&mut seen, &seen_there(connection, number, &BTreeMap::new())?);
+    let connection = match which.dry_run {
+        true => glance(context, which.remote.as_deref()),
+        false => Some(connect(context, which.remote.as_deref())?),
+    };
+    let (mut claim, mut noted) = (None, None);
+    if let Some(connection) = &connection {
+        if !which.dry_run {
+            claim = claimed(context, which, connection, &mut subjects, &mut found)?;
+            noted = note_what_is_there(context, connection, subjects.topic(), Post::Update)?;
         }
-        match delta(context, &mut subjects, &found, &seen)? {
-            None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
-            None => {}
-            Some((mut news, text)) => {
-                if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
-                    return Ok(answer);
-                }
-                news.seen.entry(context.writer()?).and_modify(|count| *count += entries);
-                texts.push(
-                    message(&name, number, Post::Update, None, news.seen, text, &found)
-                        .shown(there.repository()),
-                );
-            }
-        }
-        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
+        // The logs were not fetched for a preview, and may well have more.
+        let lengths = if which.dry_run { BTreeMap::new() } else { lengths(context, &subjects.tips)? };
+        join(&mut seen, &seen_there(connection, number, &lengths)?);
     }
-    let connection = connect(context, which.remote.as_deref())?;
-    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
-    let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
-    let lengths = lengths(context, &subjects.tips)?;
-    join(&mut seen, &seen_there(&connection, number, &lengths)?);
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
-        return match finished.into_iter().next_back() {
-            Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
-            None => nothing_new(outcome()).show(context, &name),
-        };
+        if noted.is_some() {
+            return Outcome { url: noted, ..outcome() }.show(context, &name);
+        }
+        if let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) {
+            // What was posted last time may have been killed before it told the others.
+            hand_on(context, connection);
+        }
+        let why = Some("nothing is new since the last update".to_owned());
+        return Outcome { why, ..outcome() }.show(context, &name);
     };
     if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
         return Ok(answer);
     }
     let message = message(&name, number, Post::Update, None, news.seen, text, &found);
-    let url = post(context, &connection, claim.as_ref(), message)?;
+    let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) else {
+        return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
+    };
+    let url = post(context, connection, claim.as_ref(), message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
@@ -632,27 +603,6 @@ fn seen_there(
         join(&mut seen, &said);
     }
     Ok(seen)
-}
-
-/// What was begun before and would be finished first, which is told.
-fn first(
-    context: &Context,
-    subjects: &mut Subjects,
-    connection: Option<&Connection>,
-    links: &Links,
-) -> Result<Unfinished, Error> {
-    let Subjects { index, research, name, .. } = subjects;
-    let repository = links.there.repository.split("://").last().unwrap_or_default();
-    let topic = &research.state.topics[name];
-    let found = unfinished(context, index, connection, repository, topic, &rest(&links.there))?;
-    if !found.texts.is_empty() {
-        aloud("what was begun before would be posted first, and stands first here");
-    }
-    Ok(found)
-}
-
-fn nothing_new(outcome: Outcome<'_>) -> Outcome<'_> {
-    Outcome { why: Some("nothing is new since the last update".to_owned()), ..outcome }
 }
 
 /// What is new, and the text that says so; `None` where nothing is.
@@ -808,26 +758,19 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
         {
             return posted_already(url).show(context, &name);
         }
-        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
-        // Of this seal, what was begun is all.
-        let own = post_mark(Post::Seal, Some(&tag));
-        if !texts.iter().any(|text| text.lines().any(|line| line == own)) {
-            texts.push(message.shown(there.repository()));
-        }
-        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
+        return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     }
     let connection = connect(context, which.remote.as_deref())?;
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     if let Some(url) = issue::posted(&subjects.topic().issue, Post::Seal, &tag) {
         return posted_already(url.to_owned()).show(context, &name);
     }
-    let finished = begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    let url = match known(&connection, number, Post::Seal, &tag)? {
-        // Another clone posted it, as that of a runner which is gone since.
-        Some(url) if finished.is_empty() => return posted_already(url).show(context, &name),
-        Some(url) => url,
-        None => post(context, &connection, claim.as_ref(), message)?,
-    };
+    note_what_is_there(context, &connection, subjects.topic(), Post::Seal)?;
+    // Another clone may have posted it, as that of a runner which is gone since.
+    if let Some(url) = known(&connection, number, Post::Seal, &tag)? {
+        return posted_already(url).show(context, &name);
+    }
+    let url = post(context, &connection, claim.as_ref(), message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
@@ -942,11 +885,8 @@ fn heartbeat(
         true => None,
         false => claimed(context, which, &connection, &mut subjects, &mut found)?,
     };
-    let mut texts = Vec::new();
-    if which.dry_run {
-        texts = first(context, &mut subjects, Some(&connection), &found)?.texts;
-    } else {
-        begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    if !which.dry_run {
+        note_what_is_there(context, &connection, subjects.topic(), Post::Heartbeat)?;
     }
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
     let opened = connection.github.issue(number).map_err(|error| explained(&error))?.created_at;
@@ -961,12 +901,10 @@ fn heartbeat(
         comments.filter_map(|it| it.created_at.parse().ok()).collect()
     };
     let times = |comments: &mut dyn Iterator<Item = &Comment>| times_of(comments).into_iter().max();
-    let has = |it: &Comment, begin: &str| {
-        connection.identities.has(it.user.as_ref()) && it.text().lines().any(|line| line.starts_with(begin))
-    };
-    let is_post = |it: &&Comment| has(it, "<!-- git-exp:");
-    let heartbeat_mark = post_mark(Post::Heartbeat, None);
-    let is_heartbeat = |it: &&Comment| has(it, &heartbeat_mark);
+    let is_ours = |it: &Comment| connection.identities.has(it.user.as_ref());
+    let is_post = |it: &&Comment| is_ours(it) && is_post(&it.text());
+    let heartbeat_mark = [post_mark(Post::Heartbeat, None)];
+    let is_heartbeat = |it: &&Comment| is_ours(it) && is_marked(&it.text(), &heartbeat_mark);
     // Those of other clones are on GitHub; one of ours that somebody deleted was posted all the same.
     let is_there = |id: Option<u64>| comments.iter().any(|it| Some(it.id) == id && is_heartbeat(&it));
     let own_heartbeats = topic
@@ -983,10 +921,6 @@ fn heartbeat(
         last_work: all.iter().filter(is_work).map(|event| event.time).max(),
         heartbeats: own_heartbeats.chain(times_of(&mut comments.iter().filter(is_heartbeat))).collect(),
     };
-    if !texts.is_empty() {
-        // Whatever is posted first is a comment, after which none is due.
-        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
-    }
     if let Some(why) = not_due(&rules, &pulse, context.now()) {
         return Outcome { why: Some(why), ..outcome() }.show(context, &name);
     }
@@ -1007,19 +941,27 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let mut subjects = Subjects::read(context, which.topic.as_deref())?;
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
-    if subjects.topic().topic.closing.is_none() {
-        let breach = format!("the topic {name} is not closed: git exp topic close {name}");
-        return deciding::refuse(context, "close the issue of", name.as_str(), &[breach]);
+    if let Some(answer) = still_running(context, &subjects)? {
+        return Ok(answer);
     }
     let mut found = links_of(context, which, &there, &subjects)?;
-    {
+    let connection = match which.dry_run {
+        true => glance(context, which.remote.as_deref()),
+        false => Some(connect(context, which.remote.as_deref())?),
+    };
+    let mut claim = None;
+    if let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) {
+        claim = claimed(context, which, connection, &mut subjects, &mut found)?;
+        if let Some(answer) = still_running(context, &subjects)? {
+            return Ok(answer);
+        }
+        note_what_is_there(context, connection, subjects.topic(), Post::Summary)?;
+    }
+    let text = {
         let Subjects { index, research, .. } = &mut subjects;
         if let Some(answer) = against(context, index, research, &name, &found, &[])? {
             return Ok(answer);
         }
-    }
-    let text = {
-        let Subjects { index, research, .. } = &mut subjects;
         let topic = &research.state.topics[&name];
         let made = fields::summary(context, index, research, topic, &found.there)?;
         rendered(context, topic, "issue-summary.md", made)?
@@ -1029,36 +971,22 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     // One summary for each time that the topic was closed: the entry that closed it tells them apart.
     let about = subjects.topic().entry.to_hex();
     let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
-    if which.dry_run {
-        let connection = glance(context, which.remote.as_deref());
-        let mut texts = first(context, &mut subjects, connection.as_ref(), &found)?.texts;
-        let own = post_mark(Post::Summary, Some(&about));
-        let is_there = match &connection {
-            Some(connection) => known(connection, number, Post::Summary, &about)?.is_some(),
-            None => false,
-        };
-        if !is_there && !texts.iter().any(|text| text.lines().any(|line| line == own)) {
-            texts.push(message.shown(there.repository()));
-        }
-        if texts.is_empty() {
-            let why = Some("the final summary was posted already; the issue would be closed".to_owned());
-            return Outcome { why, ..outcome() }.show(context, &name);
-        }
-        return Outcome { text: Some(&texts.join("\n")), ..outcome() }.show(context, &name);
+    let mut url = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
+    if let Some(connection) = connection.as_ref().filter(|_| url.is_none()) {
+        url = known(connection, number, Post::Summary, &about)?;
     }
-    let connection = connect(context, which.remote.as_deref())?;
-    let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
-    begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
-    let in_log = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
-    let url = match in_log {
-        Some(url) => Some(url),
-        None => known(&connection, number, Post::Summary, &about)?,
+    let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) else {
+        if url.is_some() {
+            let why = Some("the final summary was posted already; the issue would be closed".to_owned());
+            return Outcome { url, why, ..outcome() }.show(context, &name);
+        }
+        return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     };
     let url = match url {
         Some(url) => url,
-        None => post(context, &connection, claim.as_ref(), message)?,
+        None => post(context, connection, claim.as_ref(), message)?,
     };
-    write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
+    write(context, &mut subjects, connection, claim.as_ref(), number, &found)?;
     let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
     let is_noted = subjects
         .topic()
@@ -1085,6 +1013,16 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     };
     context.append(Body::Issue(event), Vec::new(), Vec::new())?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// Says that the topic is not closed; `None` where it is.
+fn still_running(context: &mut Context, subjects: &Subjects) -> Result<Option<Answer>, Error> {
+    if subjects.topic().topic.closing.is_some() {
+        return Ok(None);
+    }
+    let name = &subjects.name;
+    let breach = format!("the topic {name} is not closed: git exp topic close {name}");
+    deciding::refuse(context, "close the issue of", name.as_str(), &[breach]).map(Some)
 }
 
 fn links_of(context: &Context, which: &Which, there: &Address, subjects: &Subjects) -> Result<Links, Error> {

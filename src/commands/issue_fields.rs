@@ -60,7 +60,7 @@ pub fn links(
         there.branch = Some(format!("{page}/tree/{branch}"));
         // What others pushed may not be here to be looked into; a logbook that was written stays.
         let path = format!(".agents/logbooks/{name}.md");
-        let known = match context.repo.has_object(pushed) {
+        let known = match context.repo.has_object(pushed) || brought(context, remote, &branch) {
             true => Some(pushed),
             false => context.repo.read_ref(&full)?,
         };
@@ -96,6 +96,12 @@ pub fn links(
         }
     }
     Ok(Links { remote: remote.to_owned(), there, missing })
+}
+
+/// Whether the remote gave what it has of a branch; what it does not give is not linked.
+fn brought(context: &Context, remote: &str, branch: &str) -> bool {
+    let refspec = format!("+refs/heads/{branch}:refs/remotes/{remote}/{branch}");
+    context.repo.fetch(remote, &[refspec], false).is_ok()
 }
 
 /// What the text of an issue is made of.

@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::github::{Connection, explained, holds};
-use super::recorded::stored;
 use super::research::Research;
 use super::{push, remotes};
 use crate::context::Context;
-use crate::domain::entry::{Body, Entry};
+use crate::domain::entry::Body;
 use crate::domain::id::{EntryId, TopicName, Writer};
-use crate::domain::issue::{IssueAct, IssueEvent, Post, join, pending};
+use crate::domain::issue::{IssueAct, IssueEvent, Post, pending};
 use crate::domain::state::TopicState;
 use crate::error::Error;
 use crate::git::Oid;
 use crate::github::{Claim, Comment};
 use crate::log::NewFile;
 use crate::log::index::Index;
-use crate::render::issue::{mark, marks, post_mark, posted};
+use crate::render::issue::{is_marked, mark, marks, post_mark, posted};
 use crate::render::text::harmless;
 
 /// The file of an entry that has the text to be posted.
@@ -136,31 +135,64 @@ pub fn post(
 ) -> Result<String, Error> {
     let event = message.event(connection.github.address().repository());
     let file = NewFile { name: TEXT.into(), bytes: message.text.clone().into_bytes() };
-    let intended = context.append_with(Body::Issue(event), None, Vec::new(), vec![file])?;
-    deliver(context, connection, claim, &intended.entry, &message.text, &message.rest)
-}
-
-/// Posts what was intended, unless it is there already; gives its address.
-fn deliver(
-    context: &mut Context,
-    connection: &Connection,
-    claim: Option<&Claim<'_>>,
-    intended: &Entry,
-    text: &str,
-    rest: &str,
-) -> Result<String, Error> {
-    let Body::Issue(event) = &intended.body else { unreachable!("only issue events are posted") };
-    let number = event.number.expect("what is commented has a number");
-    let text = posted(text, &marks(event, Some(&intended.id)), rest);
+    let intended = context.append_with(Body::Issue(event.clone()), None, Vec::new(), vec![file])?.entry.id;
+    let text = posted(&message.text, &marks(&event, Some(&intended)), &message.rest);
+    let known = marks_of(&event, &intended);
     let comment = connection
         .github
-        .comment_once(number, &marks_of(event, &intended.id), &text, &connection.identities, &|| holds(claim))
+        .comment_once(message.number, &|text| is_marked(text, &known), &text, &connection.identities, &|| {
+            holds(claim)
+        })
         .map_err(|error| explained(&error))?;
-    let url = address_of(connection, number, &comment);
-    let done = IssueEvent { comment: Some(comment.id), url: Some(url.clone()), ..event.clone() };
-    context.append_answer(Body::Issue(done), Some(intended.id))?;
+    let url = note(context, connection, event, &intended, &comment)?;
     hand_on(context, connection);
     Ok(url)
+}
+
+/// Says in the log that what was `intended` is there, as `comment`; gives its address.
+fn note(
+    context: &mut Context,
+    connection: &Connection,
+    event: IssueEvent,
+    intended: &EntryId,
+    comment: &Comment,
+) -> Result<String, Error> {
+    let number = event.number.expect("what is commented has a number");
+    let url = address_of(connection, number, comment);
+    let done = IssueEvent { comment: Some(comment.id), url: Some(url.clone()), ..event };
+    context.append_answer(Body::Issue(done), Some(*intended))?;
+    Ok(url)
+}
+
+/// Notes what this clone intended to post as `post` and is there, though it was not known, as after a kill; gives where the newest is.
+///
+/// What is not there is not posted from what was intended then: others may have told it since, and whoever asks again makes it anew.
+pub fn note_what_is_there(
+    context: &mut Context,
+    connection: &Connection,
+    topic: &TopicState,
+    post: Post,
+) -> Result<Option<String>, Error> {
+    let repository = connection.github.address().repository();
+    let mut begun = pending(&topic.issue, &context.writer()?);
+    begun.retain(|it| it.event.post == Some(post) && it.event.repository == repository);
+    let Some(number) = begun.iter().find_map(|it| it.event.number) else { return Ok(None) };
+    let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
+    let mut last = None;
+    for it in begun.iter().filter(|it| it.event.number == Some(number)) {
+        let marks = marks_of(&it.event, &it.entry);
+        let is_it = |comment: &&Comment| {
+            connection.identities.has(comment.user.as_ref()) && is_marked(&comment.text(), &marks)
+        };
+        let Some(comment) = comments.iter().find(is_it) else { continue };
+        let url = note(context, connection, it.event.clone(), &it.entry, comment)?;
+        context.output.say(&format!("it had been posted before: {}", harmless(&url)));
+        last = Some(url);
+    }
+    if last.is_some() {
+        hand_on(context, connection);
+    }
+    Ok(last)
 }
 
 /// Takes in what others posted. Under a claim nothing is missing, for whoever had it handed on its log before letting go; whether anything is new.
@@ -181,7 +213,7 @@ pub fn hand_on(context: &mut Context, connection: &Connection) {
         let causes: String = error.causes.iter().map(|cause| format!(": {cause}")).collect();
         let why = format!("{}{causes}", error.message);
         context.output.say(&format!(
-            "it was posted, but the log of that was not pushed, so that another login may post it again: {}",
+            "what was posted is in a log that was not pushed, so that another login may post it again: {}",
             harmless(&why)
         ));
         let remote = connection.remote.as_ref().map(|it| format!(" {}", harmless(it))).unwrap_or_default();
@@ -199,7 +231,8 @@ fn marks_of(event: &IssueEvent, entry: &EntryId) -> Vec<String> {
 /// The comment that is about `about` already, whoever of ours wrote it.
 pub fn known(connection: &Connection, number: u64, post: Post, about: &str) -> Result<Option<String>, Error> {
     let marks = [post_mark(post, Some(about))];
-    let found = connection.github.comment_with(number, &marks, &connection.identities);
+    let found =
+        connection.github.comment_with(number, &|text| is_marked(text, &marks), &connection.identities);
     let found = found.map_err(|error| explained(&error))?;
     Ok(found.map(|comment| address_of(connection, number, &comment)))
 }
@@ -216,97 +249,4 @@ pub fn link_or(url: &str, otherwise: impl Fn() -> String) -> String {
         && url.len() < 1000
         && url.chars().all(|c| c.is_ascii_graphic());
     if is_address { url.to_owned() } else { otherwise() }
-}
-
-/// What this clone intended to post in `repository` and is not known to have posted.
-fn begun(
-    context: &Context,
-    index: &mut Index,
-    repository: &str,
-    topic: &TopicState,
-) -> Result<Vec<(Entry, String)>, Error> {
-    let mut found = Vec::new();
-    for it in pending(&topic.issue, &context.writer()?) {
-        if it.event.post.is_none() || it.event.repository != repository {
-            continue;
-        }
-        let (_, entry) = context.log.find(index, &it.entry.to_hex())?;
-        match text_of(context, &entry)? {
-            Some(text) => found.push((entry, text)),
-            None => crate::context::aloud(&format!(
-                "what the entry {} was to post is gone, so it is not posted",
-                entry.id.short()
-            )),
-        }
-    }
-    Ok(found)
-}
-
-/// Posts what this clone intended to and is not known to have posted; gives the addresses.
-pub fn finish(
-    context: &mut Context,
-    index: &mut Index,
-    connection: &Connection,
-    claim: Option<&Claim<'_>>,
-    topic: &TopicState,
-    rest: &str,
-) -> Result<Vec<(Post, String)>, Error> {
-    let repository = connection.github.address().repository();
-    let mut done = Vec::new();
-    for (entry, text) in begun(context, index, &repository, topic)? {
-        let url = deliver(context, connection, claim, &entry, &text, rest)?;
-        context.output.say(&format!("finished what was begun before: {}", harmless(&url)));
-        let Body::Issue(IssueEvent { post: Some(post), .. }) = entry.body else { continue };
-        done.push((post, url));
-    }
-    Ok(done)
-}
-
-/// What was begun before and would be finished first.
-#[derive(Default)]
-pub struct Unfinished {
-    /// What would be posted.
-    pub texts: Vec<String>,
-    /// What all of it takes into account.
-    pub seen: BTreeMap<Writer, u64>,
-    /// How many entries would say that it is done.
-    pub entries: u64,
-}
-
-/// What was begun before and would be finished first.
-pub fn unfinished(
-    context: &Context,
-    index: &mut Index,
-    connection: Option<&Connection>,
-    repository: &str,
-    topic: &TopicState,
-    rest: &str,
-) -> Result<Unfinished, Error> {
-    let mut found = Unfinished::default();
-    for (entry, text) in begun(context, index, repository, topic)? {
-        let Body::Issue(event) = &entry.body else { continue };
-        if event.post == Some(Post::Update) {
-            join(&mut found.seen, &event.seen);
-        }
-        found.entries += 1;
-        let is_there = match (connection, event.number) {
-            (Some(connection), Some(number)) => {
-                let marks = marks_of(event, &entry.id);
-                let there = connection.github.comment_with(number, &marks, &connection.identities);
-                there.map_err(|error| explained(&error))?.is_some()
-            }
-            _ => false,
-        };
-        if !is_there {
-            found.texts.push(posted(&text, &marks(event, Some(&entry.id)), rest));
-        }
-    }
-    Ok(found)
-}
-
-/// The text that an entry was to post.
-fn text_of(context: &Context, entry: &Entry) -> Result<Option<String>, Error> {
-    let Some(files) = &entry.files else { return Ok(None) };
-    let bytes = stored(context, &files.tree, &TEXT.into())?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -10,12 +10,13 @@ use super::github::{address, connect, explained, glance, holds};
 use super::handoff::{Place, handoff};
 use super::issue::{Subjects, breaches};
 use super::issue_fields::{links, rendered};
-use super::posting::link_or;
+use super::posting::{hand_on, link_or, take_in};
 use super::standing::{again, measured_code, standings};
 use super::{Answer, deciding, remotes, selection};
 use crate::context::Context;
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
+use crate::domain::id::EntryId;
 use crate::domain::issue::{self, IssueAct, IssueEvent, pending};
 use crate::domain::verdict::Outcome;
 use crate::error::Error;
@@ -23,7 +24,7 @@ use crate::git::Oid;
 use crate::github::NewPull;
 use crate::log::{Lock, layout};
 use crate::render::comparison::ComparisonFields;
-use crate::render::issue::{LONGEST, fit, length, pull_mark, title};
+use crate::render::issue::{is_marked, mark, posted, pull_mark, title, unwritten_mark};
 use crate::render::logbook::TopicFields;
 use crate::render::text::{command_line, harmless};
 
@@ -101,11 +102,15 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let opened = |it: &&issue::IssueEventOf| {
         it.event.act == IssueAct::Opened && it.event.about.as_deref() == Some(&about)
     };
-    let known = subjects.topic().issue.iter().filter(opened).find(|it| it.event.url.is_some()).cloned();
-    if let Some(known) = known {
+    let known = |events: &[issue::IssueEventOf]| {
+        events.iter().filter(opened).find(|it| it.event.url.is_some()).map(|it| it.event.clone())
+    };
+    let opened_already = |number, url| {
         let why = Some(format!("the pull request of {name} is open already, or was"));
-        let (number, url) = (known.event.number, known.event.url);
-        return Shown { experiment: &name, number, url, why, text: None }.show(context);
+        Shown { experiment: &name, number, url, why, text: None }
+    };
+    if let Some(known) = known(&subjects.topic().issue) {
+        return opened_already(known.number, known.url).show(context);
     }
     let base = match &wanted.base {
         Some(base) => base.clone(),
@@ -177,24 +182,34 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let text = rendered(context, topic, "pull-request.md", made)?;
     let change = brief.change.as_deref().or(brief.hypothesis.as_deref()).unwrap_or_default();
     let heading = title(&format!("{name}: {change}"));
-    let mark = pull_mark(&registered.entry);
+    let pull_mark = pull_mark(&registered.entry);
+    let marks =
+        |entry: Option<&EntryId>| format!("{pull_mark}\n{}\n", entry.map_or_else(unwritten_mark, mark));
+    let own_mark = [pull_mark.clone()];
+    let is_it = |text: &str| is_marked(text, &own_mark);
     let rest = format!("the rest is in the log: `git exp show {name}`");
-    let text = format!("{}\n\n{mark}\n", fit(&text, LONGEST - length(&mark) - 3, &rest).trim_end());
+    let text_of = |entry: Option<&EntryId>| posted(&text, &marks(entry), &rest);
     if wanted.dry_run {
         let there = glance(context, wanted.remote.as_deref())
-            .and_then(|connection| connection.github.pull_with(&mark, &connection.identities).ok()?);
+            .and_then(|connection| connection.github.pull_with(&is_it, &connection.identities).ok()?);
         if let Some(pull) = there {
-            let why = Some(format!("the pull request of {name} is open already, or was"));
             let url = Some(link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number)));
-            let number = Some(pull.number);
-            return Shown { experiment: &name, number, url, why, text: None }.show(context);
+            return opened_already(Some(pull.number), url).show(context);
         }
-        let text = format!("{heading}\n\n{text}");
+        let text = format!("{heading}\n\n{}", text_of(None));
         return Shown { experiment: &name, number: None, url: None, why: None, text: Some(&text) }
             .show(context);
     }
     let connection = connect(context, wanted.remote.as_deref())?;
     let claim = connection.claim(topic_name.as_str())?;
+    let mut events = topic.issue.clone();
+    if take_in(context, &connection)? {
+        let state = context.log.state(&mut context.log.index()?)?;
+        events = state.topics.get(&*topic_name).map(|it| it.issue.clone()).unwrap_or_default();
+        if let Some(known) = known(&events) {
+            return opened_already(known.number, known.url).show(context);
+        }
+    }
     let event = IssueEvent {
         topic: topic_name.clone(),
         act: IssueAct::Opened,
@@ -206,19 +221,21 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         url: None,
         seen: BTreeMap::new(),
     };
-    let begun = pending(&topic.issue, &context.writer()?).into_iter().find(opened).map(|it| it.entry);
+    let begun = pending(&events, &context.writer()?).into_iter().find(opened).map(|it| it.entry);
     let intended = match begun {
         Some(entry) => entry,
         None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
     };
+    let text = text_of(Some(&intended));
     let new = NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };
     let pull = connection
         .github
-        .pull_once(&mark, &new, &connection.identities, &|| holds(claim.as_ref()))
+        .pull_once(&is_it, &new, &connection.identities, &|| holds(claim.as_ref()))
         .map_err(|error| explained(&error))?;
     let url = link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number));
     let done = IssueEvent { number: Some(pull.number), url: Some(url.clone()), ..event };
     context.append_answer(Body::Issue(done), Some(intended))?;
+    hand_on(context, &connection);
     let number = Some(pull.number);
     Shown { experiment: &name, number, url: Some(url), why: None, text: None }.show(context)
 }

@@ -136,6 +136,9 @@ pub struct NewPull<'a> {
     pub is_draft: bool,
 }
 
+/// Whether a text is the one that is looked for, by the mark that it carries.
+pub type Known<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Who acts on GitHub.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Account {
@@ -215,44 +218,43 @@ impl GitHub {
         self.list(&self.path(&format!("/issues/{number}/comments")), "")
     }
 
-    /// The issues whose text holds `mark` in a line of its own and that `identities` opened, oldest first.
-    pub fn issues_with(&self, mark: &str, identities: &Identities) -> Result<Vec<Issue>, GitHubError> {
+    /// The issues whose text is known and that `identities` opened, oldest first.
+    pub fn issues_with(
+        &self,
+        is_known: Known<'_>,
+        identities: &Identities,
+    ) -> Result<Vec<Issue>, GitHubError> {
         let mut found: Vec<Issue> = self.list(&self.path("/issues"), "&state=all")?;
         found.retain(|issue| {
-            issue.pull_request.is_none()
-                && has_line(&issue.text(), mark)
-                && identities.has(issue.user.as_ref())
+            issue.pull_request.is_none() && identities.has(issue.user.as_ref()) && is_known(&issue.text())
         });
         found.sort_by_key(|issue| issue.number);
         Ok(found)
     }
 
-    /// The first comment that holds one of `marks` in a line of its own and that `identities` wrote.
+    /// The first comment whose text is known and that `identities` wrote.
     pub fn comment_with(
         &self,
         number: u64,
-        marks: &[String],
+        is_known: Known<'_>,
         identities: &Identities,
     ) -> Result<Option<Comment>, GitHubError> {
-        let is_it = |comment: &Comment| {
-            let text = comment.text();
-            identities.has(comment.user.as_ref()) && marks.iter().any(|mark| has_line(&text, mark))
-        };
+        let is_it = |comment: &Comment| identities.has(comment.user.as_ref()) && is_known(&comment.text());
         Ok(self.comments(number)?.into_iter().find(is_it))
     }
 
-    /// Writes a comment, unless one that holds one of `marks` in a line of its own is there already.
+    /// Writes a comment, unless one whose text is known is there already.
     pub fn comment_once(
         &self,
         number: u64,
-        marks: &[String],
+        is_known: Known<'_>,
         text: &str,
         identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
     ) -> Result<Comment, GitHubError> {
         let path = self.path(&format!("/issues/{number}/comments"));
         self.once(
-            || self.comment_with(number, marks, identities),
+            || self.comment_with(number, is_known, identities),
             || {
                 may_post()?;
                 self.post(&path, &json!({ "body": text }))
@@ -260,15 +262,15 @@ impl GitHub {
         )
     }
 
-    /// Keeps one comment that holds `mark` in a line of its own: writes it where there is none, else sets its text.
+    /// Keeps one comment whose text is known: writes it where there is none, else sets its text.
     pub fn keep_comment(
         &self,
         number: u64,
-        mark: &str,
+        is_known: Known<'_>,
         text: &str,
         identities: &Identities,
     ) -> Result<Comment, GitHubError> {
-        let comment = self.comment_once(number, &[mark.to_owned()], text, identities, &|| Ok(()))?;
+        let comment = self.comment_once(number, is_known, text, identities, &|| Ok(()))?;
         if comment.text().trim_end() == text.trim_end() {
             return Ok(comment);
         }
@@ -276,17 +278,21 @@ impl GitHub {
         self.transport.repeated(Method::Patch, &path, Some(&json!({ "body": text })))?.read()
     }
 
-    /// The pull request, open or not, whose text holds `mark` in a line of its own and that `identities` opened.
-    pub fn pull_with(&self, mark: &str, identities: &Identities) -> Result<Option<Issue>, GitHubError> {
+    /// The pull request, open or not, whose text is known and that `identities` opened.
+    pub fn pull_with(
+        &self,
+        is_known: Known<'_>,
+        identities: &Identities,
+    ) -> Result<Option<Issue>, GitHubError> {
         let pulls: Vec<Issue> = self.list(&self.path("/pulls"), "&state=all")?;
-        let is_it = |pull: &Issue| has_line(&pull.text(), mark) && identities.has(pull.user.as_ref());
+        let is_it = |pull: &Issue| identities.has(pull.user.as_ref()) && is_known(&pull.text());
         Ok(pulls.into_iter().filter(is_it).min_by_key(|pull| pull.number))
     }
 
-    /// Opens a pull request whose text holds `mark` in a line of its own, unless it is there already.
+    /// Opens a pull request, unless one whose text is known is there already.
     pub fn pull_once(
         &self,
-        mark: &str,
+        is_known: Known<'_>,
         new: &NewPull<'_>,
         identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
@@ -295,7 +301,7 @@ impl GitHub {
         let path = self.path("/pulls");
         let body = json!({ "title": title, "body": text, "head": head, "base": base, "draft": is_draft });
         self.once(
-            || self.pull_with(mark, identities),
+            || self.pull_with(is_known, identities),
             || {
                 may_post()?;
                 self.post(&path, &body)
@@ -309,10 +315,10 @@ impl GitHub {
         self.transport.single(Method::Post, &self.path("/dispatches"), Some(&body)).map(drop)
     }
 
-    /// Opens an issue whose text holds `mark` in a line of its own, unless it is there already.
+    /// Opens an issue, unless one whose text is known is there already.
     pub fn issue_once(
         &self,
-        mark: &str,
+        is_known: Known<'_>,
         (title, text): (&str, &str),
         labels: &[String],
         identities: &Identities,
@@ -321,7 +327,7 @@ impl GitHub {
         let path = self.path("/issues");
         let body = json!({ "title": title, "body": text, "labels": labels });
         self.once(
-            || Ok(self.issues_with(mark, identities)?.into_iter().next()),
+            || Ok(self.issues_with(is_known, identities)?.into_iter().next()),
             || {
                 may_post()?;
                 self.post(&path, &body)
@@ -448,11 +454,6 @@ impl GitHub {
     }
 }
 
-/// Whether a line of `text` is `mark` and nothing else.
-fn has_line(text: &str, mark: &str) -> bool {
-    text.lines().any(|line| line.trim_end() == mark)
-}
-
 /// A name as it stands in an address.
 fn percent_encoded(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
@@ -473,14 +474,6 @@ mod tests {
         assert!(ours.has(Some(&account("github-actions[bot]"))));
         assert!(!ours.has(Some(&account("octo-lead2"))));
         assert!(!ours.has(None));
-    }
-
-    #[test]
-    fn a_mark_counts_only_in_a_line_of_its_own() {
-        let mark = "<!-- git-exp:ab -->";
-        assert!(has_line("text\n<!-- git-exp:ab -->\r\n", mark));
-        assert!(!has_line("> <!-- git-exp:ab -->", mark));
-        assert!(!has_line("text <!-- git-exp:ab -->", mark));
     }
 
     #[test]

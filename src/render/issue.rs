@@ -19,6 +19,8 @@ pub const BEGIN: &str =
     "<!-- git-exp:begin: what stands from here to `end` is written anew; write above or below -->";
 /// The line after it.
 pub const END: &str = "<!-- git-exp:end -->";
+/// How a hidden line begins.
+const HIDDEN: &str = "<!-- git-exp:";
 /// How the line begins that says which entries a post takes into account.
 const SEEN: &str = "<!-- git-exp:seen ";
 
@@ -28,8 +30,59 @@ pub fn mark(entry: &EntryId) -> String {
 }
 
 fn is_mark_of_entry(line: &str) -> bool {
-    let id = line.trim_end().strip_prefix("<!-- git-exp:").and_then(|line| line.strip_suffix(" -->"));
+    let id = line.strip_prefix(HIDDEN).and_then(|line| line.strip_suffix(" -->"));
     id.is_some_and(|id| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The hidden lines in `text` by which a post of ours is known: lines in a row of which the last is an entry's mark.
+///
+/// What somebody shows as an example in a block of code, quotes, or took out of its place, marks nothing.
+fn marking(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let (mut found, mut row, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(line) = lines.get(at) {
+        if let Some(length) = block_of_code(&lines[at..]) {
+            row.clear();
+            at += length;
+            continue;
+        }
+        match line.starts_with(HIDDEN) && line.ends_with("-->") {
+            true => row.push(*line),
+            false => row.clear(),
+        }
+        if is_mark_of_entry(line) {
+            found.append(&mut row);
+        }
+        at += 1;
+    }
+    found
+}
+
+/// How many lines the block of code has that the first of `lines` opens; `None` where none begins there, or it is never closed.
+fn block_of_code(lines: &[&str]) -> Option<usize> {
+    let fence = |line: &str| {
+        let text = line.trim_start_matches(' ');
+        let sign = text.chars().next().filter(|sign| "`~".contains(*sign) && line.len() - text.len() < 4)?;
+        let rest = text.trim_start_matches(sign);
+        Some((sign, text.len() - rest.len(), rest.to_owned()))
+    };
+    let (sign, length, info) = fence(lines.first()?).filter(|it| it.1 >= 3)?;
+    if sign == '`' && info.contains('`') {
+        return None;
+    }
+    let closes =
+        |line: &&str| fence(line).is_some_and(|it| it.0 == sign && it.1 >= length && it.2.is_empty());
+    Some(lines.iter().skip(1).position(closes)? + 2)
+}
+
+/// Whether `text` is a post of ours that carries one of `marks`.
+pub fn is_marked(text: &str, marks: &[String]) -> bool {
+    marking(text).iter().any(|line| marks.iter().any(|mark| mark == line))
+}
+
+/// Whether `text` is a post of ours.
+pub fn is_post(text: &str) -> bool {
+    !marking(text).is_empty()
 }
 
 /// What stands for the mark of an entry that is not written yet.
@@ -67,12 +120,10 @@ pub fn seen_line(seen: &BTreeMap<Writer, u64>) -> String {
     format!("{SEEN}{} -->", logs.join(" "))
 }
 
-/// What such a line in `text` says; nothing where there is no entry's mark, as in every post of ours.
+/// What such a line in `text` says; nothing where it is no post of ours.
 pub fn read_seen(text: &str) -> BTreeMap<Writer, u64> {
-    if !text.lines().any(is_mark_of_entry) {
-        return BTreeMap::new();
-    }
-    let line = text.lines().rev().find_map(|line| line.trim_end().strip_prefix(SEEN)?.strip_suffix(" -->"));
+    let lines = marking(text);
+    let line = lines.iter().rev().find_map(|line| line.strip_prefix(SEEN)?.strip_suffix(" -->"));
     let logs = line.unwrap_or_default().split_whitespace().filter_map(|log| {
         let (writer, count) = log.split_once('=')?;
         Some((writer.parse().ok()?, count.parse().ok()?))
@@ -283,6 +334,35 @@ mod tests {
         assert_eq!(read_seen("nothing"), BTreeMap::new());
         assert_eq!(read_seen(&seen_line(&seen)), BTreeMap::new(), "no post of ours");
         assert_eq!(unwritten_mark().len(), mark(&entry).len());
+    }
+
+    #[test]
+    fn a_mark_counts_only_where_a_post_of_ours_has_it() {
+        let seal = post_mark(Post::Seal, Some("sealed/A-001"));
+        let entry = mark(&EntryId([0xab; 32]));
+        let is_it = |text: &str| is_marked(text, std::slice::from_ref(&seal));
+        let own = format!("{seal}\n{entry}");
+        for text in
+            [format!("text\n\n{own}\n"), format!("text\r\n{seal}\r\n{entry}\r\n"), format!("{own}\nbelow")]
+        {
+            assert!(is_it(&text), "{text}");
+        }
+        // A fence that is never closed may be somebody's typing error above a post.
+        assert!(is_it(&format!("```\ntext\n\n{own}\n")));
+        let none = [
+            seal.clone(),
+            format!("{seal}\n\n{entry}"),
+            format!("{entry}\n{seal}"),
+            format!("> {seal}\n> {entry}"),
+            format!("    {seal}\n    {entry}"),
+            format!("text {seal}\n{entry}"),
+            format!("```markdown\n{own}\n```"),
+            format!("~~~~\n```\n{own}\n~~~\n~~~~\n"),
+        ];
+        for text in none {
+            assert!(!is_it(&text), "{text}");
+        }
+        assert!(is_post(&own) && !is_post(&seal) && !is_post(""));
     }
 
     #[test]

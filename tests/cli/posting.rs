@@ -10,7 +10,7 @@ use super::github::{
     measured, ok, output, posts, publish, status,
 };
 use crate::lab::TestLab;
-use crate::lab::github::{APP, APP_TOKEN, LOGIN, LocalGitHub, State, What};
+use crate::lab::github::{APP, APP_TOKEN, Issue, LOGIN, LocalGitHub, State, What};
 
 /// A topic with an issue, and an experiment that is accepted, sealed and pushed.
 static SEALED: LazyLock<(TestLab, State)> = LazyLock::new(|| {
@@ -130,6 +130,84 @@ fn what_one_login_posted_no_other_posts_again() {
 }
 
 #[test]
+fn what_was_refused_is_not_posted_after_another_login_told_it() {
+    let refused = || What::Refuse(403, Vec::new(), r#"{"message":"Resource not accessible"}"#.to_owned());
+    for words in [&["issue", "update", "moe"][..], &["issue", "close", "moe"]] {
+        let (lab, github) = sealed();
+        if words[1] == "close" {
+            close_topic(&lab);
+        }
+        let other = clone(&lab);
+        github.fail(COMMENT, 1, refused());
+        assert_eq!(status(&output(&lab, &github, words)), 3, "{words:?}");
+        let seen = as_app(&lab, &other, &github, words).output().expect("it starts");
+        let all = || github.state().issues[0].comments.len();
+        assert_eq!((status(&seen), all()), (0, 1), "{words:?}: {seen:?}");
+        ok(&lab, &github, words);
+        assert_eq!(all(), 1, "{words:?}");
+        if words[1] == "close" {
+            continue;
+        }
+        // Only what came since is told.
+        lab.exp_ok(["note", "moe", "second", "--observation"]);
+        publish(&lab);
+        github.fail(COMMENT, 1, refused());
+        assert_eq!(status(&output(&lab, &github, words)), 3);
+        lab.exp_ok(["note", "moe", "third", "--observation"]);
+        publish(&lab);
+        ok(&lab, &github, words);
+        let told = last(&github);
+        assert_eq!(all(), 2);
+        assert!(told.contains("second") && told.contains("third") && !told.contains("released"), "{told}");
+    }
+}
+
+#[test]
+fn a_mark_that_our_own_login_shows_as_an_example_silences_nothing() {
+    let (lab, github) = sealed();
+    let said = |text: &str| github.state().comment(LOGIN, text);
+    let entry = "ab".repeat(32);
+    let seal = "<!-- git-exp:seal sealed/MOE-001 -->";
+    said(&format!("this is how a seal is marked:\n{seal}\n"));
+    said(&format!("or so:\n```html\n{seal}\n<!-- git-exp:{entry} -->\n```\n"));
+    ok(&lab, &github, &["issue", "update", "moe", "--seal", "MOE-001"]);
+    assert!(last(&github).contains("sealed/MOE-001") && posts(&github).len() == 3, "{}", last(&github));
+    // So it is with issues, of which one would be taken for the topic's.
+    let lab = super::github::lab();
+    let github = LocalGitHub::start();
+    let example = format!("```html\n<!-- git-exp:topic moe -->\n<!-- git-exp:{entry} -->\n```\n");
+    let theirs =
+        Issue { body: example.clone(), state: "open".to_owned(), user: LOGIN.to_owned(), ..Issue::default() };
+    github.state().issues.push(theirs);
+    ok(&lab, &github, &["issue", "open", "moe"]);
+    let state = github.state();
+    assert_eq!(state.issues.len(), 2);
+    assert_eq!(state.issues[0].body, example);
+}
+
+#[test]
+fn the_logbook_stays_linked_from_a_clone_that_is_behind() {
+    let (lab, github) = sealed();
+    let place = lab.path().with_file_name("behind");
+    let remote = lab.path().with_file_name("remote.git");
+    let [from, to] = [&remote, &place].map(|path| path.to_str().expect("it is UTF-8"));
+    lab.git(["clone", "--quiet", from, to]);
+    lab.git(["-C", to, "config", "exp.github", "octo/moe"]);
+    for words in [&["init"][..], &["pull", "--data"]] {
+        let done = lab.exp_command(words).current_dir(&place).output().expect("it starts");
+        assert!(done.status.success(), "{done:?}");
+    }
+    lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
+    publish(&lab);
+    let tip = lab.git(["rev-parse", "research/moe"]).trim().to_owned();
+    let mut sync = command(&lab, &github.api, &["issue", "sync", "moe"]);
+    let done = sync.current_dir(&place).output().expect("it starts");
+    assert_eq!(status(&done), 0, "{done:?}");
+    let body = github.state().issues[0].body.clone();
+    assert!(body.contains(&format!("/blob/{tip}/.agents/logbooks/moe.md")), "{body}");
+}
+
+#[test]
 fn two_logins_at_once_post_once_and_open_one_issue() {
     let both = |lab: &TestLab, other: &Path, github: &LocalGitHub, words: &[&str]| {
         let children = [command(lab, &github.api, words), as_app(lab, other, github, words)]
@@ -166,7 +244,8 @@ fn a_log_that_cannot_be_pushed_after_a_post_is_told_and_the_post_stands() {
     let said = String::from_utf8_lossy(&seen.stderr).into_owned();
     assert_eq!((status(&seen), posts(&github).len()), (0, 1), "{said}");
     assert!(
-        said.contains("the log of that was not pushed") && said.contains("hint: git exp push\n"),
+        said.contains("what was posted is in a log that was not pushed")
+            && said.contains("hint: git exp push\n"),
         "{said}"
     );
     std::fs::remove_file(hook).expect("it is ours");
@@ -438,7 +517,7 @@ fn a_preview_is_what_is_posted() {
     let text = preview(&lab, &github, &["pr", "open", "MOE-001"]);
     ok(&lab, &github, &["pr", "open", "MOE-001"]);
     let pull = github.state().pulls[0].clone();
-    assert_eq!(text, format!("{}\n\n{}", pull.title, pull.body));
+    assert_same(&text, &format!("{}\n\n{}", pull.title, pull.body));
     close_topic(&lab);
     let text = preview(&lab, &github, &["issue", "close", "moe"]);
     ok(&lab, &github, &["issue", "close", "moe"]);
@@ -459,7 +538,7 @@ fn a_preview_of_an_issue_and_of_a_heartbeat_is_what_is_posted() {
 }
 
 #[test]
-fn a_preview_knows_what_was_begun_and_what_others_posted() {
+fn a_preview_knows_what_was_refused_and_what_others_posted() {
     let (lab, github) = base();
     github.fail(COMMENT, 1, What::Refuse(422, Vec::new(), "{}".to_owned()));
     assert_eq!(status(&output(&lab, &github, &["issue", "update", "moe"])), 3);
@@ -467,9 +546,10 @@ fn a_preview_knows_what_was_begun_and_what_others_posted() {
     publish(&lab);
     let text = preview(&lab, &github, &["issue", "update", "moe"]);
     ok(&lab, &github, &["issue", "update", "moe"]);
-    let two = posts(&github);
-    assert_eq!(two.len(), 2);
-    assert_same(&text, &two.join("\n"));
+    // What was begun and refused is told together with what came since.
+    assert_eq!(posts(&github).len(), 1);
+    assert_same(&text, &last(&github));
+    assert!(text.contains("the loader waits for the disk") && text.contains("second"), "{text}");
     lab.exp_ok(["note", "moe", "third", "--observation"]);
     publish(&lab);
     let other = clone(&lab);
