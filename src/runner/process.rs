@@ -1,7 +1,7 @@
 //! One child process: started in a group of its own, watched, ended when it must be, and recorded.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use wait4::Wait4;
 
@@ -348,21 +349,36 @@ fn start(job: &Job) -> Result<Child, (String, i32)> {
     }
     command.envs(job.environment.iter().map(|(name, value)| (name, value)));
     command.spawn().map_err(|error| {
-        let program = Path::new(program).display();
+        let shown = Path::new(program).display();
         if !job.directory.is_dir() {
             return (
-                format!("cannot start `{program}`: there is no directory `{}`", job.directory.display()),
+                format!("cannot start `{shown}`: there is no directory `{}`", job.directory.display()),
                 126,
             );
         }
         match error.kind() {
-            io::ErrorKind::NotFound => (format!("cannot start `{program}`: there is no such command"), 127),
-            io::ErrorKind::PermissionDenied => {
-                (format!("cannot start `{program}`: it may not be executed"), 126)
+            io::ErrorKind::NotFound if is_script(&job.directory, program) => {
+                (format!("cannot start `{shown}`: what its first line names is not there"), 127)
             }
-            _ => (format!("cannot start `{program}`: {error}"), 126),
+            io::ErrorKind::NotFound => (format!("cannot start `{shown}`: there is no such command"), 127),
+            io::ErrorKind::PermissionDenied => {
+                (format!("cannot start `{shown}`: it may not be executed"), 126)
+            }
+            _ if error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
+                (format!("cannot start `{shown}`: it is no program, and no script with a first line such as `#!/bin/sh`"), 126)
+            }
+            _ => (format!("cannot start `{shown}`: {error}"), 126),
         }
     })
+}
+
+/// Whether a path to a script was given, which has another program run it.
+fn is_script(directory: &Path, program: &OsStr) -> bool {
+    let mut start = [0; 2];
+    let is_path = program.as_encoded_bytes().contains(&b'/');
+    is_path
+        && File::open(directory.join(program)).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+        && start == *b"#!"
 }
 
 /// One stream of the command on its way to disk, to the collector and to our own stream.

@@ -123,7 +123,13 @@ fn a_command_that_cannot_be_started_is_an_outcome() {
     bench.job.argv = vec![plain.clone().into()];
     assert_eq!(bench.run().shell_status(), Some(126));
     std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(bench.run().shell_status(), Some(126), "it has no interpreter");
+    let outcome = bench.run();
+    assert_eq!(outcome.shell_status(), Some(126));
+    assert!(outcome.reason().unwrap().ends_with("no script with a first line such as `#!/bin/sh`"));
+    std::fs::write(&plain, "#!/no/such/shell\n").unwrap();
+    let outcome = bench.run();
+    assert_eq!(outcome.shell_status(), Some(127));
+    assert!(outcome.reason().unwrap().ends_with("what its first line names is not there"));
     bench.job.argv = vec![];
     assert_eq!(bench.run().shell_status(), Some(127));
 
