@@ -534,14 +534,13 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let there = address(context, which.remote.as_deref())?;
     let (name, number) = (subjects.name.clone(), subjects.number(&there)?);
     let mut found = links_of(context, which, &there, &subjects)?;
-    let mut seen = issue::seen(&subjects.topic().issue);
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Commented, Some(Post::Update), &there) };
     let connection = match which.dry_run {
         true => glance(context, which.remote.as_deref()),
         false => Some(connect(context, which.remote.as_deref())?),
     };
-    let (mut claim, mut noted) = (None, None);
+    let (mut claim, mut noted, mut seen) = (None, None, BTreeMap::new());
     if let Some(connection) = &connection {
         if !which.dry_run {
             claim = claimed(context, which, connection, &mut subjects, &mut found)?;
