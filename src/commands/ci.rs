@@ -21,9 +21,10 @@ use crate::domain::comparison::{Check, Comparison};
 use crate::domain::criterion::Criterion;
 use crate::domain::run::PairSide;
 use crate::error::{Error, Fault};
+use crate::github::Comment;
 use crate::render::actions::{Severity, calm_json, mark};
 use crate::render::comparison::{ComparisonFields, ComparisonJson, Detail, outcome_of, page};
-use crate::render::issue::{LONGEST, fit, length};
+use crate::render::issue::{LONGEST, ends_with, fit, length};
 use crate::render::json;
 use crate::render::text::{command_line, harmless};
 use crate::runner::Interruptions;
@@ -306,9 +307,9 @@ fn comment(context: &mut Context, number: u64, name: &str, text: &str, has_summa
     let rest = "the rest is in the job's summary";
     let text = format!("{}\n\n{mark}\n", fit(text, LONGEST - length(&mark) - 3, rest).trim_end());
     let kept = connect(context, None).and_then(|connection| {
-        // It is the last line of what is kept; elsewhere somebody shows it.
-        let is_it = |text: &str| text.trim_end().lines().next_back() == Some(&mark);
-        let kept = connection.github.keep_comment(number, &is_it, &text, &connection.identities);
+        let is_it =
+            |it: &Comment| connection.identities.has(it.user.as_ref()) && ends_with(&it.text(), &mark);
+        let kept = connection.github.keep_comment(number, &is_it, &text);
         kept.map_err(|error| explained(&error))
     });
     match kept {

@@ -1,5 +1,6 @@
 //! What commands that talk to GitHub have in common: which repository, with which token, as whom; and one post at a time.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::remotes;
@@ -24,10 +25,14 @@ const MARGIN: Duration = Duration::from_mins(1);
 pub struct Connection {
     /// The way.
     pub github: GitHub,
+    /// As whom is posted, where that is known.
+    pub login: Option<String>,
     /// Whose marks count as ours.
     pub identities: Identities,
     /// The remote, where the user named one.
     pub remote: Option<String>,
+    /// Whether it was said that the log could not be pushed.
+    pub was_told: Cell<bool>,
     holder: String,
     lease: Duration,
 }
@@ -85,17 +90,20 @@ pub fn address_of_remote(context: &Context, remote: &str) -> Result<Address, Err
 /// Makes ready to talk to GitHub, and asks it who we are.
 pub fn connect(context: &Context, remote: Option<&str>) -> Result<Connection, Error> {
     let (github, lease) = reach(context, address(context, remote)?)?;
-    let login = github.login().map_err(|error| explained(&error))?;
+    let own = github.login().map_err(|error| explained(&error))?;
     let mut names = context.repo.config_strings("exp.githubIdentity");
-    if login.is_none() && names.is_empty() && variable("GITHUB_ACTIONS").is_none() {
+    let is_workflow = variable("GITHUB_ACTIONS").is_some();
+    if own.is_none() && names.is_empty() && !is_workflow {
         return Err(Error::request("cannot tell as whom the token posts")
             .because("it is that of an app")
             .hint("say so: git config --add exp.githubIdentity '<app>[bot]'"));
     }
-    names.extend(login);
+    let login = own.clone().or_else(|| names.first().cloned().filter(|_| !is_workflow));
+    names.extend(own);
     let holder = holder(context)?;
     let remote = remote.map(str::to_owned);
-    Ok(Connection { github, identities: Identities::new(names), remote, holder, lease })
+    let was_told = Cell::new(false);
+    Ok(Connection { github, was_told, login, identities: Identities::new(names), remote, holder, lease })
 }
 
 /// A way to GitHub for whoever only wants to see what would be posted; `None`, which is told, where there is none.

@@ -11,7 +11,7 @@ use super::file_rules::Branch;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, links, rendered, touched};
 use super::posting::{
-    Message, News, hand_on, known, lengths, link_or, news, note_what_is_there, post, take_in,
+    Message, News, Ours, hand_on, known, lengths, link_or, news, note_what_is_there, post, take_in,
 };
 use super::research::Research;
 use super::{Answer, deciding, logbook, redaction, remotes, selection};
@@ -29,8 +29,8 @@ use crate::github::{Address, Claim, Comment, GitHubError, Issue};
 use crate::log::index::Index;
 use crate::log::{Lock, layout};
 use crate::render::issue::{
-    LONGEST, fit, is_marked, is_post, length, lost, mark, others_part, post_mark, read_seen, title,
-    topic_mark, unwritten_mark, with_part,
+    LONGEST, fit, is_post, length, mark, overwritten, post_mark, read_seen, title, topic_mark,
+    unwritten_mark, with_part,
 };
 use crate::render::text::harmless;
 
@@ -307,11 +307,11 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
             .map(|it| it.entry)
     };
-    let own_mark = [topic_mark(&name)];
-    let is_its = |text: &str| is_marked(text, &own_mark);
+    let own_mark = topic_mark(&name);
     if which.dry_run {
         let known = glance(context, which.remote.as_deref()).and_then(|connection| {
-            connection.github.issues_with(&is_its, &connection.identities).ok()?.into_iter().next()
+            let ours = Ours::of(&connection, &topic.issue);
+            connection.github.issues_with(&|it| ours.opened(it, &own_mark)).ok()?.into_iter().next()
         });
         if let Some(known) = known {
             let why = Some(format!("there is one of {name} already, which would be linked"));
@@ -342,6 +342,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         repository: there.repository(),
         number: None,
         comment: None,
+        login: connection.login.clone(),
         url: None,
         seen: BTreeMap::new(),
     };
@@ -349,10 +350,13 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         Some(entry) => entry,
         None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
     };
+    hand_on(context, &connection);
     let text = text_of(Some(&intended));
+    let ours = Ours::of(&connection, &subjects.topic().issue);
+    let is_its = |it: &Issue| ours.opened(it, &own_mark);
     let opened = || -> Result<Issue, GitHubError> {
         let labels = context_labels(context, &name)?;
-        let known = connection.github.issues_with(&is_its, &connection.identities)?;
+        let known = connection.github.issues_with(&is_its)?;
         if let Some(issue) = known.into_iter().next() {
             return Ok(issue);
         }
@@ -364,9 +368,7 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
                 ));
             }
         }
-        connection.github.issue_once(&is_its, (&heading, &text), &labels, &connection.identities, &|| {
-            holds(claim.as_ref())
-        })
+        connection.github.issue_once(&is_its, (&heading, &text), &labels, &|| holds(claim.as_ref()))
     };
     let issue = opened().map_err(|error| explained(&error))?;
     let page = there.page();
@@ -397,19 +399,27 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let part = part(context, index, research, &research.state.topics[&name], &found)?;
         let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
         let text = whole(&issue.text(), &part, &rest(&found.there), LONGEST);
+        if text.trim_end() == issue.text().trim_end() {
+            return up_to_date(number, &there).show(context, &name);
+        }
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
         return outcome.show(context, &name);
     }
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
-    let page = there.page();
-    let outcome = Outcome {
-        number: Some(number),
-        url: Some(format!("{page}/issues/{number}")),
-        why: (!written).then(|| "the issue says so already".to_owned()),
-        ..Outcome::of(IssueAct::Synced, None, &there)
-    };
+    let known = up_to_date(number, &there);
+    let outcome = if written { Outcome { why: None, ..known } } else { known };
     outcome.show(context, &name)
+}
+
+/// That there is nothing to be written.
+fn up_to_date(number: u64, there: &Address) -> Outcome<'static> {
+    Outcome {
+        number: Some(number),
+        url: Some(format!("{}/issues/{number}", there.page())),
+        why: Some("the issue says so already".to_owned()),
+        ..Outcome::of(IssueAct::Synced, None, there)
+    }
 }
 
 /// Brings the text of the issue up to date; whether anything was to be written.
@@ -424,7 +434,8 @@ fn write(
     let Subjects { index, research, name, .. } = subjects;
     let part = part(context, index, research, &research.state.topics[name], links)?;
     let rest = rest(&links.there);
-    let is_written = rewrite(connection, claim, number, &part, &rest).map_err(|error| explained(&error))?;
+    let ours = Ours::of(connection, &research.state.topics[name].issue);
+    let is_written = rewrite(connection, &ours, claim, number, &part, &rest)?;
     if is_written {
         let page = connection.github.address().page();
         let event = IssueEvent {
@@ -435,6 +446,7 @@ fn write(
             repository: connection.github.address().repository(),
             number: Some(number),
             comment: None,
+            login: connection.login.clone(),
             url: Some(format!("{page}/issues/{number}")),
             seen: BTreeMap::new(),
         };
@@ -443,44 +455,47 @@ fn write(
     Ok(is_written)
 }
 
-/// Puts `part` in its place; what a person writes at the same time stays, or is put back.
+/// Puts `part` in its place; what a person wrote at the same time stays, or is put back, also by the next call where this one is killed.
 fn rewrite(
     connection: &Connection,
+    ours: &Ours<'_>,
     claim: Option<&Claim<'_>>,
     number: u64,
     part: &str,
     rest: &str,
-) -> Result<bool, GitHubError> {
+) -> Result<bool, Error> {
     let github = &connection.github;
     let mut is_written = false;
-    let mut before = github.issue(number)?.text();
     for _ in 0..ROUNDS {
-        let text = whole(&before, part, rest, LONGEST);
-        if text.trim_end() == before.trim_end() {
+        let now = github.issue(number).map_err(|error| explained(&error))?.text();
+        // Between the last look and a write somebody may have written all the same. Where GitHub does not tell what an issue's text
+        // once was, nothing can be restored.
+        let edits = github.edits(number).map_err(|error| explained(&error))?;
+        let texts: Vec<(&str, bool)> =
+            edits.iter().map(|edit| (edit.text.as_str(), ours.is(edit.editor.as_ref()))).collect();
+        let theirs = overwritten(&texts, &now);
+        if theirs.is_some() {
+            aloud("somebody else wrote at the same moment; what they wrote is put back");
+        }
+        let text = whole(theirs.unwrap_or(&now), part, rest, LONGEST);
+        if text.trim_end() == now.trim_end() {
             return Ok(is_written);
         }
-        holds(claim)?;
+        if length(&text) > LONGEST {
+            let why = format!(
+                "the text of the issue would have {} characters, and GitHub takes {LONGEST}",
+                length(&text)
+            );
+            return Err(Error::request(why)
+                .hint("shorten on GitHub what people wrote around the part that git exp keeps"));
+        }
         // Whoever wrote since then is taken into account.
-        let now = github.issue(number)?.text();
-        if now != before {
-            before = now;
+        let again = holds(claim).and_then(|()| github.issue(number)).map_err(|error| explained(&error))?;
+        if again.text() != now {
             continue;
         }
+        github.set_text(number, &text).map_err(|error| explained(&error))?;
         is_written = true;
-        let (mut read, mut written) = (before, text);
-        for _ in 0..ROUNDS {
-            github.set_text(number, &written)?;
-            // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
-            // once was, nothing can be restored.
-            let edits = github.edits(number).unwrap_or_default();
-            let theirs = lost(edits.iter().map(|edit| edit.text.as_str()), &read, &written);
-            let Some(theirs) = theirs.filter(|theirs| others_part(theirs) != others_part(&written)) else {
-                break;
-            };
-            aloud("somebody else wrote at the same moment; what they wrote is put back");
-            (read, written) = (written, whole(theirs, part, rest, LONGEST));
-        }
-        before = github.issue(number)?.text();
     }
     Ok(is_written)
 }
@@ -548,7 +563,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         }
         // The logs were not fetched for a preview, and may well have more.
         let lengths = if which.dry_run { BTreeMap::new() } else { lengths(context, &subjects.tips)? };
-        join(&mut seen, &seen_there(connection, number, &lengths)?);
+        join(&mut seen, &seen_there(connection, subjects.topic(), number, &lengths)?);
     }
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
@@ -570,7 +585,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) else {
         return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     };
-    let url = post(context, connection, claim.as_ref(), message)?;
+    let url = post(context, connection, claim.as_ref(), &subjects.topic().issue, message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
@@ -591,12 +606,13 @@ fn message(
 /// would ever be told of it again.
 fn seen_there(
     connection: &Connection,
+    topic: &TopicState,
     number: u64,
     lengths: &BTreeMap<Writer, u64>,
 ) -> Result<BTreeMap<Writer, u64>, Error> {
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
-    let mut seen = BTreeMap::new();
-    for comment in comments.iter().filter(|it| connection.identities.has(it.user.as_ref())) {
+    let (ours, mut seen) = (Ours::of(connection, &topic.issue), BTreeMap::new());
+    for comment in comments.iter().filter(|it| ours.wrote(it.user.as_ref(), &it.text())) {
         let mut said = read_seen(&comment.text());
         said.retain(|writer, count| lengths.get(writer).is_none_or(|length| *count <= *length));
         join(&mut seen, &said);
@@ -753,7 +769,7 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
         if let Some(connection) = &connection
-            && let Some(url) = known(connection, number, Post::Seal, &tag)?
+            && let Some(url) = known(connection, &subjects.topic().issue, number, Post::Seal, &tag)?
         {
             return posted_already(url).show(context, &name);
         }
@@ -766,10 +782,10 @@ fn update_seal(context: &mut Context, which: &Which, word: &str) -> Result<Answe
     }
     note_what_is_there(context, &connection, subjects.topic(), Post::Seal)?;
     // Another clone may have posted it, as that of a runner which is gone since.
-    if let Some(url) = known(&connection, number, Post::Seal, &tag)? {
+    if let Some(url) = known(&connection, &subjects.topic().issue, number, Post::Seal, &tag)? {
         return posted_already(url).show(context, &name);
     }
-    let url = post(context, &connection, claim.as_ref(), message)?;
+    let url = post(context, &connection, claim.as_ref(), &subjects.topic().issue, message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
@@ -900,10 +916,10 @@ fn heartbeat(
         comments.filter_map(|it| it.created_at.parse().ok()).collect()
     };
     let times = |comments: &mut dyn Iterator<Item = &Comment>| times_of(comments).into_iter().max();
-    let is_ours = |it: &Comment| connection.identities.has(it.user.as_ref());
-    let is_post = |it: &&Comment| is_ours(it) && is_post(&it.text());
+    let ours = Ours::of(&connection, &topic.issue);
+    let is_post = |it: &&Comment| is_post(&it.text()) && ours.wrote(it.user.as_ref(), &it.text());
     let heartbeat_mark = [post_mark(Post::Heartbeat, None)];
-    let is_heartbeat = |it: &&Comment| is_ours(it) && is_marked(&it.text(), &heartbeat_mark);
+    let is_heartbeat = |it: &&Comment| ours.has(it, &heartbeat_mark);
     // Those of other clones are on GitHub; one of ours that somebody deleted was posted all the same.
     let is_there = |id: Option<u64>| comments.iter().any(|it| Some(it.id) == id && is_heartbeat(&it));
     let own_heartbeats = topic
@@ -931,7 +947,7 @@ fn heartbeat(
     if which.dry_run {
         return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     }
-    let url = post(context, &connection, claim.as_ref(), message)?;
+    let url = post(context, &connection, claim.as_ref(), &subjects.topic().issue, message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 
@@ -972,7 +988,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
     let mut url = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
     if let Some(connection) = connection.as_ref().filter(|_| url.is_none()) {
-        url = known(connection, number, Post::Summary, &about)?;
+        url = known(connection, &subjects.topic().issue, number, Post::Summary, &about)?;
     }
     let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) else {
         if url.is_some() {
@@ -983,7 +999,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     };
     let url = match url {
         Some(url) => url,
-        None => post(context, connection, claim.as_ref(), message)?,
+        None => post(context, connection, claim.as_ref(), &subjects.topic().issue, message)?,
     };
     write(context, &mut subjects, connection, claim.as_ref(), number, &found)?;
     let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
@@ -1007,6 +1023,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         repository: there.repository(),
         number: Some(number),
         comment: None,
+        login: connection.login.clone(),
         url: Some(url.clone()),
         seen: BTreeMap::new(),
     };

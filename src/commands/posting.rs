@@ -8,11 +8,11 @@ use super::{push, remotes};
 use crate::context::Context;
 use crate::domain::entry::Body;
 use crate::domain::id::{EntryId, TopicName, Writer};
-use crate::domain::issue::{IssueAct, IssueEvent, Post, pending};
+use crate::domain::issue::{IssueAct, IssueEvent, IssueEventOf, Post, pending};
 use crate::domain::state::TopicState;
 use crate::error::Error;
 use crate::git::Oid;
-use crate::github::{Claim, Comment};
+use crate::github::{Account, Claim, Comment, Identities, Issue};
 use crate::log::NewFile;
 use crate::log::index::Index;
 use crate::render::issue::{is_marked, mark, marks, post_mark, posted};
@@ -106,7 +106,7 @@ fn known_of(before: &BTreeMap<Writer, u64>, writer: &Writer, research: &Research
 
 impl Message {
     /// The entry that says that it is intended.
-    fn event(&self, repository: String) -> IssueEvent {
+    fn event(&self, repository: String, login: Option<String>) -> IssueEvent {
         IssueEvent {
             topic: self.topic.clone(),
             act: IssueAct::Commented,
@@ -115,6 +115,7 @@ impl Message {
             repository,
             number: Some(self.number),
             comment: None,
+            login,
             url: None,
             seen: self.seen.clone(),
         }
@@ -122,27 +123,74 @@ impl Message {
 
     /// What is posted, to the last byte but for the ID of its entry, in whose place zeros stand.
     pub fn shown(&self, repository: String) -> String {
-        posted(&self.text, &marks(&self.event(repository), None), &self.rest)
+        posted(&self.text, &marks(&self.event(repository, None), None), &self.rest)
     }
 }
 
-/// Says in the log what is intended, and posts it.
+/// What counts as ours on GitHub.
+pub struct Ours<'a> {
+    identities: &'a Identities,
+    /// The marks of what the logs say was posted, each with as whom.
+    said: Vec<(String, Account)>,
+}
+
+impl<'a> Ours<'a> {
+    /// What our identities wrote, and what a log says of this topic that it was posted as somebody else.
+    pub fn of(connection: &'a Connection, events: &[IssueEventOf]) -> Self {
+        let said = events
+            .iter()
+            .filter(|it| it.answers.is_none())
+            .filter_map(|it| Some((mark(&it.entry), Account { login: it.event.login.clone()? })));
+        Self { identities: &connection.identities, said: said.collect() }
+    }
+
+    /// Whether somebody's text is ours.
+    pub fn wrote(&self, user: Option<&Account>, text: &str) -> bool {
+        let is_said = |(mark, account): &(String, Account)| {
+            user.is_some_and(|it| it.login.eq_ignore_ascii_case(&account.login))
+                && is_marked(text, std::slice::from_ref(mark))
+        };
+        self.identities.has(user) || self.said.iter().any(is_said)
+    }
+
+    /// Whether somebody is one of us.
+    pub fn is(&self, user: Option<&Account>) -> bool {
+        self.identities.has(user)
+            || user.is_some_and(|it| {
+                self.said.iter().any(|(_, said)| said.login.eq_ignore_ascii_case(&it.login))
+            })
+    }
+
+    /// Whether a comment is ours and carries one of `marks`.
+    pub fn has(&self, comment: &Comment, marks: &[String]) -> bool {
+        let text = comment.text();
+        is_marked(&text, marks) && self.wrote(comment.user.as_ref(), &text)
+    }
+
+    /// Whether an issue or a pull request is ours and carries `mark`.
+    pub fn opened(&self, issue: &Issue, mark: &String) -> bool {
+        let text = issue.text();
+        is_marked(&text, std::slice::from_ref(mark)) && self.wrote(issue.user.as_ref(), &text)
+    }
+}
+
+/// Says in the log what is intended, hands that on, and posts it: whoever posts next knows what to look for, whatever becomes of this.
 pub fn post(
     context: &mut Context,
     connection: &Connection,
     claim: Option<&Claim<'_>>,
+    events: &[IssueEventOf],
     message: Message,
 ) -> Result<String, Error> {
-    let event = message.event(connection.github.address().repository());
+    let event = message.event(connection.github.address().repository(), connection.login.clone());
     let file = NewFile { name: TEXT.into(), bytes: message.text.clone().into_bytes() };
     let intended = context.append_with(Body::Issue(event.clone()), None, Vec::new(), vec![file])?.entry.id;
+    hand_on(context, connection);
     let text = posted(&message.text, &marks(&event, Some(&intended)), &message.rest);
-    let known = marks_of(&event, &intended);
+    let (ours, known) = (Ours::of(connection, events), marks_of(&event, &intended));
     let comment = connection
         .github
-        .comment_once(message.number, &|text| is_marked(text, &known), &text, &connection.identities, &|| {
-            holds(claim)
-        })
+        .comment_once(message.number, &|it| ours.has(it, &known), &text, &|| holds(claim))
         .map_err(|error| explained(&error))?;
     let url = note(context, connection, event, &intended, &comment)?;
     hand_on(context, connection);
@@ -178,13 +226,11 @@ pub fn note_what_is_there(
     begun.retain(|it| it.event.post == Some(post) && it.event.repository == repository);
     let Some(number) = begun.iter().find_map(|it| it.event.number) else { return Ok(None) };
     let comments = connection.github.comments(number).map_err(|error| explained(&error))?;
+    let ours = Ours::of(connection, &topic.issue);
     let mut last = None;
     for it in begun.iter().filter(|it| it.event.number == Some(number)) {
         let marks = marks_of(&it.event, &it.entry);
-        let is_it = |comment: &&Comment| {
-            connection.identities.has(comment.user.as_ref()) && is_marked(&comment.text(), &marks)
-        };
-        let Some(comment) = comments.iter().find(is_it) else { continue };
+        let Some(comment) = comments.iter().find(|comment| ours.has(comment, &marks)) else { continue };
         let url = note(context, connection, it.event.clone(), &it.entry, comment)?;
         context.output.say(&format!("it had been posted before: {}", harmless(&url)));
         last = Some(url);
@@ -205,15 +251,18 @@ pub fn take_in(context: &mut Context, connection: &Connection) -> Result<bool, E
     Ok(taken.has_news() || !taken.seals.is_empty())
 }
 
-/// Pushes the log, so that whoever posts next knows what was posted, as whomever; what stands against it is said, and the post stands.
+/// Pushes the log, so that whoever posts next knows what is posted, as whomever; what stands against it is said once, and keeps nothing from being posted.
 pub fn hand_on(context: &mut Context, connection: &Connection) {
     let remote = remotes::named(context, connection.remote.as_deref());
     let pushed = remote.and_then(|remote| push::logs_quietly(context, &remote));
     if let Err(error) = pushed {
         let causes: String = error.causes.iter().map(|cause| format!(": {cause}")).collect();
         let why = format!("{}{causes}", error.message);
+        if connection.was_told.replace(true) {
+            return;
+        }
         context.output.say(&format!(
-            "what was posted is in a log that was not pushed, so that another login may post it again: {}",
+            "what is posted is in a log that was not pushed, so that another login may post it again: {}",
             harmless(&why)
         ));
         let remote = connection.remote.as_ref().map(|it| format!(" {}", harmless(it))).unwrap_or_default();
@@ -229,10 +278,16 @@ fn marks_of(event: &IssueEvent, entry: &EntryId) -> Vec<String> {
 }
 
 /// The comment that is about `about` already, whoever of ours wrote it.
-pub fn known(connection: &Connection, number: u64, post: Post, about: &str) -> Result<Option<String>, Error> {
+pub fn known(
+    connection: &Connection,
+    events: &[IssueEventOf],
+    number: u64,
+    post: Post,
+    about: &str,
+) -> Result<Option<String>, Error> {
     let marks = [post_mark(post, Some(about))];
-    let found =
-        connection.github.comment_with(number, &|text| is_marked(text, &marks), &connection.identities);
+    let ours = Ours::of(connection, events);
+    let found = connection.github.comment_with(number, &|it| ours.has(it, &marks));
     let found = found.map_err(|error| explained(&error))?;
     Ok(found.map(|comment| address_of(connection, number, &comment)))
 }

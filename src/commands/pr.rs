@@ -10,7 +10,7 @@ use super::github::{address, connect, explained, glance, holds};
 use super::handoff::{Place, handoff};
 use super::issue::{Subjects, breaches};
 use super::issue_fields::{links, rendered};
-use super::posting::{hand_on, link_or, take_in};
+use super::posting::{Ours, hand_on, link_or, take_in};
 use super::standing::{again, measured_code, standings};
 use super::{Answer, deciding, remotes, selection};
 use crate::context::Context;
@@ -24,7 +24,7 @@ use crate::git::Oid;
 use crate::github::NewPull;
 use crate::log::{Lock, layout};
 use crate::render::comparison::ComparisonFields;
-use crate::render::issue::{is_marked, mark, posted, pull_mark, title, unwritten_mark};
+use crate::render::issue::{mark, posted, pull_mark, title, unwritten_mark};
 use crate::render::logbook::TopicFields;
 use crate::render::text::{command_line, harmless};
 
@@ -185,13 +185,13 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let pull_mark = pull_mark(&registered.entry);
     let marks =
         |entry: Option<&EntryId>| format!("{pull_mark}\n{}\n", entry.map_or_else(unwritten_mark, mark));
-    let own_mark = [pull_mark.clone()];
-    let is_it = |text: &str| is_marked(text, &own_mark);
     let rest = format!("the rest is in the log: `git exp show {name}`");
     let text_of = |entry: Option<&EntryId>| posted(&text, &marks(entry), &rest);
     if wanted.dry_run {
-        let there = glance(context, wanted.remote.as_deref())
-            .and_then(|connection| connection.github.pull_with(&is_it, &connection.identities).ok()?);
+        let there = glance(context, wanted.remote.as_deref()).and_then(|connection| {
+            let ours = Ours::of(&connection, &topic.issue);
+            connection.github.pull_with(&|it| ours.opened(it, &pull_mark)).ok()?
+        });
         if let Some(pull) = there {
             let url = Some(link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number)));
             return opened_already(Some(pull.number), url).show(context);
@@ -218,6 +218,7 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         repository: there.repository(),
         number: None,
         comment: None,
+        login: connection.login.clone(),
         url: None,
         seen: BTreeMap::new(),
     };
@@ -226,11 +227,13 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         Some(entry) => entry,
         None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
     };
+    hand_on(context, &connection);
     let text = text_of(Some(&intended));
+    let ours = Ours::of(&connection, &events);
     let new = NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };
     let pull = connection
         .github
-        .pull_once(&is_it, &new, &connection.identities, &|| holds(claim.as_ref()))
+        .pull_once(&|it| ours.opened(it, &pull_mark), &new, &|| holds(claim.as_ref()))
         .map_err(|error| explained(&error))?;
     let url = link_or(&pull.html_url, || format!("{page}/pull/{}", pull.number));
     let done = IssueEvent { number: Some(pull.number), url: Some(url.clone()), ..event };

@@ -31,6 +31,8 @@ pub struct IssueEvent {
     pub number: Option<u64>,
     /// The comment's number.
     pub comment: Option<u64>,
+    /// As whom it is posted on GitHub; absent where that is not known.
+    pub login: Option<String>,
     /// Where a person finds it; absent as long as it is only intended.
     pub url: Option<String>,
     /// How many entries of each log it takes into account.
@@ -282,6 +284,7 @@ mod tests {
                 repository: "github.com/octo/moe".to_owned(),
                 number: Some(7),
                 comment: None,
+                login: None,
                 url: url.map(str::to_owned),
                 seen: BTreeMap::from([(writer, u64::from(entry))]),
             },

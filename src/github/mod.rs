@@ -136,11 +136,11 @@ pub struct NewPull<'a> {
     pub is_draft: bool,
 }
 
-/// Whether a text is the one that is looked for, by the mark that it carries.
-pub type Known<'a> = &'a dyn Fn(&str) -> bool;
+/// Whether something is what is looked for, by the mark that it carries and whose it is.
+pub type Known<'a, T> = &'a dyn Fn(&T) -> bool;
 
 /// Who acts on GitHub.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Account {
     /// The name.
     pub login: String,
@@ -151,6 +151,8 @@ pub struct Account {
 pub struct Edit {
     /// When it was given that text, as RFC 3339.
     pub time: String,
+    /// Who gave it; absent where that account is gone.
+    pub editor: Option<Account>,
     /// The whole text.
     pub text: String,
 }
@@ -218,43 +220,34 @@ impl GitHub {
         self.list(&self.path(&format!("/issues/{number}/comments")), "")
     }
 
-    /// The issues whose text is known and that `identities` opened, oldest first.
-    pub fn issues_with(
-        &self,
-        is_known: Known<'_>,
-        identities: &Identities,
-    ) -> Result<Vec<Issue>, GitHubError> {
+    /// The issues that are known, oldest first.
+    pub fn issues_with(&self, is_known: Known<'_, Issue>) -> Result<Vec<Issue>, GitHubError> {
         let mut found: Vec<Issue> = self.list(&self.path("/issues"), "&state=all")?;
-        found.retain(|issue| {
-            issue.pull_request.is_none() && identities.has(issue.user.as_ref()) && is_known(&issue.text())
-        });
+        found.retain(|issue| issue.pull_request.is_none() && is_known(issue));
         found.sort_by_key(|issue| issue.number);
         Ok(found)
     }
 
-    /// The first comment whose text is known and that `identities` wrote.
+    /// The first comment that is known.
     pub fn comment_with(
         &self,
         number: u64,
-        is_known: Known<'_>,
-        identities: &Identities,
+        is_known: Known<'_, Comment>,
     ) -> Result<Option<Comment>, GitHubError> {
-        let is_it = |comment: &Comment| identities.has(comment.user.as_ref()) && is_known(&comment.text());
-        Ok(self.comments(number)?.into_iter().find(is_it))
+        Ok(self.comments(number)?.into_iter().find(is_known))
     }
 
-    /// Writes a comment, unless one whose text is known is there already.
+    /// Writes a comment, unless one that is known is there already.
     pub fn comment_once(
         &self,
         number: u64,
-        is_known: Known<'_>,
+        is_known: Known<'_, Comment>,
         text: &str,
-        identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
     ) -> Result<Comment, GitHubError> {
         let path = self.path(&format!("/issues/{number}/comments"));
         self.once(
-            || self.comment_with(number, is_known, identities),
+            || self.comment_with(number, is_known),
             || {
                 may_post()?;
                 self.post(&path, &json!({ "body": text }))
@@ -262,15 +255,14 @@ impl GitHub {
         )
     }
 
-    /// Keeps one comment whose text is known: writes it where there is none, else sets its text.
+    /// Keeps one comment that is known: writes it where there is none, else sets its text.
     pub fn keep_comment(
         &self,
         number: u64,
-        is_known: Known<'_>,
+        is_known: Known<'_, Comment>,
         text: &str,
-        identities: &Identities,
     ) -> Result<Comment, GitHubError> {
-        let comment = self.comment_once(number, is_known, text, identities, &|| Ok(()))?;
+        let comment = self.comment_once(number, is_known, text, &|| Ok(()))?;
         if comment.text().trim_end() == text.trim_end() {
             return Ok(comment);
         }
@@ -278,30 +270,24 @@ impl GitHub {
         self.transport.repeated(Method::Patch, &path, Some(&json!({ "body": text })))?.read()
     }
 
-    /// The pull request, open or not, whose text is known and that `identities` opened.
-    pub fn pull_with(
-        &self,
-        is_known: Known<'_>,
-        identities: &Identities,
-    ) -> Result<Option<Issue>, GitHubError> {
+    /// The pull request, open or not, that is known.
+    pub fn pull_with(&self, is_known: Known<'_, Issue>) -> Result<Option<Issue>, GitHubError> {
         let pulls: Vec<Issue> = self.list(&self.path("/pulls"), "&state=all")?;
-        let is_it = |pull: &Issue| identities.has(pull.user.as_ref()) && is_known(&pull.text());
-        Ok(pulls.into_iter().filter(is_it).min_by_key(|pull| pull.number))
+        Ok(pulls.into_iter().filter(is_known).min_by_key(|pull| pull.number))
     }
 
-    /// Opens a pull request, unless one whose text is known is there already.
+    /// Opens a pull request, unless one that is known is there already.
     pub fn pull_once(
         &self,
-        is_known: Known<'_>,
+        is_known: Known<'_, Issue>,
         new: &NewPull<'_>,
-        identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
     ) -> Result<Issue, GitHubError> {
         let NewPull { title, text, head, base, is_draft } = new;
         let path = self.path("/pulls");
         let body = json!({ "title": title, "body": text, "head": head, "base": base, "draft": is_draft });
         self.once(
-            || self.pull_with(is_known, identities),
+            || self.pull_with(is_known),
             || {
                 may_post()?;
                 self.post(&path, &body)
@@ -315,19 +301,18 @@ impl GitHub {
         self.transport.single(Method::Post, &self.path("/dispatches"), Some(&body)).map(drop)
     }
 
-    /// Opens an issue, unless one whose text is known is there already.
+    /// Opens an issue, unless one that is known is there already.
     pub fn issue_once(
         &self,
-        is_known: Known<'_>,
+        is_known: Known<'_, Issue>,
         (title, text): (&str, &str),
         labels: &[String],
-        identities: &Identities,
         may_post: &dyn Fn() -> Result<(), GitHubError>,
     ) -> Result<Issue, GitHubError> {
         let path = self.path("/issues");
         let body = json!({ "title": title, "body": text, "labels": labels });
         self.once(
-            || Ok(self.issues_with(is_known, identities)?.into_iter().next()),
+            || Ok(self.issues_with(is_known)?.into_iter().next()),
             || {
                 may_post()?;
                 self.post(&path, &body)
@@ -371,15 +356,21 @@ impl GitHub {
     /// The texts that an issue had, oldest first; none where GitHub does not tell.
     pub fn edits(&self, number: u64) -> Result<Vec<Edit>, GitHubError> {
         const QUERY: &str = "query($owner:String!,$name:String!,$number:Int!){repository(owner:$owner,name:$name){\
-            issue(number:$number){userContentEdits(first:20){nodes{editedAt diff}}}}}";
+            issue(number:$number){userContentEdits(first:20){nodes{editedAt editor{login}diff}}}}}";
         let (owner, name) = (&self.address.owner, &self.address.name);
         let question =
             json!({ "query": QUERY, "variables": { "owner": owner, "name": name, "number": number } });
-        let answer: Value = self.transport.repeated(Method::Ask, "", Some(&question))?.read()?;
+        let answer: Value = match self.transport.repeated(Method::Ask, "", Some(&question)) {
+            Ok(answer) => answer.read()?,
+            // It, or the token, may not have what is asked.
+            Err(GitHubError::Refused { status: ..500, .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
         let nodes = answer.pointer("/data/repository/issue/userContentEdits/nodes").and_then(Value::as_array);
         let edit = |node: &Value| {
             let text = node["diff"].as_str()?.replace("\r\n", "\n");
-            Some(Edit { time: node["editedAt"].as_str()?.to_owned(), text })
+            let editor = node["editor"]["login"].as_str().map(|login| Account { login: login.to_owned() });
+            Some(Edit { time: node["editedAt"].as_str()?.to_owned(), editor, text })
         };
         let mut edits: Vec<Edit> = nodes.into_iter().flatten().filter_map(edit).collect();
         // They come newest first; those of the same second keep their order.

@@ -546,6 +546,7 @@ fn encode_issue(it: &IssueEvent) -> wire::Issue {
         repository: it.repository.clone(),
         number: it.number,
         comment: it.comment,
+        login: it.login.clone(),
         url: it.url.clone(),
         seen: it.seen.iter().map(|(writer, count)| (writer.to_string(), *count)).collect(),
     }
@@ -560,6 +561,7 @@ fn decode_issue(it: wire::Issue) -> Result<IssueEvent, String> {
         repository: it.repository,
         number: it.number,
         comment: it.comment,
+        login: it.login,
         url: it.url,
         seen: it
             .seen

@@ -522,6 +522,8 @@ pub struct Issue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub seen: BTreeMap<String, u64>,

@@ -38,41 +38,65 @@ fn is_mark_of_entry(line: &str) -> bool {
 ///
 /// What somebody shows as an example in a block of code, quotes, or took out of its place, marks nothing.
 fn marking(text: &str) -> Vec<&str> {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let (mut found, mut row, mut at) = (Vec::new(), Vec::new(), 0);
-    while let Some(line) = lines.get(at) {
-        if let Some(length) = block_of_code(&lines[at..]) {
-            row.clear();
-            at += length;
-            continue;
-        }
-        match line.starts_with(HIDDEN) && line.ends_with("-->") {
-            true => row.push(*line),
+    let (mut found, mut row) = (Vec::new(), Vec::new());
+    for (line, is_code) in with_code(text, Unclosed::IsCode) {
+        match !is_code && line.starts_with(HIDDEN) && line.ends_with("-->") {
+            true => row.push(line),
             false => row.clear(),
         }
-        if is_mark_of_entry(line) {
+        if !row.is_empty() && is_mark_of_entry(line) {
             found.append(&mut row);
         }
-        at += 1;
     }
     found
 }
 
-/// How many lines the block of code has that the first of `lines` opens; `None` where none begins there, or it is never closed.
-fn block_of_code(lines: &[&str]) -> Option<usize> {
-    let fence = |line: &str| {
+/// What a block of code is that is never closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unclosed {
+    /// Code, as Markdown has it.
+    IsCode,
+    /// Somebody's typing error, which takes nothing out of its place.
+    IsText,
+}
+
+/// The lines of `text` without what stands at their ends, each with whether it is of a block of code.
+fn with_code(text: &str, unclosed: Unclosed) -> Vec<(&str, bool)> {
+    let mut lines: Vec<(&str, bool)> = text.lines().map(|line| (line.trim_end(), false)).collect();
+    let mut at = 0;
+    while at < lines.len() {
+        let Some(length) = block_of_code(&lines[at..], unclosed) else {
+            at += 1;
+            continue;
+        };
+        lines[at..at + length].iter_mut().for_each(|line| line.1 = true);
+        at += length;
+    }
+    lines
+}
+
+/// How many lines the block of code has that the first of `lines` opens; `None` where none begins there.
+fn block_of_code(lines: &[(&str, bool)], unclosed: Unclosed) -> Option<usize> {
+    let fence = |line: &'_ str| {
         let text = line.trim_start_matches(' ');
         let sign = text.chars().next().filter(|sign| "`~".contains(*sign) && line.len() - text.len() < 4)?;
         let rest = text.trim_start_matches(sign);
-        Some((sign, text.len() - rest.len(), rest.to_owned()))
+        let is_fence = text.len() - rest.len() >= 3 && !(sign == '`' && rest.contains('`'));
+        is_fence.then(|| (sign, text.len() - rest.len(), rest.is_empty()))
     };
-    let (sign, length, info) = fence(lines.first()?).filter(|it| it.1 >= 3)?;
-    if sign == '`' && info.contains('`') {
-        return None;
+    let (sign, length, _) = fence(lines.first()?.0)?;
+    let closes = |(line, _): &(&str, bool)| {
+        fence(line).is_some_and(|(other, count, is_bare)| other == sign && count >= length && is_bare)
+    };
+    match lines.iter().skip(1).position(closes) {
+        Some(place) => Some(place + 2),
+        None => (unclosed == Unclosed::IsCode).then_some(lines.len()),
     }
-    let closes =
-        |line: &&str| fence(line).is_some_and(|it| it.0 == sign && it.1 >= length && it.2.is_empty());
-    Some(lines.iter().skip(1).position(closes)? + 2)
+}
+
+/// Whether `mark` is the last line of `text`, and shown as no example.
+pub fn ends_with(text: &str, mark: &str) -> bool {
+    with_code(text.trim_end(), Unclosed::IsCode).last() == Some(&(mark, false))
 }
 
 /// Whether `text` is a post of ours that carries one of `marks`.
@@ -161,34 +185,44 @@ pub fn others_part(text: &str) -> String {
     }
 }
 
-/// Where the part stands: from the line that begins it to the end of the line that ends it.
+/// Where the part stands: from the line that begins it to the end of the line that ends it; in a block of code only where it is nowhere else.
 fn place(text: &str) -> Option<(usize, usize)> {
-    let (mut begin, mut offset) = (None, 0);
-    for line in text.split_inclusive('\n') {
-        match line.trim_end() {
-            // Of several in a row, what belongs to the end is the last.
-            BEGIN => begin = Some(offset),
-            END if begin.is_some() => return Some((begin?, offset + line.trim_end().len())),
-            _ => {}
+    let code = with_code(text, Unclosed::IsText);
+    let find = |is_wanted: &dyn Fn(usize) -> bool| {
+        let (mut begin, mut offset) = (None, 0);
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            match line.trim_end() {
+                // Of several in a row, what belongs to the end is the last.
+                BEGIN if is_wanted(number) => begin = Some(offset),
+                END if begin.is_some() && is_wanted(number) => {
+                    return Some((begin?, offset + line.trim_end().len()));
+                }
+                _ => {}
+            }
+            offset += line.len();
         }
-        offset += line.len();
-    }
-    None
+        None
+    };
+    find(&|number| !code[number].1).or_else(|| find(&|_| true))
 }
 
-/// What somebody wrote that was lost because `written` took the place of more than what had been `read`: what stands between the two
-/// among the texts that the issue had, oldest first.
-pub fn lost<'a>(
-    texts: impl DoubleEndedIterator<Item = &'a str>,
-    read: &str,
-    written: &str,
-) -> Option<&'a str> {
-    let is = |text: &str, other: &str| text.trim_end() == other.trim_end();
-    let mut texts = texts.rev().skip_while(|text| !is(text, written));
-    texts.next()?;
-    let before = texts.next().filter(|before| !is(before, read) && !is(before, written))?;
-    // Where what was read is not among them, the history is not whole, and says nothing.
-    texts.any(|text| is(text, read)).then_some(before)
+/// What somebody wrote that was lost because a text of ours took the place of more than what had been read, when `now` is that text; `texts`
+/// are those that the issue had, oldest first, each with whether it is ours.
+///
+/// It is what stood just before, where people wrote something that had not been there yet and is gone since. A text that was there once is
+/// not ours: somebody put it back.
+pub fn overwritten<'a>(texts: &[(&'a str, bool)], now: &str) -> Option<&'a str> {
+    let is = |text: &str, other: &str| text.trim() == other.trim();
+    let others = |text: &str| others_part(text).trim().to_owned();
+    let [earlier @ .., (theirs, _), (written, true)] = texts else { return None };
+    let was_there = |text: &str| earlier.iter().any(|(it, _)| others(it) == others(text));
+    let is_put_back = earlier.iter().any(|(it, _)| is(it, written));
+    (is(written, now)
+        && !is_put_back
+        && was_there(written)
+        && !was_there(theirs)
+        && others(theirs) != others(written))
+    .then_some(*theirs)
 }
 
 /// How long a text is for GitHub.
@@ -300,13 +334,43 @@ mod tests {
 
     #[test]
     fn an_edit_that_was_lost_is_the_one_just_before_ours() {
-        let edits = ["read", "theirs", "ours"];
-        assert_eq!(lost(edits.into_iter(), "read", "ours"), Some("theirs"));
-        assert_eq!(lost(["read", "ours"].into_iter(), "read", "ours"), None);
-        assert_eq!(lost(["read", "ours", "later"].into_iter(), "read", "ours"), None);
-        assert_eq!(lost([].into_iter(), "read", "ours"), None);
-        assert_eq!(lost(["ours"].into_iter(), "read", "ours"), None);
-        assert_eq!(lost(["older", "ours"].into_iter(), "read", "ours"), None);
+        let with = |others: &str, part: &str| with_part(others, part);
+        let [read, theirs, ours] = [with("a", "1"), with("a b", "1"), with("a", "2")];
+        let lost = |texts: &[(&String, bool)], now: &str| {
+            let texts: Vec<(&str, bool)> =
+                texts.iter().map(|(text, is_ours)| (text.as_str(), *is_ours)).collect();
+            overwritten(&texts, now).map(str::to_owned)
+        };
+        let all = [(&read, true), (&theirs, false), (&ours, true)];
+        assert_eq!(lost(&all, &ours), Some(theirs.clone()));
+        // Whoever writes with our own login is a person, too.
+        assert_eq!(lost(&[(&read, true), (&theirs, true), (&ours, true)], &ours), Some(theirs.clone()));
+        // Once it is put back nothing is missing.
+        let back = with("a b", "2");
+        assert_eq!(lost(&[&all[..], &[(&back, true)]].concat(), &back), None);
+        let later = with("a", "3");
+        for (texts, now) in [
+            (&[(&read, true), (&ours, true)][..], &ours),
+            (&all, &later),
+            (&[(&read, true), (&theirs, false), (&ours, false)], &ours),
+            // A person took back what they had added.
+            (&[(&read, true), (&theirs, true), (&read, true)], &read),
+            (&[(&theirs, false), (&ours, true)], &ours),
+            (&[], &ours),
+        ] {
+            assert_eq!(lost(texts, now), None, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_shown_as_an_example_is_not_written_into() {
+        let example = format!("```html\n{BEGIN}\nx\n{END}\n```\n");
+        let body = with_part(&format!("top\n{example}middle"), "old") + "end\n";
+        let shown = with_part(&body, "new");
+        assert_eq!(shown, body.replace("old", "new"));
+        // Where it is all there is, as below a block of code that is never closed, it is ours.
+        let open = format!("```\ntop\n\n{}", with_part("", "```text\nold\n```"));
+        assert_eq!(with_part(&open, "new").matches(BEGIN).count(), 1);
     }
 
     #[test]
@@ -347,8 +411,6 @@ mod tests {
         {
             assert!(is_it(&text), "{text}");
         }
-        // A fence that is never closed may be somebody's typing error above a post.
-        assert!(is_it(&format!("```\ntext\n\n{own}\n")));
         let none = [
             seal.clone(),
             format!("{seal}\n\n{entry}"),
@@ -357,6 +419,7 @@ mod tests {
             format!("    {seal}\n    {entry}"),
             format!("text {seal}\n{entry}"),
             format!("```markdown\n{own}\n```"),
+            format!("```\ntext\n\n{own}\n"),
             format!("~~~~\n```\n{own}\n~~~\n~~~~\n"),
         ];
         for text in none {

@@ -12,7 +12,7 @@ pub const TOKEN: &str = "ghp_PLANTED0secret0token0123456789abcd";
 /// What `exp.toml` says of the one metric.
 pub const METRICS: &str =
     "[metrics.step_time]\nunit = \"ms\"\nbetter = \"lower\"\nkind = \"measured\"\nmin-effect = \"1%\"\n";
-const ISSUE: &str = "POST /repos/octo/moe/issues";
+pub const ISSUE: &str = "POST /repos/octo/moe/issues";
 pub const COMMENT: &str = "POST /repos/octo/moe/issues/1/comments";
 
 /// A topic with an issue and something new, and the GitHub that has the issue: made once, copied for each test.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::github::{
-    COMMENT, METRICS, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note,
+    COMMENT, ISSUE, METRICS, TOKEN, assert_harmless, assert_same, base, command, experiment, lab, long_note,
     measured, ok, output, posts, publish, status,
 };
 use crate::lab::TestLab;
@@ -244,7 +244,7 @@ fn a_log_that_cannot_be_pushed_after_a_post_is_told_and_the_post_stands() {
     let said = String::from_utf8_lossy(&seen.stderr).into_owned();
     assert_eq!((status(&seen), posts(&github).len()), (0, 1), "{said}");
     assert!(
-        said.contains("what was posted is in a log that was not pushed")
+        said.matches("what is posted is in a log that was not pushed").count() == 1
             && said.contains("hint: git exp push\n"),
         "{said}"
     );
@@ -324,6 +324,73 @@ fn what_a_clone_posted_before_it_was_lost_no_other_posts_again() {
         assert_eq!(status(&output(&lab, &github, words)), 0);
         assert_eq!(posts(&github).len(), 1);
     }
+}
+
+#[test]
+fn what_a_login_posted_before_it_was_lost_no_other_login_posts_again() {
+    let comments = |github: &LocalGitHub| github.state().issues.iter().map(|it| it.comments.len()).sum();
+    let issues = |github: &LocalGitHub| github.state().issues.len();
+    let pulls = |github: &LocalGitHub| github.state().pulls.len();
+    let cases: [(&[&str], &'static str, &dyn Fn(&LocalGitHub) -> usize); 5] = [
+        (&["issue", "update", "moe"], COMMENT, &comments),
+        (&["issue", "update", "moe", "--seal", "MOE-001"], COMMENT, &comments),
+        (&["issue", "close", "moe"], COMMENT, &comments),
+        (&["issue", "open", "moe"], ISSUE, &issues),
+        (&["pr", "open", "MOE-001"], "POST /repos/octo/moe/pulls", &pulls),
+    ];
+    for (words, request, count) in cases {
+        let (lab, github) = match words[1] {
+            "open" if words[0] == "issue" => (super::github::lab(), LocalGitHub::start()),
+            _ => sealed(),
+        };
+        if words[1] == "close" {
+            close_topic(&lab);
+        }
+        let other = clone(&lab);
+        github.fail(request, 1, What::DoneThenSilence(Duration::from_secs(2)));
+        killed_once(&lab, &github, words, |github| count(github) > 0);
+        // The claim of the dead holds for as long as it said.
+        github.state().refs.clear();
+        let seen = as_app(&lab, &other, &github, words).output().expect("it starts");
+        assert_eq!((status(&seen), count(&github)), (0, 1), "{words:?}: {seen:?}");
+        // What the log says was posted as somebody counts for that login only.
+        ok(&lab, &github, words);
+        assert_eq!(count(&github), 1, "{words:?}");
+    }
+}
+
+#[test]
+fn a_mark_from_a_log_counts_only_for_the_login_that_the_log_names() {
+    let (lab, github) = base();
+    let other = clone(&lab);
+    github.fail(COMMENT, 1, What::Refuse(403, Vec::new(), "{}".to_owned()));
+    assert_eq!(status(&output(&lab, &github, &["issue", "update", "moe"])), 3);
+    let (_, asked) =
+        github.state().asked.iter().rfind(|it| it.0.starts_with(COMMENT)).cloned().expect("it was asked");
+    let asked: serde_json::Value = serde_json::from_str(&asked).expect("it is JSON");
+    github.state().comment("mallory", asked["body"].as_str().expect("it has a text"));
+    let seen = as_app(&lab, &other, &github, &["issue", "update", "moe"]).output().expect("it starts");
+    assert_eq!((status(&seen), github.state().issues[0].comments.len()), (0, 2), "{seen:?}");
+}
+
+#[test]
+fn what_a_person_wrote_is_put_back_though_the_command_that_overwrote_it_was_killed() {
+    let (lab, github) = base();
+    let body = github.state().issues[0].body.clone();
+    lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
+    publish(&lab);
+    const PATCH: &str = "PATCH /repos/octo/moe/issues/1";
+    github.state().person.push((PATCH.to_owned(), format!("This is mine.\n\n{body}")));
+    github.fail(PATCH, 1, What::DoneThenSilence(Duration::from_secs(2)));
+    killed_once(&lab, &github, &["issue", "sync", "moe"], |github| github.state().issues[0].edits.len() == 3);
+    assert!(!github.state().issues[0].body.contains("This is mine."));
+    github.state().refs.clear();
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    let body = github.state().issues[0].body.clone();
+    assert!(body.starts_with("This is mine.\n") && body.contains("a third less"), "{body}");
+    let said = ok(&lab, &github, &["issue", "sync", "moe"]);
+    assert!(said.contains("the issue says so already"), "{said}");
+    assert_eq!(preview(&lab, &github, &["issue", "sync", "moe"]), said);
 }
 
 /// Kills a command at random points, and runs it again: one is there in the end.

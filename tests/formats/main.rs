@@ -493,10 +493,14 @@ fn an_issue_event_is_stored_as_it_was_in_version_1() {
         repository: "github.com/octo/moe".to_owned(),
         number: Some(12),
         comment: Some(3456),
+        login: None,
         url: Some("https://github.com/octo/moe/issues/12#issuecomment-3456".to_owned()),
         seen: [("0f0e0d0c".parse().expect("a writer"), 42)].into(),
     };
-    hold("issue-1.json", Body::Issue(event));
+    hold("issue-1.json", Body::Issue(event.clone()));
+    // Since it says as whom it was posted.
+    let login = Some("octo-bot".to_owned());
+    hold("issue-1-login.json", Body::Issue(IssueEvent { login, ..event }));
 }
 
 #[test]

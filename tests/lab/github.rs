@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// As whom the token posts.
 pub const LOGIN: &str = "octo-bot";
+/// Who writes into issues on the web.
+pub const PERSON: &str = "octo-lead";
 /// A token that posts as a workflow's own does.
 pub const APP_TOKEN: &str = "ghs_PLANTED2app2token0123456789abcdefg";
 /// As whom that posts.
@@ -67,7 +69,8 @@ pub struct Issue {
     pub user: String,
     pub labels: Vec<String>,
     pub comments: Vec<Comment>,
-    pub edits: Vec<String>,
+    /// The texts it had, each with who gave it.
+    pub edits: Vec<(String, String)>,
 }
 
 /// A comment.
@@ -194,7 +197,7 @@ fn serve(mut stream: impl Read + Write, shared: &Mutex<State>, api: &str) {
             let mut state = shared.lock().expect("no request panics");
             if let Some(place) = state.person.iter().position(|(begin, _)| asked.starts_with(begin)) {
                 let (_, text) = state.person.remove(place);
-                state.issues[0].edits.push(text.clone());
+                state.issues[0].edits.push((PERSON.to_owned(), text.clone()));
                 state.issues[0].body = text;
             }
             state.asks_as_app = asks_as_app;
@@ -323,7 +326,10 @@ impl State {
             };
         }
         if path == "/graphql" {
-            let at = |(place, text): (usize, &String)| json!({ "editedAt": format!("2026-11-21T12:{place:02}:00Z"), "diff": text });
+            let at = |(place, (editor, text)): (usize, &(String, String))| {
+                let time = format!("2026-11-21T12:{place:02}:00Z");
+                json!({ "editedAt": time, "editor": { "login": editor }, "diff": text })
+            };
             let edits =
                 self.issues.first().map(|issue| issue.edits.iter().enumerate().map(at).rev().collect());
             let nodes: Vec<Value> = edits.unwrap_or_default();
@@ -347,7 +353,7 @@ impl State {
                     state: "open".to_owned(),
                     user: self.acts_as().to_owned(),
                     labels: labels.filter_map(|it| it.as_str().map(str::to_owned)).collect(),
-                    edits: vec![text("body")],
+                    edits: vec![(self.acts_as().to_owned(), text("body"))],
                     comments: Vec::new(),
                 });
                 (201, self.shown(self.issues.len(), api))
@@ -356,7 +362,7 @@ impl State {
                 Some(number) => {
                     self.looks += 1;
                     if let Some((_, text)) = self.person_at_look.take_if(|(look, _)| *look == self.looks) {
-                        self.issues[0].edits.push(text.clone());
+                        self.issues[0].edits.push((PERSON.to_owned(), text.clone()));
                         self.issues[0].body = text;
                     }
                     (200, self.shown(number, api))
@@ -365,10 +371,11 @@ impl State {
             },
             ("PATCH", ["issues", number]) => match self.issue(number) {
                 Some(number) => {
+                    let editor = self.acts_as().to_owned();
                     let issue = &mut self.issues[number - 1];
                     if let Some(text) = body["body"].as_str() {
                         issue.body = text.to_owned();
-                        issue.edits.push(text.to_owned());
+                        issue.edits.push((editor, text.to_owned()));
                     }
                     if let Some(state) = body["state"].as_str() {
                         issue.state = state.to_owned();
