@@ -602,6 +602,25 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_much_memory_is_refused_where_only_small_objects_are_read() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let large = repo.write_object(ObjectKind::Blob, &vec![0; SMALL + 1]).unwrap();
+        let missing = repo.hash_object(ObjectKind::Blob, b"nowhere");
+        for _ in 0..2 {
+            let small = repo.with_small_objects().unwrap();
+            assert_eq!(small.read_blob(lab.oid("HEAD:a")).unwrap(), b"one\n");
+            assert!(!small.read_blob(large).unwrap_err().is_missing());
+            assert!(small.read_blob(missing).unwrap_err().is_missing());
+            assert_eq!(small.object_size(large), Some(SMALL as u64 + 1));
+            assert_eq!(repo.read_blob(large).unwrap().len(), SMALL + 1);
+            // What it sees later is found, too; the second time both are in a pack.
+            lab.git(["update-ref", "refs/keep/large", &large.to_hex()]);
+            lab.git(["gc", "--quiet"]);
+        }
+    }
+
+    #[test]
     fn replace_refs_and_grafts_are_ignored() {
         let lab = Lab::with_commit();
         let first = lab.oid("HEAD");
