@@ -56,8 +56,14 @@ macro_rules! hex_id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let malformed = || IdError::Malformed { text: text.to_owned(), wanted: $wanted };
-                let bytes = unhex(text).ok_or_else(malformed)?;
-                Ok(Self(bytes.try_into().map_err(|_| malformed())?))
+                let mut bytes = [0; $bytes];
+                if text.len() != 2 * $bytes {
+                    return Err(malformed());
+                }
+                for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().as_chunks().0) {
+                    *byte = unhex_pair(*pair).ok_or_else(malformed)?;
+                }
+                Ok(Self(bytes))
             }
         }
     };
@@ -103,16 +109,20 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The bytes that `text` spells in lower-case hex, if it does.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|pair| unhex_pair(*pair)).collect()
+}
+
+fn unhex_pair([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// The name of one clone (or one CI workflow) that appends entries: random lower-case hex, with `-2`, `-3` … after a purge.
@@ -205,9 +215,11 @@ impl FromStr for ObjectName {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        match unhex(text) {
-            Some(bytes) if bytes.len() == 20 || bytes.len() == 32 => Ok(Self(text.to_owned())),
-            _ => Err(IdError::Malformed { text: text.to_owned(), wanted: "a Git object's name" }),
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if matches!(text.len(), 40 | 64) && text.bytes().all(is_digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::Malformed { text: text.to_owned(), wanted: "a Git object's name" })
         }
     }
 }

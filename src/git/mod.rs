@@ -24,6 +24,7 @@ mod walk;
 mod worktree;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 pub use self::config::Identity;
 pub use self::diff::{FileChange, Stored, TreeChange, TreeEdit};
@@ -50,6 +51,8 @@ pub struct Repo {
     work_dir: Option<PathBuf>,
     /// Whether `GIT_INDEX_FILE` and its like are about this repository.
     is_of_environment: bool,
+    /// Its objects as [`with_small_objects`](Repo::with_small_objects) reads them, opened once for all clones.
+    small_objects: Arc<OnceLock<Arc<gix::odb::Store>>>,
 }
 
 impl std::fmt::Debug for Repo {
@@ -120,7 +123,8 @@ impl Repo {
         let git_dir = absolute(inner.git_dir())?;
         let common_dir = absolute(inner.common_dir())?;
         let work_dir = inner.workdir().map(absolute).transpose()?;
-        Ok(Self { inner, git_dir, common_dir, work_dir, is_of_environment })
+        let small_objects = Arc::default();
+        Ok(Self { inner, git_dir, common_dir, work_dir, is_of_environment, small_objects })
     }
 
     /// The Git folder of this worktree.
@@ -191,12 +195,12 @@ fn options(start: &Path) -> gix::open::Options {
     gix::open::Options::default()
         .config_overrides(given.into_iter().chain(ours.map(str::to_owned)))
         .bail_if_untrusted(true)
-        // Room for the packs that come while a run of days is under way.
-        .object_store_slots(gix::odb::store::init::Slots::AsNeededByDiskState {
-            multiplier: 2.0,
-            minimum: 256,
-        })
+        .object_store_slots(SLOTS)
 }
+
+/// Room for the packs that come while a run of days is under way.
+const SLOTS: gix::odb::store::init::Slots =
+    gix::odb::store::init::Slots::AsNeededByDiskState { multiplier: 2.0, minimum: 256 };
 
 /// The options without the variables that are about the repository the command was started in.
 fn isolated(options: gix::open::Options) -> gix::open::Options {

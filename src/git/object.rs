@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gix::objs::Write as _;
 
 use super::error::GitError;
-use super::{PathBytes, Repo};
+use super::{PathBytes, Repo, SLOTS};
 
 /// The name of an object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,9 @@ pub struct TreeEntry {
     /// The object.
     pub oid: Oid,
 }
+
+/// The most memory that reading an object takes through [`Repo::with_small_objects`], in bytes.
+const SMALL: usize = 64 << 20;
 
 /// How often an object is written again whose folder a prune took away.
 const WRITE_TRIES: u64 = 40;
@@ -178,6 +182,38 @@ impl Repo {
         }
     }
 
+    /// The same repository, through which no object is read that would take more than 64 MiB to unpack: neither one that is as
+    /// large, nor one that is made from others that are.
+    pub fn with_small_objects(&self) -> Result<Self, GitError> {
+        let mut small = self.clone();
+        let store = match self.small_objects.get() {
+            Some(store) => store,
+            None => {
+                let store = self.open_small_objects()?;
+                self.small_objects.get_or_init(|| store)
+            }
+        };
+        let mut objects = store.to_cache();
+        objects.set_pack_cache(|| Box::<gix::odb::pack::cache::lru::StaticLinkedList<64>>::default());
+        small.inner.objects =
+            gix::odb::memory::Proxy::new(objects, self.inner.object_hash()).with_write_passthrough();
+        Ok(small)
+    }
+
+    fn open_small_objects(&self) -> Result<Arc<gix::odb::Store>, GitError> {
+        let path = self.inner.objects.store_ref().path().to_owned();
+        let options = gix::odb::store::init::Options {
+            slots: SLOTS,
+            alloc_limit_bytes: Some(SMALL),
+            ..Default::default()
+        };
+        // No replace refs: what was recorded is read as it was written.
+        let replacements = &mut std::iter::empty();
+        gix::odb::Store::at_opts(path.clone(), self.inner.object_hash(), replacements, options)
+            .map(Arc::new)
+            .map_err(super::error::file_error("open the objects in", &path))
+    }
+
     fn loose_store(&self) -> gix::odb::loose::Store {
         gix::odb::loose::Store::at(self.inner.objects.store_ref().path(), self.inner.object_hash())
     }
@@ -219,8 +255,19 @@ impl Repo {
 
     fn read_kind(&self, oid: Oid, wanted: gix::objs::Kind, name: &'static str) -> Result<Vec<u8>, GitError> {
         let mut buffer = Vec::new();
-        match self.try_find(oid, &mut buffer)? {
-            Some(kind) if kind == wanted => Ok(buffer),
+        self.read_kind_into(oid, wanted, name, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    fn read_kind_into(
+        &self,
+        oid: Oid,
+        wanted: gix::objs::Kind,
+        name: &'static str,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), GitError> {
+        match self.try_find(oid, buffer)? {
+            Some(kind) if kind == wanted => Ok(()),
             Some(kind) => {
                 Err(GitError::Object { oid, wanted: name, source: format!("it is a {kind}").into() })
             }
@@ -236,6 +283,28 @@ impl Repo {
     /// The content of a blob.
     pub fn read_blob(&self, oid: Oid) -> Result<Vec<u8>, GitError> {
         self.read_kind(oid, gix::objs::Kind::Blob, "blob")
+    }
+
+    /// Puts the content of a blob into `buffer`, in place of what was there.
+    pub fn read_blob_into(&self, oid: Oid, buffer: &mut Vec<u8>) -> Result<(), GitError> {
+        self.read_kind_into(oid, gix::objs::Kind::Blob, "blob", buffer)
+    }
+
+    /// The mode and the object of the row `name` of a tree, with `buffer` to read it in; `None` where there is no such row.
+    pub fn find_in_tree(
+        &self,
+        tree: Oid,
+        name: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<(u32, Oid)>, GitError> {
+        if tree == self.empty_tree() {
+            return Ok(None);
+        }
+        self.read_kind_into(tree, gix::objs::Kind::Tree, "tree", buffer)?;
+        let rows = gix::objs::TreeRef::from_bytes(buffer, self.inner.object_hash())
+            .map_err(|error| GitError::Object { oid: tree, wanted: "tree", source: error.into() })?;
+        let row = rows.entries.iter().find(|row| row.filename == name);
+        Ok(row.map(|row| (u32::from(row.mode.value()), Oid(row.oid.to_owned()))))
     }
 
     /// The rows of a tree.
@@ -530,6 +599,25 @@ mod tests {
         let head = repo.head().unwrap().commit.unwrap();
         assert!(repo.diff_files(repo.empty_tree(), head).is_err());
         assert!(!repo.has_object(blob));
+    }
+
+    #[test]
+    fn what_takes_much_memory_is_refused_where_only_small_objects_are_read() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let large = repo.write_object(ObjectKind::Blob, &vec![0; SMALL + 1]).unwrap();
+        let missing = repo.hash_object(ObjectKind::Blob, b"nowhere");
+        for _ in 0..2 {
+            let small = repo.with_small_objects().unwrap();
+            assert_eq!(small.read_blob(lab.oid("HEAD:a")).unwrap(), b"one\n");
+            assert!(!small.read_blob(large).unwrap_err().is_missing());
+            assert!(small.read_blob(missing).unwrap_err().is_missing());
+            assert_eq!(small.object_size(large), Some(SMALL as u64 + 1));
+            assert_eq!(repo.read_blob(large).unwrap().len(), SMALL + 1);
+            // What it sees later is found, too; the second time both are in a pack.
+            lab.git(["update-ref", "refs/keep/large", &large.to_hex()]);
+            lab.git(["gc", "--quiet"]);
+        }
     }
 
     #[test]

@@ -315,7 +315,7 @@ fn try_append(
 /// Makes the data and code chains of `writer` hold again what the entries of its log need, as far as it is still there.
 pub(super) fn restore_chains(repo: &Repo, _lock: &Lock, writer: &Writer, tip: Oid) -> Result<(), LogError> {
     let mut entries = Vec::new();
-    super::read::log(repo, writer, tip, None, |part| part, |part| entries.extend(part))?;
+    super::read::log(repo, writer, tip, None, Vec::push, |part: Vec<_>| entries.extend(part))?;
     let taken = super::purge::taken_parts(&entries);
     let mut objects = Vec::new();
     let mut edits = Vec::new();

@@ -6,8 +6,9 @@
 use std::collections::HashSet;
 
 use super::error::LogError;
+use super::read::Reader;
 use super::taking::steps_to;
-use super::{Log, layout, message, read};
+use super::{Log, layout, message};
 use crate::domain::id::Writer;
 use crate::git::{Oid, Repo};
 
@@ -44,12 +45,14 @@ impl Log {
             root = step?.0;
             ours.insert(root);
         }
+        let nobody: Writer = NOBODY.parse().expect("eight zeros name a writer");
+        let mut reader = Reader::new(&self.repo, &nobody)?;
         for step in self.repo.walk_first_parent(tip) {
             let (commit, lite) = step?;
             if ours.contains(&commit) {
                 break;
             }
-            if !is_appended(&self.repo, writer, (commit, lite.tree), root)? {
+            if !is_appended(&self.repo, &mut reader, writer, (commit, lite.tree), root)? {
                 return Ok(Some(FORGED));
             }
         }
@@ -82,6 +85,7 @@ impl Log {
 /// Whether a commit is one that appends an entry of this writer, or that begins a log as the commit `root` does.
 fn is_appended(
     repo: &Repo,
+    reader: &mut Reader<'_>,
     writer: &Writer,
     (commit, tree): (Oid, Oid),
     root: Oid,
@@ -92,7 +96,6 @@ fn is_appended(
         return Ok(tree == repo.empty_tree()
             && (begins(&read.message) || repo.read_commit(root)?.message == read.message));
     }
-    let nobody: Writer = NOBODY.parse().expect("eight zeros name a writer");
-    let entry = read::one(repo, &nobody, commit, tree)?.entry;
+    let entry = reader.one(commit, tree)?.entry;
     Ok(read.parents.len() == 1 && (entry.writer == *writer || entry.writer.is_followed_by(writer)))
 }

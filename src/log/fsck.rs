@@ -191,7 +191,7 @@ fn check_log(
         code = code.or(code_of(repo, &format!("{}{writer}", layout::SEEN_CODE))?);
     }
     let mut located = Vec::new();
-    if let Err(error) = read::log(repo, writer, tip, None, |part| part, |part| located.extend(part)) {
+    if let Err(error) = read::log(repo, writer, tip, None, Vec::push, |part: Vec<_>| located.extend(part)) {
         report.add(name, format!("it cannot be read to its end: {error}"), false);
         return Ok(());
     }

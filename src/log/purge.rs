@@ -216,7 +216,7 @@ impl Log {
     /// Every entry of a log.
     pub(super) fn located(&self, writer: &Writer, tip: Oid) -> Result<Vec<Located>, LogError> {
         let mut entries = Vec::new();
-        read::log(&self.repo, writer, tip, None, |part| part, |part| entries.extend(part))?;
+        read::log(&self.repo, writer, tip, None, Vec::push, |part: Vec<_>| entries.extend(part))?;
         Ok(entries)
     }
 
@@ -633,7 +633,7 @@ impl Log {
         let mut made = Vec::new();
         let Some(tip) = repo.read_ref(&layout::log_ref(old))? else { return Ok(made) };
         let mut entries = Vec::new();
-        read::log(repo, old, tip, None, |part| part, |part| entries.extend(part))?;
+        read::log(repo, old, tip, None, Vec::push, |part: Vec<_>| entries.extend(part))?;
         let is_named = |it: &Located| plan.entries.iter().any(|named| named.id == it.entry.id);
         let taken = taken_parts(&entries);
         let loses = |it: &Located, part: Part| {
@@ -931,19 +931,12 @@ impl Log {
                 continue;
             }
             let mut withdrawals = Vec::new();
-            read::log(
-                &self.repo,
-                by,
-                *tip,
-                None,
-                |part| part,
-                |part: Vec<Located>| {
-                    withdrawals.extend(part.into_iter().filter_map(|it| match it.entry.body {
-                        Body::Withdrawal(withdrawal) => Some((it.entry.id, withdrawal)),
-                        _ => None,
-                    }));
-                },
-            )?;
+            read::log(&self.repo, by, *tip, None, Vec::push, |part: Vec<Located>| {
+                withdrawals.extend(part.into_iter().filter_map(|it| match it.entry.body {
+                    Body::Withdrawal(withdrawal) => Some((it.entry.id, withdrawal)),
+                    _ => None,
+                }));
+            })?;
             for (old, _, is_own) in olds {
                 if withdrawals.iter().any(|(_, it)| it.drops_log_of(old)) {
                     let it = Superseded { old: old.clone(), by: by.clone(), is_own: *is_own };
@@ -1051,7 +1044,7 @@ impl Log {
             let mut ids = HashSet::new();
             if let Some(tip) = self.repo.read_ref(name)? {
                 let take = |part: Vec<Located>| ids.extend(part.iter().map(|it| it.entry.id));
-                read::log(&self.repo, writer, tip, None, |part| part, take)?;
+                read::log(&self.repo, writer, tip, None, Vec::push, take)?;
             }
             Ok(ids)
         };

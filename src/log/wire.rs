@@ -5,7 +5,10 @@
 //! * Bytes that are not UTF-8 are `{"hex":"…"}`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::bytes::OsBytes;
@@ -56,29 +59,42 @@ pub struct File(pub Text, pub u64, pub String);
 pub struct Text(pub Vec<u8>);
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum TextForm {
-    Plain(String),
-    Hex { hex: String },
+struct HexText {
+    hex: String,
 }
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => serializer.serialize_str(text),
-            Err(_) => TextForm::Hex { hex: hex(&self.0) }.serialize(serializer),
+            Err(_) => HexText { hex: hex(&self.0) }.serialize(serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match TextForm::deserialize(deserializer)? {
-            TextForm::Plain(text) => Ok(Self(text.into_bytes())),
-            TextForm::Hex { hex } => {
-                unhex(&hex).map(Self).ok_or_else(|| serde::de::Error::custom("`hex` holds no hex digits"))
-            }
-        }
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+// What stands in every entry is taken as it comes: an untagged enum would keep each value first, to try its forms on it.
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or its bytes in `hex`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.as_bytes().to_vec()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+        let HexText { hex } = HexText::deserialize(MapAccessDeserializer::new(map))?;
+        unhex(&hex).map(Text).ok_or_else(|| Error::custom("`hex` holds no hex digits"))
     }
 }
 
@@ -97,13 +113,6 @@ impl From<Text> for OsBytes {
 /// A number that may be NaN or infinite.
 #[derive(Clone, Copy)]
 pub struct Number(pub f64);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum NumberForm {
-    Finite(f64),
-    Word(String),
-}
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -127,14 +136,37 @@ impl Serialize for Number {
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match NumberForm::deserialize(deserializer)? {
-            NumberForm::Finite(value) => Ok(Self(value)),
-            NumberForm::Word(word) => match word.as_str() {
-                "NaN" => Ok(Self(f64::NAN)),
-                "Infinity" => Ok(Self(f64::INFINITY)),
-                "-Infinity" => Ok(Self(f64::NEG_INFINITY)),
-                _ => Err(serde::de::Error::custom(format!("`{word}` is not a number"))),
-            },
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Number, E> {
+        Ok(Number(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Number, E> {
+        Ok(Number(value as f64))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Number, E> {
+        Ok(Number(value as f64))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Number, E> {
+        match word {
+            "NaN" => Ok(Number(f64::NAN)),
+            "Infinity" => Ok(Number(f64::INFINITY)),
+            "-Infinity" => Ok(Number(f64::NEG_INFINITY)),
+            _ => Err(Error::custom(format!("`{word}` is not a number"))),
         }
     }
 }

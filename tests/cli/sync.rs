@@ -898,6 +898,37 @@ fn the_index_takes_in_many_foreign_entries_as_a_rebuild_would() {
 }
 
 #[test]
+fn a_log_that_is_read_in_parts_keeps_its_order() {
+    let net = Net::new();
+    net.record("lab", "mine");
+    let own = format!("refs/exp/log/{}:entry.json", net.writer("lab"));
+    let mine = net.git("lab", &["cat-file", "blob", &own]);
+    let nonce =
+        serde_json::from_str::<Value>(&mine).expect("JSON")["nonce"].as_str().expect("a nonce").to_owned();
+    // All of one time, so that only the log says which came first.
+    let labels: Vec<String> = (0..2_500).map(|number| format!("foreign {number:04}")).collect();
+    let mut input = String::new();
+    for (number, label) in labels.iter().enumerate() {
+        let entry = mine.replace(&nonce, &format!("{number:032x}")).replace("mine", label);
+        input.push_str(&format!(
+            "commit refs/exp/log/00000000aa\ncommitter A <a@example.org> {} +0000\ndata 1\nx\nM 100644 inline entry.json\ndata {}\n{entry}\n",
+            1_700_000_000 + number,
+            entry.len()
+        ));
+    }
+    std::fs::write(net.folder("import"), input).expect("the folder is ours");
+    let mut command = net.lab.command(["git", "fast-import", "--quiet"]);
+    command.stdin(std::fs::File::open(net.folder("import")).expect("just written"));
+    assert!(command.current_dir(net.folder("remote.git")).status().expect("git starts").success());
+    net.exp_ok("lab", &["pull"]);
+    let runs = net.json("lab", &["runs"]);
+    let mut listed: Vec<&str> = runs.iter().filter_map(|run| run["label"].as_str()).collect();
+    listed.retain(|label| *label != "mine");
+    listed.reverse();
+    assert_eq!(listed, labels);
+}
+
+#[test]
 fn a_remote_that_is_the_only_one_or_that_git_was_told_of_is_the_one() {
     let net = Net::new();
     net.git("lab", &["init", "--quiet", "--bare", "../logs.git"]);

@@ -75,7 +75,7 @@ impl Index {
         let mut known = HashSet::new();
         let mut latest = f64::NEG_INFINITY;
         for (writer, tip) in tips {
-            read::log(repo, writer, *tip, None, rows_of, |part| {
+            read::log(repo, writer, *tip, None, push, |part: Rows| {
                 let is_new: Vec<bool> = part.entries.iter().map(|id| known.insert(*id)).collect();
                 latest = latest.max(part.latest());
                 rows.append(&part, &is_new);
@@ -107,7 +107,7 @@ impl Index {
                 continue;
             }
             let mut failed = None;
-            let is_of_log = read::log(repo, writer, *tip, reached, rows_of, |part| {
+            let is_of_log = read::log(repo, writer, *tip, reached, push, |part: Rows| {
                 // What is later than all before it cannot be one of them, so they need not be read.
                 if known.is_none() && !part.is_later_than(manifest.latest) {
                     match all_ids(&mut segments, &rows) {
@@ -316,16 +316,7 @@ fn too_short() -> IndexError {
     segment::damaged("a column is too short").into()
 }
 
-/// The rows of `entries`.
-fn rows_of(entries: Vec<Located>) -> Rows {
-    let mut rows = Rows::default();
-    for located in &entries {
-        push(&mut rows, located);
-    }
-    rows
-}
-
-fn push(rows: &mut Rows, located: &Located) {
+fn push(rows: &mut Rows, located: Located) {
     rows.push(&located.entry, located.commit.as_bytes(), located.blob.as_bytes());
 }
 

@@ -1,6 +1,7 @@
 //! What the index knows of entries, column by column.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use crate::domain::entry::{Body, Entry};
 use crate::domain::id::{EntryId, Nonce};
@@ -34,7 +35,9 @@ pub(super) struct Texts {
 
 impl Texts {
     fn push(&mut self, row: u32, text: &str) {
-        let value = self.value_of(text);
+        // Neighbours often say the same, which need not be looked up.
+        let last = self.values.last().filter(|last| self.strings[**last as usize] == text);
+        let value = last.copied().unwrap_or_else(|| self.value_of(text));
         self.rows.push(row);
         self.values.push(value);
     }
@@ -191,17 +194,26 @@ impl Rows {
         if let Some(branch) = &run.code.branch {
             self.text(row, "branch", branch);
         }
-        let words: Vec<String> = run.argv.iter().map(ToString::to_string).collect();
-        self.text(row, "argv", &words.join(" "));
+        let mut words = String::new();
+        for (place, word) in run.argv.iter().enumerate() {
+            let space = if place > 0 { " " } else { "" };
+            let _ = write!(words, "{space}{word}");
+        }
+        self.text(row, "argv", &words);
+        let mut column = String::new();
         for (name, value) in &run.params {
-            self.text(row, &format!("param.{name}"), value);
+            column.clear();
+            let _ = write!(column, "param.{name}");
+            self.text(row, &column, value);
         }
         for (name, value) in &run.metrics {
+            column.clear();
+            let _ = write!(column, "metric.{name}");
             if let Some(value) = value.value {
-                self.number(row, &format!("metric.{name}"), value);
+                self.number(row, &column, value);
             }
             for (case, value) in &value.cases {
-                self.number(row, &format!("metric.{name}[{case}]"), *value);
+                self.number(row, &format!("{column}[{case}]"), *value);
             }
         }
     }
