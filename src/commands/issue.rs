@@ -29,9 +29,10 @@ use crate::github::{Address, Claim, Comment, GitHubError, Issue};
 use crate::log::index::Index;
 use crate::log::{Lock, layout};
 use crate::render::issue::{
-    LONGEST, fit, length, lost, mark, others_part, post_mark, read_seen, title, topic_mark, unwritten_mark,
-    with_part,
+    LONGEST, Titled, fit, length, lost, mark, others_part, post_mark, read_seen, title, title_mark, titled,
+    topic_mark, unwritten_mark, with_part,
 };
+use crate::render::logbook::TopicFields;
 use crate::render::text::harmless;
 
 /// How often the text of an issue is written anew while others write it, too.
@@ -288,17 +289,12 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let found = links_of(context, which, &there, &subjects)?;
     let Subjects { index, research, .. } = &mut subjects;
     let topic = &research.state.topics[&name];
-    let heading = title(&rendered(
-        context,
-        topic,
-        "issue-title.txt",
-        json!({ "topic": crate::render::logbook::TopicFields::new(&topic.topic, topic.opened) }),
-    )?);
+    let heading = heading(context, topic)?;
     let part = part(context, index, research, topic, &found)?;
     let rest = rest(&found.there);
     let text_of = |entry: Option<&EntryId>| {
         let marks = format!("\n\n{}\n{}\n", topic_mark(&name), entry.map_or_else(unwritten_mark, mark));
-        whole("", &part, &rest, LONGEST - length(&marks)) + &marks
+        whole("", &part, (&rest, &title_mark(&heading)), LONGEST - length(&marks)) + &marks
     };
     let to_be_opened = |topic: &TopicState, writer: &Writer| {
         let begun = pending(&topic.issue, writer);
@@ -381,6 +377,12 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     outcome.show(context, &name)
 }
 
+/// The title of a topic's issue.
+fn heading(context: &Context, topic: &TopicState) -> Result<String, Error> {
+    let fields = json!({ "topic": TopicFields::new(&topic.topic, topic.opened) });
+    Ok(title(&rendered(context, topic, "issue-title.txt", fields)?))
+}
+
 /// What issues of a topic are labelled.
 fn context_labels(context: &Context, topic: &TopicName) -> Result<Vec<String>, GitHubError> {
     let rules = context.rules_for(Some(topic));
@@ -396,14 +398,23 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let connection = connect(context, which.remote.as_deref())?;
     if which.dry_run {
         let Subjects { index, research, .. } = &mut subjects;
-        let part = part(context, index, research, &research.state.topics[&name], &found)?;
+        let topic = &research.state.topics[&name];
+        let part = part(context, index, research, topic, &found)?;
         let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
-        let text = whole(&issue.text(), &part, &rest(&found.there), LONGEST);
+        let titled = titled(&issue.title, &issue.text(), &heading(context, topic)?);
+        let text = whole(&issue.text(), &part, (&rest(&found.there), &titled.mark), LONGEST);
+        if let Some(title) = titled.change {
+            aloud(&format!("the title would become: {title}"));
+        }
+        if is_to_be_reopened(topic) {
+            aloud("the issue would be opened again, as its topic was");
+        }
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
         return outcome.show(context, &name);
     }
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
     begun(context, &mut subjects, &connection, claim.as_ref(), &found)?;
+    reopen(context, &subjects, &connection, number)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let page = there.page();
     let outcome = Outcome {
@@ -413,6 +424,47 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         ..Outcome::of(IssueAct::Synced, None, &there)
     };
     outcome.show(context, &name)
+}
+
+/// Whether the issue was closed with the topic, which is open again.
+fn is_to_be_reopened(topic: &TopicState) -> bool {
+    is_open(topic) && !issue::closings(&topic.issue).is_empty()
+}
+
+/// Opens the issue again where it was closed with the topic and the topic was opened again: once, so that whoever closes it by hand
+/// after that is not overruled.
+fn reopen(
+    context: &mut Context,
+    subjects: &Subjects,
+    connection: &Connection,
+    number: u64,
+) -> Result<(), Error> {
+    let topic = subjects.topic();
+    if !is_to_be_reopened(topic) {
+        return Ok(());
+    }
+    let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
+    if issue.state == "closed" {
+        connection.github.reopen(number).map_err(|error| explained(&error))?;
+        context.output.say(&format!("the issue is open again, as {} is", subjects.name));
+    }
+    let address = connection.github.address();
+    for closing in issue::closings(&topic.issue) {
+        let event = IssueEvent {
+            topic: subjects.name.clone(),
+            act: IssueAct::Reopened,
+            post: None,
+            about: Some(closing.to_owned()),
+            repository: address.repository(),
+            number: Some(number),
+            comment: None,
+            url: Some(format!("{}/issues/{number}", address.page())),
+            seen: BTreeMap::new(),
+        };
+        context.append(Body::Issue(event), Vec::new(), Vec::new())?;
+    }
+    hand_on(context, connection);
+    Ok(())
 }
 
 /// Brings the text of the issue up to date; whether anything was to be written.
@@ -425,9 +477,11 @@ fn write(
     links: &Links,
 ) -> Result<bool, Error> {
     let Subjects { index, research, name, .. } = subjects;
-    let part = part(context, index, research, &research.state.topics[name], links)?;
-    let rest = rest(&links.there);
-    let is_written = rewrite(connection, claim, number, &part, &rest).map_err(|error| explained(&error))?;
+    let topic = &research.state.topics[name];
+    let part = part(context, index, research, topic, links)?;
+    let (rest, heading) = (rest(&links.there), heading(context, topic)?);
+    let is_written = rewrite(connection, claim, number, (&heading, &part), &rest);
+    let is_written = is_written.map_err(|error| explained(&error))?;
     if is_written {
         let page = connection.github.address().page();
         let event = IssueEvent {
@@ -446,33 +500,36 @@ fn write(
     Ok(is_written)
 }
 
-/// Puts `part` in its place; what a person writes at the same time stays, or is put back.
+/// Puts `part` in its place, and `heading` where the title is still ours; what a person writes at the same time stays, or is put back.
 fn rewrite(
     connection: &Connection,
     claim: Option<&Claim<'_>>,
     number: u64,
-    part: &str,
+    (heading, part): (&str, &str),
     rest: &str,
 ) -> Result<bool, GitHubError> {
     let github = &connection.github;
     let mut is_written = false;
-    let mut before = github.issue(number)?.text();
+    let look = || github.issue(number).map(|issue| (issue.text(), issue.title));
+    let mut seen = look()?;
     for _ in 0..ROUNDS {
-        let text = whole(&before, part, rest, LONGEST);
-        if text.trim_end() == before.trim_end() {
+        let (before, title) = &seen;
+        let Titled { change, mark } = titled(title, before, heading);
+        let text = whole(before, part, (rest, &mark), LONGEST);
+        if text.trim_end() == before.trim_end() && change.is_none() {
             return Ok(is_written);
         }
         holds(claim)?;
         // Whoever wrote since then is taken into account.
-        let now = github.issue(number)?.text();
-        if now != before {
-            before = now;
+        let now = look()?;
+        if now != seen {
+            seen = now;
             continue;
         }
         is_written = true;
-        let (mut read, mut written) = (before, text);
+        let (mut read, mut written, mut title) = (seen.0, text, change.as_deref());
         for _ in 0..ROUNDS {
-            github.set_text(number, &written)?;
+            github.set_text(number, title.take(), &written)?;
             // Between the last look and the write somebody may have written all the same. Where GitHub does not tell what an issue's text
             // once was, nothing can be restored.
             let edits = github.edits(number).unwrap_or_default();
@@ -481,18 +538,18 @@ fn rewrite(
                 break;
             };
             aloud("somebody else wrote at the same moment; what they wrote is put back");
-            (read, written) = (written, whole(theirs, part, rest, LONGEST));
+            (read, written) = (written, whole(theirs, part, (rest, &mark), LONGEST));
         }
-        before = github.issue(number)?.text();
+        seen = look()?;
     }
     Ok(is_written)
 }
 
-/// The text of an issue with the current part in its place, no longer than `limit`.
-fn whole(before: &str, part: &str, rest: &str, limit: usize) -> String {
-    let around = length(&with_part(before, "")) + 2;
+/// The text of an issue with the current part in its place and the hidden line about its title below, no longer than `limit`.
+fn whole(before: &str, part: &str, (rest, title): (&str, &str), limit: usize) -> String {
+    let around = length(&with_part(before, title)) + 4;
     let room = limit.saturating_sub(around);
-    with_part(before, &fit(part, room, rest))
+    with_part(before, &format!("{}\n\n{title}", fit(part, room, rest).trim_end()))
 }
 
 fn part(
@@ -567,6 +624,9 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             // The logs were not fetched, and may well have more.
             join(&mut seen, &seen_there(connection, number, &BTreeMap::new())?);
         }
+        if is_to_be_reopened(subjects.topic()) {
+            aloud("the issue would be opened again, as its topic was");
+        }
         match delta(context, &mut subjects, &found, &seen)? {
             None if texts.is_empty() => return nothing_new(outcome()).show(context, &name),
             None => {}
@@ -591,6 +651,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let lengths = lengths(context, &subjects.tips)?;
     join(&mut seen, &seen_there(&connection, number, &lengths)?);
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
+        reopen(context, &subjects, &connection, number)?;
         return match finished.into_iter().next_back() {
             Some((_, url)) => Outcome { url: Some(url), ..outcome() }.show(context, &name),
             None => nothing_new(outcome()).show(context, &name),
@@ -599,6 +660,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     if let Some(answer) = refusal(context, &mut subjects, &found, &news)? {
         return Ok(answer);
     }
+    reopen(context, &subjects, &connection, number)?;
     let message = message(&name, number, Post::Update, None, news.seen, text, &found);
     let url = post(context, &connection, claim.as_ref(), message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
@@ -1027,7 +1089,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Closed, Some(Post::Summary), &there) };
     // One summary for each time that the topic was closed: the entry that closed it tells them apart.
-    let about = subjects.topic().entry.to_hex();
+    let about = closing(&subjects.research, subjects.topic()).to_hex();
     let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
     if which.dry_run {
         let connection = glance(context, which.remote.as_deref());
@@ -1085,6 +1147,19 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     };
     context.append(Body::Issue(event), Vec::new(), Vec::new())?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
+}
+
+/// The entry that closed a topic which is closed, whatever was amended since.
+fn closing(research: &Research, topic: &TopicState) -> EntryId {
+    let events = research.events(topic, &BTreeSet::new());
+    let closed = events.iter().rev().find_map(|event| match event.what {
+        What::Entry(entry @ Entry { body: Body::Topic(it), .. }) => {
+            let was_open = event.before.is_none_or(|before| before.closing.is_none());
+            (it.closing.is_some() && was_open).then_some(entry.id)
+        }
+        _ => None,
+    });
+    closed.unwrap_or(topic.entry)
 }
 
 fn links_of(context: &Context, which: &Which, there: &Address, subjects: &Subjects) -> Result<Links, Error> {

@@ -366,6 +366,9 @@ impl State {
             ("PATCH", ["issues", number]) => match self.issue(number) {
                 Some(number) => {
                     let issue = &mut self.issues[number - 1];
+                    if let Some(title) = body["title"].as_str() {
+                        issue.title = title.to_owned();
+                    }
                     if let Some(text) = body["body"].as_str() {
                         issue.body = text.to_owned();
                         issue.edits.push(text.to_owned());
