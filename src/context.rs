@@ -26,6 +26,8 @@ use crate::render::{Canvas, Style};
 
 /// The name of the file that says what the team agrees on.
 pub const CONFIGURATION: &str = "exp.toml";
+/// The remote that the team is asked about.
+const ORIGIN: &str = "origin";
 /// Where branches are that were fetched.
 const FETCHED: &str = "refs/remotes/origin/";
 /// What the main branch may be called there: its head comes last, because that of a clone may be any branch.
@@ -464,16 +466,31 @@ impl Context {
         Ok(files)
     }
 
-    /// The branch that the others grow from: what the remote calls its head, else `init.defaultBranch`, `main` or `master`.
+    /// The branch that the others grow from: `exp.mainBranch`, else `init.defaultBranch`, `main` or `master`, else what the remote calls
+    /// its head, which comes last because that of a clone may be any branch.
     pub fn main_branch(&self) -> Result<Option<String>, Error> {
         let configured = self.repo.config_string("exp.mainBranch");
         let default = self.repo.config_string("init.defaultBranch");
-        for name in configured.into_iter().chain(default).chain(["main".to_owned(), "master".to_owned()]) {
+        let usual = ["main".to_owned(), "master".to_owned()];
+        let of_remote = self.repo.head_of_remote(ORIGIN)?;
+        for name in configured.into_iter().chain(default).chain(usual).chain(of_remote) {
             if self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some() {
                 return Ok(Some(name));
             }
         }
         Ok(None)
+    }
+
+    /// What the main branch is called where one has to be named: here, on the remote, or what is checked out where that is the only guess.
+    pub fn main_branch_name(&self) -> String {
+        let fetched = || {
+            let name = self.fetched_main_branch().ok().flatten()?;
+            if name == "HEAD" { self.repo.head_of_remote(ORIGIN).ok().flatten() } else { Some(name) }
+        };
+        let is_ours = |name: &String| name.starts_with("research/") || name.starts_with("exp/");
+        let here = || self.repo.head().ok()?.branch.filter(|name| !is_ours(name));
+        let known = self.main_branch().ok().flatten();
+        known.or_else(fetched).or_else(here).unwrap_or_else(|| "main".to_owned())
     }
 
     fn fetched_main_branch(&self) -> Result<Option<String>, Error> {

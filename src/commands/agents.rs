@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use super::documents::{explained, templates};
 use crate::context::Context;
 use crate::error::Error;
@@ -49,7 +51,8 @@ impl Fate {
 pub fn install(context: &Context) -> Result<Vec<(&'static str, Fate)>, Error> {
     let top = context.worktree()?.to_owned();
     let templates = templates(context, None)?;
-    let render = |name: &str| templates.render(name, &()).map_err(|error| explained(&error));
+    let fields = json!({ "main": context.main_branch_name() });
+    let render = |name: &str| templates.render(name, &fields).map_err(|error| explained(&error));
     let skill = render("skill.md")?;
     let section = format!("{BEGIN}\n{}\n{END}\n", render("agents.md")?.trim());
     let before = read(&top.join(SECTION))?.unwrap_or_default();

@@ -100,7 +100,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
     };
     let is_whole = !arguments.staged && arguments.range.is_none();
     let scopes = match &arguments.range {
-        Some(range) => vec![commits(&branch, range)?],
+        Some(range) => vec![commits(context, &branch, range)?],
         None if arguments.staged => vec![Scope::Staged],
         None => {
             let worktree = branch.is_checked_out.then_some(Scope::Worktree);
@@ -236,7 +236,7 @@ fn of_datasets(context: &Context, branch: &Branch<'_>, is_asked: bool) -> Result
 }
 
 /// The commits that `A..B` names, from where the two met; `A` alone is `A..HEAD`.
-fn commits(branch: &Branch<'_>, range: &str) -> Result<Scope, Error> {
+fn commits(context: &Context, branch: &Branch<'_>, range: &str) -> Result<Scope, Error> {
     let (from, to) = range.split_once("..").unwrap_or((range, ""));
     let to = to.strip_prefix('.').unwrap_or(to);
     let commit = |word: &str| -> Result<Oid, Error> {
@@ -245,7 +245,8 @@ fn commits(branch: &Branch<'_>, range: &str) -> Result<Scope, Error> {
             word => branch.repo.rev_parse(word)?,
         };
         found.ok_or_else(|| {
-            Error::request(format!("there is no revision `{word}`")).hint("write the range as `main..HEAD`")
+            Error::request(format!("there is no revision `{word}`"))
+                .hint(format!("write the range as `{}..HEAD`", context.main_branch_name()))
         })
     };
     let (from, to) = (commit(from)?, commit(to)?);

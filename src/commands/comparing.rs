@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::recorded::{config_files, environment, explain_code, versions};
 use super::recording::fingerprint;
-use super::sides::{Chosen, FAR_BACK, choose, rows, sides};
+use super::sides::{Chosen, FAR_BACK, choose, of_rows, rows, sides};
 use crate::config::{self, Settings};
 use crate::context::{CONFIGURATION, Context};
 use crate::domain::brief::Brief;
@@ -123,6 +123,30 @@ pub fn compared_aside<T>(
     then: impl FnOnce(&Comparison<'_>) -> T,
 ) -> Result<T, Error> {
     compared_with_basis(context, index, state, word, |comparison, _| then(comparison))
+}
+
+/// As [`compared_aside`], with these runs of the candidate that `word` names alone, which are called `name`.
+pub fn compared_runs_aside<T>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    word: &str,
+    (name, runs): (&str, &[EntryId]),
+    then: impl FnOnce(&Comparison<'_>) -> T,
+) -> Result<T, Error> {
+    let was_silent = std::mem::replace(&mut context.output.is_silent, true);
+    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, _)| {
+        let mut rows = Vec::with_capacity(runs.len());
+        for run in runs {
+            rows.extend(index.with_prefix(&run.to_hex())?);
+        }
+        let candidates = [of_rows(name, rows)];
+        compare_sides(Way::aside(), context, index, state, &baseline, &candidates, |_, comparisons, _| {
+            Ok(then(&comparisons[0]))
+        })
+    });
+    context.output.is_silent = was_silent;
+    found
 }
 
 /// As [`compared`], with a cross-check or without.

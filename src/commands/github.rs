@@ -204,9 +204,14 @@ pub fn unpublished(context: &Context, refs: &[(String, Oid)], commits: &[Oid]) -
     if context.repo.lacking(commits, &there)?.commits == 0 {
         return Ok(Vec::new());
     }
+    let known: Vec<Oid> = there.iter().copied().filter(|oid| context.repo.has_object(*oid)).collect();
     let mut missing = Vec::new();
     for commit in commits {
-        if !there.contains(commit) && context.repo.lacking(&[*commit], &there)?.commits > 0 {
+        // Git's lists stop too early where a clock was wrong.
+        if !there.contains(commit)
+            && context.repo.lacking(&[*commit], &there)?.commits > 0
+            && !context.repo.is_below_any(*commit, &known)
+        {
             missing.push(*commit);
         }
     }

@@ -6,12 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::comparing::compared_aside;
 use super::documents::{explained, templates};
 use super::next_step::{budget_left, of_experiment};
 use super::research::Research;
 use super::runs::{Which, newest_run};
-use super::standing::{Standings, contenders, standings};
+use super::standing::{MeasuredFields, Standings, contenders, shown, standing, standings};
 use super::surroundings::Surroundings;
 use super::{Answer, deciding, idea, limits, selection, stopping};
 use crate::context::Context;
@@ -72,8 +71,14 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
             let (name, topic) = (experiment.name(), experiment.topic().cloned());
             let research = Research::read(context, &mut index, state, entries, topic.as_ref(), Some(&name))?;
             let experiment = research.experiments().next().expect("it was found above");
-            let report = report(context, &mut index, &research, experiment)?;
-            let fields = json!({ "experiment": research.fields(experiment), "report": report });
+            let found = standing(context, &mut index, &research, experiment);
+            let report = report(context, &research, experiment, found.as_ref().ok())?;
+            let fields = json!({
+                "experiment": research.fields(experiment),
+                "comparison": shown(&found)?,
+                "measured": MeasuredFields::of(&research, experiment, found.as_ref().ok()),
+                "report": report,
+            });
             ("closing-report.md", fields, topic)
         }
         None => {
@@ -412,9 +417,9 @@ pub fn flagged<'a>(text: &'a str, flag: &str) -> Option<&'a str> {
 /// What an experiment hands over.
 fn report(
     context: &mut Context,
-    index: &mut Index,
     research: &Research,
     experiment: &ExperimentState,
+    comparison: Option<&ComparisonFields>,
 ) -> Result<ReportFields, Error> {
     let fields = research.fields(experiment);
     let brief = experiment.brief().cloned().unwrap_or_default();
@@ -422,13 +427,7 @@ fn report(
     let lines = files.iter().fold((0, 0), |(added, removed), file| {
         (added + file.added.unwrap_or(0), removed + file.removed.unwrap_or(0))
     });
-    let warnings = compared_aside(context, index, &research.state, &experiment.name(), |comparison| {
-        (comparison.warnings.clone(), comparison.reasons.clone())
-    });
-    let mut risks = Vec::new();
-    if let Ok((warnings, _)) = &warnings {
-        risks.extend(warnings.clone());
-    }
+    let mut risks: Vec<String> = comparison.map(|it| it.warnings().to_vec()).unwrap_or_default();
     if let Some(what) = experiment.ruling().and_then(|it| it.ruling.against()) {
         risks.push(format!("decided against the numbers: {what}"));
     }
@@ -445,7 +444,7 @@ fn report(
     let notes = experiment.notes.iter().filter_map(|(_, _, note)| flagged(&note.text, "out of scope:"));
     Ok(ReportFields {
         lines,
-        verification: verification(research, experiment, &fields, warnings.ok().map(|it| it.1)),
+        verification: verification(research, experiment, &fields, comparison),
         risks: risks.into(),
         out_of_scope: notes.map(str::to_owned).collect::<Vec<_>>().into(),
         files: files.into(),
@@ -473,7 +472,7 @@ fn verification(
     research: &Research,
     experiment: &ExperimentState,
     fields: &ExperimentFields,
-    reasons: Option<Vec<String>>,
+    comparison: Option<&ComparisonFields>,
 ) -> Vec<String> {
     let trials = research.trials_of(experiment);
     let mut lines = vec![format!("runs: {}", fields.statuses())];
@@ -490,7 +489,7 @@ fn verification(
         let exact = trials.iter().filter(|trial| trial.run.code.is_exact()).count();
         lines.push(format!("{exact} of {} runs at exactly recorded code", trials.len()));
     }
-    lines.extend(reasons.into_iter().flatten());
+    lines.extend(comparison.into_iter().flat_map(|it| it.reasons().to_vec()));
     for review in &experiment.reviews {
         let opinion = match review.review.opinion {
             Opinion::Approve => "approved",

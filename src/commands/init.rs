@@ -106,7 +106,12 @@ fn tell_workflows(context: &mut Context, written: &workflows::Workflows) -> Resu
         context.output.say(&format!("pushes of git exp start `{}`: {}", harmless(workflow), harmless(what)));
     }
     if !written.started.is_empty() {
-        context.output.hint("where that is not wanted, filter them: on: {push: {branches: [main]}}");
+        let main = context.main_branch_name();
+        let hint = format!(
+            "where that is not wanted, filter them: on: {{push: {{branches: [{}]}}}}",
+            harmless(&main)
+        );
+        context.output.hint(&hint);
     }
     if written.files.iter().any(|(_, fate)| *fate == agents::Fate::Left) {
         context.output.hint("`git exp init --github --force` replaces what was changed");

@@ -29,9 +29,10 @@ use crate::github::{Address, Claim, Comment, GitHubError, Issue};
 use crate::log::index::Index;
 use crate::log::{Lock, layout};
 use crate::render::issue::{
-    LONGEST, fit, is_post, length, mark, overwritten, post_mark, read_seen, title, topic_mark,
-    unwritten_mark, with_part,
+    LONGEST, Titled, fit, is_post, length, mark, overwritten, post_mark, read_seen, title, title_mark,
+    titled, topic_mark, unwritten_mark, with_part,
 };
+use crate::render::logbook::TopicFields;
 use crate::render::text::harmless;
 
 /// How often the text of an issue is written anew while others write it, too.
@@ -288,17 +289,12 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let found = links_of(context, which, &there, &subjects)?;
     let Subjects { index, research, .. } = &mut subjects;
     let topic = &research.state.topics[&name];
-    let heading = title(&rendered(
-        context,
-        topic,
-        "issue-title.txt",
-        json!({ "topic": crate::render::logbook::TopicFields::new(&topic.topic, topic.opened) }),
-    )?);
+    let heading = heading(context, topic)?;
     let part = part(context, index, research, topic, &found)?;
     let rest = rest(&found.there);
     let text_of = |entry: Option<&EntryId>| {
         let marks = format!("\n\n{}\n{}\n", topic_mark(&name), entry.map_or_else(unwritten_mark, mark));
-        whole("", &part, &rest, LONGEST - length(&marks)) + &marks
+        whole("", &part, (&rest, &title_mark(&heading)), LONGEST - length(&marks)) + &marks
     };
     let to_be_opened = |topic: &TopicState, writer: &Writer| {
         let begun = pending(&topic.issue, writer);
@@ -381,6 +377,12 @@ fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     outcome.show(context, &name)
 }
 
+/// The title of a topic's issue.
+fn heading(context: &Context, topic: &TopicState) -> Result<String, Error> {
+    let fields = json!({ "topic": TopicFields::new(&topic.topic, topic.opened) });
+    Ok(title(&rendered(context, topic, "issue-title.txt", fields)?))
+}
+
 /// What issues of a topic are labelled.
 fn context_labels(context: &Context, topic: &TopicName) -> Result<Vec<String>, GitHubError> {
     let rules = context.rules_for(Some(topic));
@@ -396,16 +398,25 @@ fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let connection = connect(context, which.remote.as_deref())?;
     if which.dry_run {
         let Subjects { index, research, .. } = &mut subjects;
-        let part = part(context, index, research, &research.state.topics[&name], &found)?;
+        let topic = &research.state.topics[&name];
+        let part = part(context, index, research, topic, &found)?;
         let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
-        let text = whole(&issue.text(), &part, &rest(&found.there), LONGEST);
-        if text.trim_end() == issue.text().trim_end() {
+        let titled = titled(&issue.title, &issue.text(), &heading(context, topic)?);
+        let text = whole(&issue.text(), &part, (&rest(&found.there), &titled.mark), LONGEST);
+        if let Some(title) = &titled.change {
+            aloud(&format!("the title would become: {title}"));
+        }
+        if is_to_be_reopened(topic) {
+            aloud("the issue would be opened again, as its topic was");
+        }
+        if text.trim_end() == issue.text().trim_end() && titled.change.is_none() {
             return up_to_date(number, &there).show(context, &name);
         }
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
         return outcome.show(context, &name);
     }
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;
+    reopen(context, &subjects, &connection, number)?;
     let written = write(context, &mut subjects, &connection, claim.as_ref(), number, &found)?;
     let known = up_to_date(number, &there);
     let outcome = if written { Outcome { why: None, ..known } } else { known };
@@ -422,6 +433,48 @@ fn up_to_date(number: u64, there: &Address) -> Outcome<'static> {
     }
 }
 
+/// Whether the issue was closed with the topic, which is open again.
+fn is_to_be_reopened(topic: &TopicState) -> bool {
+    is_open(topic) && !issue::closings(&topic.issue).is_empty()
+}
+
+/// Opens the issue again where it was closed with the topic and the topic was opened again: once, so that whoever closes it by hand
+/// after that is not overruled.
+fn reopen(
+    context: &mut Context,
+    subjects: &Subjects,
+    connection: &Connection,
+    number: u64,
+) -> Result<(), Error> {
+    let topic = subjects.topic();
+    if !is_to_be_reopened(topic) {
+        return Ok(());
+    }
+    let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
+    if issue.state == "closed" {
+        connection.github.reopen(number).map_err(|error| explained(&error))?;
+        context.output.say(&format!("the issue is open again, as {} is", subjects.name));
+    }
+    let address = connection.github.address();
+    for closing in issue::closings(&topic.issue) {
+        let event = IssueEvent {
+            topic: subjects.name.clone(),
+            act: IssueAct::Reopened,
+            post: None,
+            about: Some(closing.to_owned()),
+            repository: address.repository(),
+            number: Some(number),
+            comment: None,
+            login: connection.login.clone(),
+            url: Some(format!("{}/issues/{number}", address.page())),
+            seen: BTreeMap::new(),
+        };
+        context.append(Body::Issue(event), Vec::new(), Vec::new())?;
+    }
+    hand_on(context, connection);
+    Ok(())
+}
+
 /// Brings the text of the issue up to date; whether anything was to be written.
 fn write(
     context: &mut Context,
@@ -432,10 +485,11 @@ fn write(
     links: &Links,
 ) -> Result<bool, Error> {
     let Subjects { index, research, name, .. } = subjects;
-    let part = part(context, index, research, &research.state.topics[name], links)?;
-    let rest = rest(&links.there);
-    let ours = Ours::of(connection, &research.state.topics[name].issue);
-    let is_written = rewrite(connection, &ours, claim, number, &part, &rest)?;
+    let topic = &research.state.topics[name];
+    let part = part(context, index, research, topic, links)?;
+    let (rest, heading) = (rest(&links.there), heading(context, topic)?);
+    let ours = Ours::of(connection, &topic.issue);
+    let is_written = rewrite(connection, &ours, claim, number, (&heading, &part), &rest)?;
     if is_written {
         let page = connection.github.address().page();
         let event = IssueEvent {
@@ -455,56 +509,59 @@ fn write(
     Ok(is_written)
 }
 
-/// Puts `part` in its place; what a person wrote at the same time stays, or is put back, also by the next call where this one is killed.
+/// Puts `part` in its place, and `heading` where the title is still ours; what a person wrote at the same time stays, or is put back, also by
+/// the next call where this one is killed.
 fn rewrite(
     connection: &Connection,
     ours: &Ours<'_>,
     claim: Option<&Claim<'_>>,
     number: u64,
-    part: &str,
+    (heading, part): (&str, &str),
     rest: &str,
 ) -> Result<bool, Error> {
     let github = &connection.github;
+    let look = || github.issue(number).map(|issue| (issue.text(), issue.title));
     let mut is_written = false;
     for _ in 0..ROUNDS {
-        let now = github.issue(number).map_err(|error| explained(&error))?.text();
+        let now = look().map_err(|error| explained(&error))?;
+        let (before, title) = &now;
         // Between the last look and a write somebody may have written all the same. Where GitHub does not tell what an issue's text
         // once was, nothing can be restored.
         let edits = github.edits(number).map_err(|error| explained(&error))?;
         let texts: Vec<(&str, bool)> =
             edits.iter().map(|edit| (edit.text.as_str(), ours.is(edit.editor.as_ref()))).collect();
-        let theirs = overwritten(&texts, &now);
+        let theirs = overwritten(&texts, before);
         if theirs.is_some() {
             aloud("somebody else wrote at the same moment; what they wrote is put back");
         }
-        let text = whole(theirs.unwrap_or(&now), part, rest, LONGEST);
-        if text.trim_end() == now.trim_end() {
+        let Titled { change, mark } = titled(title, before, heading);
+        let text = whole(theirs.unwrap_or(before), part, (rest, &mark), LONGEST);
+        if text.trim_end() == before.trim_end() && change.is_none() {
             return Ok(is_written);
         }
         if length(&text) > LONGEST {
-            let why = format!(
-                "the text of the issue would have {} characters, and GitHub takes {LONGEST}",
-                length(&text)
-            );
+            let length = length(&text);
+            let why =
+                format!("the text of the issue would have {length} characters, and GitHub takes {LONGEST}");
             return Err(Error::request(why)
                 .hint("shorten on GitHub what people wrote around the part that git exp keeps"));
         }
         // Whoever wrote since then is taken into account.
-        let again = holds(claim).and_then(|()| github.issue(number)).map_err(|error| explained(&error))?;
-        if again.text() != now {
+        let again = holds(claim).and_then(|()| look()).map_err(|error| explained(&error))?;
+        if again != now {
             continue;
         }
-        github.set_text(number, &text).map_err(|error| explained(&error))?;
+        github.set_text(number, change.as_deref(), &text).map_err(|error| explained(&error))?;
         is_written = true;
     }
     Ok(is_written)
 }
 
-/// The text of an issue with the current part in its place, no longer than `limit`.
-fn whole(before: &str, part: &str, rest: &str, limit: usize) -> String {
-    let around = length(&with_part(before, "")) + 2;
+/// The text of an issue with the current part in its place and the hidden line about its title below, no longer than `limit`.
+fn whole(before: &str, part: &str, (rest, title): (&str, &str), limit: usize) -> String {
+    let around = length(&with_part(before, title)) + 4;
     let room = limit.saturating_sub(around);
-    with_part(before, &fit(part, room, rest))
+    with_part(before, &format!("{}\n\n{title}", fit(part, room, rest).trim_end()))
 }
 
 fn part(
@@ -565,15 +622,19 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let lengths = if which.dry_run { BTreeMap::new() } else { lengths(context, &subjects.tips)? };
         join(&mut seen, &seen_there(connection, subjects.topic(), number, &lengths)?);
     }
+    if which.dry_run && is_to_be_reopened(subjects.topic()) {
+        aloud("the issue would be opened again, as its topic was");
+    }
     // What other clones posted counts, too, though their logs may not have been pulled.
     join(&mut seen, &issue::seen(&subjects.topic().issue));
     let Some((news, text)) = delta(context, &mut subjects, &found, &seen)? else {
-        if noted.is_some() {
-            return Outcome { url: noted, ..outcome() }.show(context, &name);
-        }
         if let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) {
+            reopen(context, &subjects, connection, number)?;
             // What was posted last time may have been killed before it told the others.
             hand_on(context, connection);
+        }
+        if noted.is_some() {
+            return Outcome { url: noted, ..outcome() }.show(context, &name);
         }
         let why = Some("nothing is new since the last update".to_owned());
         return Outcome { why, ..outcome() }.show(context, &name);
@@ -585,6 +646,7 @@ fn update(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let Some(connection) = connection.as_ref().filter(|_| !which.dry_run) else {
         return Outcome { text: Some(&message.shown(there.repository())), ..outcome() }.show(context, &name);
     };
+    reopen(context, &subjects, connection, number)?;
     let url = post(context, connection, claim.as_ref(), &subjects.topic().issue, message)?;
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
@@ -984,7 +1046,7 @@ fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
     let outcome =
         || Outcome { number: Some(number), ..Outcome::of(IssueAct::Closed, Some(Post::Summary), &there) };
     // One summary for each time that the topic was closed: the entry that closed it tells them apart.
-    let about = subjects.topic().entry.to_hex();
+    let about = closing(&subjects.research, subjects.topic()).to_hex();
     let message = message(&name, number, Post::Summary, Some(about.clone()), BTreeMap::new(), text, &found);
     let mut url = issue::posted(&subjects.topic().issue, Post::Summary, &about).map(str::to_owned);
     if let Some(connection) = connection.as_ref().filter(|_| url.is_none()) {
@@ -1039,6 +1101,19 @@ fn still_running(context: &mut Context, subjects: &Subjects) -> Result<Option<An
     let name = &subjects.name;
     let breach = format!("the topic {name} is not closed: git exp topic close {name}");
     deciding::refuse(context, "close the issue of", name.as_str(), &[breach]).map(Some)
+}
+
+/// The entry that closed a topic which is closed, whatever was amended since.
+fn closing(research: &Research, topic: &TopicState) -> EntryId {
+    let events = research.events(topic, &BTreeSet::new());
+    let closed = events.iter().rev().find_map(|event| match event.what {
+        What::Entry(entry @ Entry { body: Body::Topic(it), .. }) => {
+            let was_open = event.before.is_none_or(|before| before.closing.is_none());
+            (it.closing.is_some() && was_open).then_some(entry.id)
+        }
+        _ => None,
+    });
+    closed.unwrap_or(topic.entry)
 }
 
 fn links_of(context: &Context, which: &Which, there: &Address, subjects: &Subjects) -> Result<Links, Error> {

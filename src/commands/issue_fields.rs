@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::documents::{explained, templates};
 use super::handoff::{Place, flagged, handoff};
 use super::research::Research;
-use super::standing::{Standings, again, decided, measured_code, sealed, standings};
+use super::standing::{
+    Standings, again, decided, measured_code, of_runs, runs_called, sealed, shown, standings,
+};
 use super::{github, redaction};
 use crate::context::Context;
-use crate::domain::cell::{Outcome, cells};
+use crate::domain::cell::{Outcome, Trial, cells};
 use crate::domain::chronicle::{Event, Series, What, baseline_at};
 use crate::domain::entry::{Body, Entry};
 use crate::domain::experiment::Stage;
@@ -20,6 +24,7 @@ use crate::git::Oid;
 use crate::github::Address;
 use crate::log::index::Index;
 use crate::log::layout;
+use crate::render::comparison::ComparisonFields;
 use crate::render::handoff::Limits;
 use crate::render::issue::{BaselineFields, LinkFields};
 use crate::render::logbook::{EventFields, ExperimentFields, SeriesFields, TopicFields, decisions};
@@ -119,7 +124,7 @@ pub fn body(
     let reproduce =
         best.and_then(|it| again(context, index, research, it, found.get(&it.name())?.as_ref().ok()));
     let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
-    let decided = decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it));
+    let rulings = decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it));
     let events = research.events(topic, &BTreeSet::new());
     let changes: Vec<EventFields> = events
         .iter()
@@ -129,23 +134,19 @@ pub fn body(
     Ok(json!({
         "handoff": handoff,
         "experiments": experiments,
-        "comparisons": shown(&found)?,
+        "comparisons": all_shown(&found)?,
         "reproduce": reproduce,
         "steps": steps(research),
-        "decisions": decided,
+        "decisions": rulings,
         "changes": changes,
-        "baselines": baselines(research, topic),
+        "baselines": baselines(context, index, research, topic, (&found, best)),
         "links": links,
     }))
 }
 
 /// The comparisons that experiments stand on, by their names: each, or `why` there is none.
-fn shown(standings: &Standings) -> Result<BTreeMap<&String, Value>, Error> {
-    let shown = standings.iter().map(|(name, found)| match found {
-        Ok(fields) => Ok((name, serde_json::to_value(fields).map_err(std::io::Error::from)?)),
-        Err(why) => Ok((name, json!({ "why": why }))),
-    });
-    shown.collect()
+fn all_shown(standings: &Standings) -> Result<BTreeMap<&String, Value>, Error> {
+    standings.iter().map(|(name, found)| Ok((name, shown(found)?))).collect()
 }
 
 /// What the decisions in force say is next, the newest first.
@@ -159,29 +160,71 @@ fn steps(research: &Research) -> Vec<Value> {
     steps.collect()
 }
 
-/// The named baselines, each with what ran there last.
-fn baselines(research: &Research, topic: &TopicState) -> Vec<BaselineFields> {
+/// The named baselines, each with the runs that the topic's experiments are held against: those of the comparison that the best stands
+/// on, else of the newest one; where nothing was compared with it yet, what ran there last.
+fn baselines(
+    context: &Context,
+    index: &mut Index,
+    research: &Research,
+    topic: &TopicState,
+    (found, best): (&Standings, Option<&ExperimentState>),
+) -> Vec<BaselineFields> {
+    let mut all: Vec<&ExperimentState> = research.experiments().collect();
+    // The newest decision first, then what is open.
+    all.sort_by_key(|it| std::cmp::Reverse((decided_at(it), it.runs.latest)));
+    let by_weight: Vec<&ExperimentState> = best.into_iter().chain(all).collect();
     let fields = |(name, target): (&String, &String)| {
-        let target = baseline_at(topic, target, jiff::Timestamp::MAX);
-        let own = research.experiments().find(|it| it.name() == target);
-        let trials = own.map_or_else(|| research.baseline_trials(target), |it| research.trials_of(it));
-        let all = cells(&trials);
-        let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0);
-        // What ran hours apart ran under other conditions.
-        let series = cell.map(|cell| {
-            let ended = cell.trials().iter().filter(|trial| trial.outcome() == Outcome::Ended);
-            let newest = ended.max_by_key(|trial| trial.run.started).map(|trial| trial.run.group);
-            let mut trials = cell.trials().to_vec();
-            trials.retain(|trial| Some(trial.run.group) == newest);
-            Series { trials, continues: false, baseline: None }
+        let target = baseline_at(topic, target, Timestamp::MAX);
+        let against = |it: &ExperimentState| {
+            let word = it.brief().and_then(|brief| brief.baseline.as_deref());
+            // What it was called when it was decided may be something else by now.
+            let time = decided_at(it).unwrap_or(Timestamp::MAX);
+            word.is_some_and(|word| baseline_at(topic, word, time) == target)
+        };
+        let compared = by_weight.iter().filter(|it| against(it)).find_map(|it| {
+            let [ids, _] = found.get(&it.name())?.as_ref().ok()?.runs();
+            let runs = runs_called(context, index, ids);
+            (!runs.is_empty()).then_some((*it, runs))
         });
-        BaselineFields {
-            name: name.clone(),
-            target: target.to_owned(),
-            run: series.map(|series| SeriesFields::new(&series, own)),
-        }
+        let (run, experiment) = match &compared {
+            Some((experiment, runs)) => {
+                let trials = runs.iter().map(|(id, run)| Trial { id: *id, run }).collect();
+                let series = Series { trials, continues: false, baseline: None };
+                (Some(SeriesFields::new(&series, Some(experiment))), Some(experiment.name()))
+            }
+            None => (newest_at(research, topic, target), None),
+        };
+        BaselineFields { name: name.clone(), target: target.to_owned(), run, experiment }
     };
     topic.topic.baselines.iter().map(fields).collect()
+}
+
+/// When an experiment was decided for good.
+fn decided_at(experiment: &ExperimentState) -> Option<Timestamp> {
+    let ruling = experiment.ruling().filter(|_| experiment.stage() == Some(Stage::Decided))?;
+    Some(ruling.time)
+}
+
+/// The newest call at a baseline that may be compared with in this topic: it ran under the topic's evaluation code, and in pairs with
+/// nothing of another topic.
+fn newest_at(research: &Research, topic: &TopicState, target: &str) -> Option<SeriesFields> {
+    let own = research.experiments().find(|it| it.name() == target);
+    let mut trials = own.map_or_else(|| research.baseline_trials(target), |it| research.trials_of(it));
+    let calls: BTreeSet<_> =
+        research.experiments().flat_map(|it| research.trials_of(it)).map(|trial| trial.run.group).collect();
+    let pin = topic.topic.evaluation.as_ref().map(|pin| &pin.digest);
+    trials.retain(|trial| {
+        let is_ours = own.is_some() || trial.run.pair.is_none() || calls.contains(&trial.run.group);
+        let ran_under = trial.run.evaluation.as_ref();
+        is_ours && pin.is_none_or(|pin| ran_under.is_none_or(|digest| digest == pin))
+    });
+    let all = cells(&trials);
+    let cell = all.iter().find(|cell| cell.count(Outcome::Ended) > 0)?;
+    // What ran hours apart ran under other conditions.
+    let newest = cell.with(Outcome::Ended).max_by_key(|trial| trial.run.started)?.run.group;
+    let mut trials = cell.trials().to_vec();
+    trials.retain(|trial| trial.run.group == newest);
+    Some(SeriesFields::new(&Series { trials, continues: false, baseline: None }, own))
 }
 
 /// The experiments whose numbers `events` are about.
@@ -204,6 +247,62 @@ fn is_of_numbers(event: &Event<'_>) -> bool {
     }
 }
 
+/// What is new of an experiment: an element of `news`.
+#[derive(Serialize)]
+struct NewsFields {
+    /// Whether its verdict is, or may be: it was decided since, or is not decided.
+    verdict: bool,
+    /// The new runs that its decision does not rest on.
+    later: Option<LaterFields>,
+}
+
+/// Runs of a decided experiment that its decision does not rest on: `later`.
+#[derive(Serialize)]
+struct LaterFields {
+    /// Whether all of them began after it.
+    after: bool,
+    run: SeriesFields,
+    /// What comparing them alone says.
+    comparison: Value,
+}
+
+/// What is new of an experiment; `standing` is what it is shown by.
+fn told(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    (experiment, standing): (&ExperimentState, Option<&Result<ComparisonFields, String>>),
+    events: &[Event<'_>],
+) -> Result<NewsFields, Error> {
+    let own = || events.iter().filter(|it| it.experiment.is_some_and(|it| it.name() == experiment.name()));
+    let Some(decided) = decided_at(experiment) else { return Ok(NewsFields { verdict: true, later: None }) };
+    let is_ruling =
+        |event: &&Event<'_>| matches!(event.what, What::Entry(Entry { body: Body::Decision(_), .. }));
+    let verdict = own().any(|event| is_ruling(&event));
+    let compared =
+        standing.and_then(|it| it.as_ref().ok()).map(|it| it.runs()[1].clone()).unwrap_or_default();
+    let series = own().filter_map(|event| match &event.what {
+        What::Series(series) => Some(&series.trials),
+        What::Entry(_) => None,
+    });
+    let mut trials: Vec<Trial<'_>> = series.flatten().copied().collect();
+    // What it was decided by was there before, though it may have been told of later.
+    trials.retain(|trial| match compared.is_empty() {
+        true => trial.run.started > decided,
+        false => !compared.contains(&trial.id.to_hex()),
+    });
+    if trials.is_empty() {
+        return Ok(NewsFields { verdict, later: None });
+    }
+    trials.sort_by_key(|trial| (trial.run.started, trial.id));
+    let runs: Vec<_> = trials.iter().map(|trial| trial.id).collect();
+    let comparison = shown(&of_runs(context, index, research, experiment, &runs))?;
+    let after = trials.iter().all(|trial| trial.run.started > decided);
+    let series = Series { trials, continues: false, baseline: None };
+    let run = SeriesFields::new(&series, Some(experiment));
+    Ok(NewsFields { verdict, later: Some(LaterFields { after, run, comparison }) })
+}
+
 /// What an update is made of.
 pub fn update(
     context: &mut Context,
@@ -221,11 +320,17 @@ pub fn update(
         .map(|event| EventFields::new(event, &research.state.ideas))
         .collect();
     let experiments: Vec<ExperimentFields> = touched.iter().map(|it| research.fields(it)).collect();
+    let mut news = BTreeMap::new();
+    for it in touched {
+        let standing = found.get(&it.name());
+        news.insert(it.name(), told(context, index, research, (it, standing), events)?);
+    }
     let handoff = handoff(context, index, research, topic, &found, Place::Anywhere)?;
     Ok(json!({
         "topic": TopicFields::new(&topic.topic, topic.opened),
         "experiments": experiments,
-        "comparisons": shown(&found)?,
+        "comparisons": all_shown(&found)?,
+        "news": news,
         "steps": steps(research),
         "others": others,
         "next": handoff.next,
@@ -322,7 +427,7 @@ pub fn summary(
         "topic": TopicFields::new(&topic.topic, topic.opened),
         "handoff": handoff(context, index, research, topic, &found, Place::Anywhere)?,
         "experiments": experiments,
-        "comparisons": shown(&found)?,
+        "comparisons": all_shown(&found)?,
         "links": links,
     }))
 }

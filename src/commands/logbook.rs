@@ -1,12 +1,13 @@
 //! `git exp logbook`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::documents::{append_on_branch, explained, templates};
 use super::research::Research;
+use super::standing::{MeasuredFields, Standings, shown, standings};
 use super::{Answer, selection};
 use crate::context::Context;
 use crate::domain::chronicle::{Event, What};
@@ -89,12 +90,16 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         };
     }
     if context.output.json {
-        let fields = fields(&research, topic_state, experiment.as_deref());
+        let fields = fields(context, &mut index, &research, topic_state, experiment.as_deref())?;
         context.output.object(&fields)?;
         return Ok(Answer::Yes);
     }
     let templates = templates(context, topic.as_ref())?;
-    let text = render(&research, topic_state, experiment.as_deref(), document, &templates)?;
+    let found = match document {
+        Document::ResultSummary => standings(context, &mut index, &research),
+        _ => Standings::new(),
+    };
+    let text = render(&research, topic_state, experiment.as_deref(), (document, &found), &templates)?;
     context.output.text(&text)?;
     Ok(Answer::Yes)
 }
@@ -116,21 +121,31 @@ fn about(state: &State, word: &str) -> Result<(Option<TopicName>, Option<String>
 }
 
 /// What the templates get, all at once.
-fn fields(research: &Research, topic: Option<&TopicState>, only: Option<&str>) -> serde_json::Value {
+fn fields(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    topic: Option<&TopicState>,
+    only: Option<&str>,
+) -> Result<serde_json::Value, Error> {
+    let found = standings(context, index, research);
+    let comparisons = found.iter().map(|(name, found)| Ok((name, shown(found)?)));
+    let comparisons: BTreeMap<_, _> = comparisons.collect::<Result<_, Error>>()?;
     let experiments: Vec<ExperimentFields> = research.experiments().map(|it| research.fields(it)).collect();
     let events = topic.map(|topic| research.events(topic, &BTreeSet::new())).unwrap_or_default();
     let events: Vec<EventFields> =
         of(events, only).iter().map(|event| EventFields::new(event, &research.state.ideas)).collect();
     let decided = topic
         .map(|topic| decisions(topic, research.experiments(), |it| research.ran_under_other_evaluation(it)));
-    json!({
+    Ok(json!({
         "schema": "git-exp/logbook/1",
         "topic": topic.map(|it| TopicFields::new(&it.topic, it.opened)),
         "events": events,
         "experiments": experiments,
+        "comparisons": comparisons,
         "decisions": decided,
         "ideas": dropped(research, topic),
-    })
+    }))
 }
 
 /// Those of `events` that are about the experiment called `only`.
@@ -152,7 +167,7 @@ fn render(
     research: &Research,
     topic: Option<&TopicState>,
     only: Option<&str>,
-    document: Document,
+    (document, found): (Document, &Standings),
     templates: &Templates,
 ) -> Result<String, Error> {
     let render = |name: &str, fields: &serde_json::Value| {
@@ -166,7 +181,17 @@ fn render(
     let each = |name: &str| -> Result<String, Error> {
         let documents: Vec<String> = research
             .experiments()
-            .map(|it| render(name, &json!({ "topic": topic_fields(), "experiment": research.fields(it) })))
+            .map(|it| {
+                let standing = found.get(&it.name());
+                let comparison = standing.and_then(|it| it.as_ref().ok());
+                let fields = json!({
+                    "topic": topic_fields(),
+                    "experiment": research.fields(it),
+                    "comparison": standing.map(shown).transpose()?,
+                    "measured": MeasuredFields::of(research, it, comparison),
+                });
+                render(name, &fields)
+            })
             .collect::<Result<_, _>>()?;
         Ok(documents.join("\n"))
     };

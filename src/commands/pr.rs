@@ -113,8 +113,8 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         return opened_already(known.number, known.url).show(context);
     }
     let base = match &wanted.base {
-        Some(base) => base.clone(),
-        None => context.main_branch()?.unwrap_or_else(|| "main".to_owned()),
+        Some(base) => base.strip_prefix("refs/heads/").unwrap_or(base).to_owned(),
+        None => context.main_branch_name(),
     };
     let found = links(context, &remote, &there, &subjects.research, subjects.topic())?;
     let Subjects { index, research, name: topic_name, .. } = &mut subjects;
@@ -127,6 +127,11 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         Error::request(format!("the branch of `{name}` is not here"))
             .hint(format!("git fetch {remote} {branch}"))
     })?;
+    let full = format!("refs/heads/{branch}");
+    let onto = format!("refs/heads/{base}");
+    let there_now = context.repo.refs_of_remote(&remote, &[&full, &onto])?;
+    let pushed = |name: &String| there_now.iter().find(|(known, _)| known == name).map(|(_, oid)| *oid);
+    check_base(context, &remote, (&base, pushed(&onto)), (&branch, tip))?;
     let said = compared_aside(context, index, &research.state, &name, |comparison| {
         (comparison.outcome, ComparisonFields::from(comparison))
     });
@@ -134,6 +139,7 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let found_now = standings(context, index, research);
     let best = handoff(context, index, research, topic, &found_now, Place::Anywhere)?.best;
     let comparison = found_now.get(&name).and_then(|it| it.as_ref().ok()).unwrap_or(&now);
+    let is_best = best.as_ref().is_some_and(|best| best.name == name);
     let mut against = Vec::new();
     if !wanted.force {
         if experiment.decision() != Some(Decision::Accepted) {
@@ -157,8 +163,7 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         }
         against.extend(breaches(context, index, research, topic_name, &found, &[experiment])?);
     }
-    let full = format!("refs/heads/{branch}");
-    if !context.repo.refs_of_remote(&remote, &[&full])?.iter().any(|(_, oid)| *oid == tip) {
+    if pushed(&full) != Some(tip) {
         against.push(format!("{branch} was not pushed as it is: git push {remote} {branch}"));
     }
     if !against.is_empty() {
@@ -171,6 +176,7 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     let reproduce = format!("git fetch {} {branch}\n{again}", command_line(&[&page]));
     let made = json!({
         "topic": TopicFields::new(&topic.topic, topic.opened),
+        "is_best": is_best,
         "experiment": fields,
         "comparison": comparison,
         "reproduce": reproduce,
@@ -241,6 +247,63 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
     hand_on(context, &connection);
     let number = Some(pull.number);
     Shown { experiment: &name, number, url: Some(url), why: None, text: None }.show(context)
+}
+
+/// Refuses a branch that GitHub could not merge `head` into, or that it makes no sense to; `there` is where the remote has it.
+fn check_base(
+    context: &Context,
+    remote: &str,
+    (base, there): (&str, Option<Oid>),
+    (head, tip): (&str, Oid),
+) -> Result<(), Error> {
+    let shown = harmless(base);
+    let main = context.main_branch_name();
+    let instead = |error: Error| match base == main {
+        true => error.hint("name the branch to merge into: --base <branch>"),
+        false => error.hint(format!("leave `--base` out for `{}`", harmless(&main))),
+    };
+    if base == head {
+        let error = Error::request(format!("`{shown}` is the branch that would be merged"));
+        return Err(instead(error.because("a branch is not merged into itself")));
+    }
+    let Some(there) = there else {
+        return Err(instead(Error::request(format!("the remote `{remote}` has no branch `{shown}`"))));
+    };
+    let mut known = vec![there];
+    if !context.repo.has_object(there) {
+        // It went on since it was fetched, and what it once was tells as much.
+        let names = [format!("refs/remotes/{remote}/{base}"), format!("refs/heads/{base}")];
+        known = names
+            .iter()
+            .filter_map(|name| context.repo.read_ref(name).transpose())
+            .collect::<Result<_, _>>()?;
+    }
+    if known.is_empty() {
+        let name = command_line(&[base]);
+        return Err(Error::request(format!("cannot tell whether `{head}` fits `{shown}`"))
+            .because("its commits are not here")
+            .hint(format!("git fetch {remote} {name}")));
+    }
+    for commit in known {
+        match context.repo.merge_base(commit, tip)? {
+            Some(met) if met == tip => {
+                return Err(instead(
+                    Error::request(format!("there is nothing to merge into `{shown}`"))
+                        .because(format!("it has all that `{head}` has")),
+                ));
+            }
+            Some(_) => return Ok(()),
+            None => {}
+        }
+    }
+    if context.repo.is_shallow() {
+        // Where they met may have been cut off.
+        return Ok(());
+    }
+    Err(instead(
+        Error::request(format!("`{head}` cannot be merged into `{shown}`"))
+            .because("the two have no commit in common"),
+    ))
 }
 
 /// What came of it.

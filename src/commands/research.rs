@@ -158,9 +158,10 @@ impl Research {
     }
 }
 
-/// What the briefs of `experiments` are compared with, now and at any time before.
+/// What the briefs of `experiments` are compared with, now and at any time before, and what the topic calls a baseline.
 fn baseline_words(experiments: &[&ExperimentState], topic: Option<&TopicState>) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
+    let named = topic.into_iter().flat_map(|topic| topic.topic.baselines.values());
+    let mut words: BTreeSet<String> = named.cloned().collect();
     for experiment in experiments {
         let Some(word) = experiment.registered.as_ref().and_then(|it| it.current.brief.baseline.as_deref())
         else {

@@ -157,8 +157,10 @@ pub fn check_baseline(
     if is_known {
         return Ok(());
     }
-    Err(Error::request(format!("there is no baseline `{baseline}`"))
-        .hint("name an experiment, a named baseline of the topic, or a revision as `main`"))
+    Err(Error::request(format!("there is no baseline `{baseline}`")).hint(format!(
+        "name an experiment, a named baseline of the topic, or a revision as `{}`",
+        context.main_branch_name()
+    )))
 }
 
 /// The topic that `word` names, by its name or its branch.

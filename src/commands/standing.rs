@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::comparing::compared_aside;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::comparing::{compared_aside, compared_runs_aside};
 use super::deciding::COMPARISON;
 use super::recorded::stored;
 use super::research::Research;
 use crate::context::Context;
 use crate::domain::cell::{Outcome as Ended, Trial, cells};
+use crate::domain::comparison::Comparison;
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
 use crate::domain::experiment::Stage;
+use crate::domain::id::EntryId;
+use crate::domain::number::counted;
 use crate::domain::run::Run;
 use crate::domain::seal::FOLDER;
 use crate::domain::state::ExperimentState;
@@ -39,11 +45,36 @@ pub fn standing(
     if let Some(decided) = decided(context, research, experiment) {
         return decided;
     }
-    let fields = |comparison: &crate::domain::comparison::Comparison<'_>| comparison.into();
-    compared_aside(context, index, &research.state, &experiment.name(), fields).map_err(|error| {
-        let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
-        format!("{}{causes}", error.message)
-    })
+    let fields = |comparison: &Comparison<'_>| comparison.into();
+    compared_aside(context, index, &research.state, &experiment.name(), fields).map_err(|error| why(&error))
+}
+
+/// The comparison of some runs of an experiment alone, whatever it was decided by.
+pub fn of_runs(
+    context: &mut Context,
+    index: &mut Index,
+    research: &Research,
+    experiment: &ExperimentState,
+    runs: &[EntryId],
+) -> Result<ComparisonFields, String> {
+    let name = experiment.name();
+    let called = format!("{} of {name}", counted(runs.len(), "run"));
+    let fields = |comparison: &Comparison<'_>| comparison.into();
+    compared_runs_aside(context, index, &research.state, &name, (&called, runs), fields)
+        .map_err(|error| why(&error))
+}
+
+fn why(error: &Error) -> String {
+    let causes = error.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
+    format!("{}{causes}", error.message)
+}
+
+/// A comparison as a document shows it, or `why` there is none.
+pub fn shown(found: &Result<ComparisonFields, String>) -> Result<Value, Error> {
+    match found {
+        Ok(fields) => Ok(serde_json::to_value(fields).map_err(std::io::Error::from)?),
+        Err(why) => Ok(json!({ "why": why })),
+    }
 }
 
 /// The comparison that an experiment was decided by; `None` where it is not decided for good.
@@ -110,6 +141,31 @@ pub fn measured_code(
     Oid::from_hex(measured(research, experiment, comparison).last()?.code.commit.as_str())
 }
 
+/// The code, the command and how many runs the numbers of an experiment are of: `measured`; `None` where nothing ran.
+#[derive(Serialize)]
+pub struct MeasuredFields {
+    command: String,
+    commit: String,
+    runs: usize,
+}
+
+impl MeasuredFields {
+    /// Those of the experiment, which stands on `comparison`.
+    pub fn of(
+        research: &Research,
+        experiment: &ExperimentState,
+        comparison: Option<&ComparisonFields>,
+    ) -> Option<Self> {
+        let runs = measured(research, experiment, comparison);
+        let run = runs.last()?;
+        Some(Self {
+            command: command_line(&run.argv),
+            commit: run.code.commit.short().to_owned(),
+            runs: runs.len(),
+        })
+    }
+}
+
 /// The runs that the numbers of an experiment are of, oldest first: those compared, else the newest that are alike.
 fn measured<'a>(
     research: &'a Research,
@@ -141,7 +197,7 @@ pub fn again(
     let [baseline, _] = comparison.map(|it| it.runs().clone()).unwrap_or_default();
     let runs = measured(research, experiment, comparison);
     let newest = runs.last()?;
-    let other: Vec<Run> = baseline.iter().filter_map(|id| run_of(context, index, id)).collect();
+    let other: Vec<Run> = runs_called(context, index, &baseline).into_iter().map(|(_, run)| run).collect();
     let switch = |run: &Run| format!("git switch --detach {}", run.code.commit);
     let mut lines = Vec::new();
     let mut against = String::new();
@@ -158,11 +214,16 @@ pub fn again(
     Some(lines.join("\n"))
 }
 
-fn run_of(context: &Context, index: &mut Index, id: &str) -> Option<Run> {
-    match context.log.find(index, id).ok()?.1.body {
-        Body::Run(run) => Some(*run),
-        _ => None,
-    }
+/// The runs with these IDs, as far as they are here.
+pub fn runs_called(context: &Context, index: &mut Index, ids: &[String]) -> Vec<(EntryId, Run)> {
+    let run = |id: &String| {
+        let (_, entry) = context.log.find(index, id).ok()?;
+        match entry.body {
+            Body::Run(run) => Some((entry.id, *run)),
+            _ => None,
+        }
+    };
+    ids.iter().filter_map(run).collect()
 }
 
 /// The command that makes these runs again.

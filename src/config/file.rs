@@ -16,11 +16,11 @@ use super::{
 use crate::domain::brief::Budget;
 use crate::domain::capture::Naming;
 use crate::domain::file_rules::{AppendOnly, FileRules, Newest, Ownership};
-use crate::domain::issue::IssueRules;
+use crate::domain::issue::{HEARTBEAT, IssueRules, MOST_HEARTBEATS_A_DAY};
 use crate::domain::metric::{Better, Definition, Kind, Scale, Summary, built_in, is_name};
 use crate::domain::path_pattern::PathPattern;
 use crate::domain::policy::{Policy, Roles, Rules};
-use crate::domain::quantity::{parse_budget, parse_duration, parse_size};
+use crate::domain::quantity::{duration_text, parse_budget, parse_duration, parse_size};
 use crate::domain::similarity::nearest_word;
 use crate::domain::smoke::Gate;
 use crate::domain::stop_guard::StopGuard;
@@ -136,8 +136,8 @@ struct FilesSection {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct IssueSection {
-    heartbeat: Option<Time>,
-    heartbeats_a_day: Option<u32>,
+    heartbeat: Option<Interval>,
+    heartbeats_a_day: Option<DailyCap>,
     labels: Option<Lines>,
 }
 
@@ -265,6 +265,37 @@ impl<'de> Deserialize<'de> for Time {
             }
         }
         deserializer.deserialize_str(TimeVisitor)
+    }
+}
+
+/// The time between heartbeats.
+struct Interval(Duration);
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Time(time) = Time::deserialize(deserializer)?;
+        if !HEARTBEAT.contains(&time) {
+            let (shortest, longest) = (duration_text(*HEARTBEAT.start()), duration_text(*HEARTBEAT.end()));
+            return Err(D::Error::custom(format!(
+                "heartbeats are from {shortest} to {longest} apart; leave `heartbeat` out for none"
+            )));
+        }
+        Ok(Self(time))
+    }
+}
+
+/// How many heartbeats there are a day at most.
+struct DailyCap(u32);
+
+impl<'de> Deserialize<'de> for DailyCap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let cap = i64::deserialize(deserializer)?;
+        let fits = u32::try_from(cap).ok().filter(|cap| *cap <= MOST_HEARTBEATS_A_DAY);
+        fits.map(Self).ok_or_else(|| {
+            D::Error::custom(format!(
+                "at most {MOST_HEARTBEATS_A_DAY} heartbeats fit into a day, and 0 stands for none"
+            ))
+        })
     }
 }
 
@@ -762,8 +793,8 @@ impl PolicySection {
 impl IssueSection {
     fn into_rules(self) -> IssueRules {
         IssueRules {
-            heartbeat: self.heartbeat.map(|time| time.0),
-            heartbeats_a_day: self.heartbeats_a_day,
+            heartbeat: self.heartbeat.map(|interval| interval.0),
+            heartbeats_a_day: self.heartbeats_a_day.map(|cap| cap.0),
             labels: self.labels.map(|labels| labels.0),
         }
     }

@@ -571,6 +571,29 @@ mod tests {
     }
 
     #[test]
+    fn a_time_between_heartbeats_that_cannot_be_kept_is_an_error() {
+        assert_snapshot!(refusal("[issue]\nheartbeat = \"0h\"\n"), @"
+        cannot read `exp.toml`
+        line 2, column 13: `0h` in `issue.heartbeat`: heartbeats are from 10m to 30d apart; leave `heartbeat` out for none
+        ");
+        for time in ["0s", "-6h", "1m", "9m59s", "31d", "10000h", "6", ""] {
+            let text = refusal(&format!("[issue]\nheartbeat = \"{time}\"\n"));
+            assert!(text.contains("in `issue.heartbeat`"), "{time}: {text}");
+        }
+        assert_snapshot!(refusal("[issue]\nheartbeats-a-day = -1\n"), @"
+        cannot read `exp.toml`
+        line 2, column 20: `-1` in `issue.heartbeats-a-day`: at most 144 heartbeats fit into a day, and 0 stands for none
+        ");
+        for cap in ["145", "5000000000", "1.5", "\"4\""] {
+            let text = refusal(&format!("[issue]\nheartbeats-a-day = {cap}\n"));
+            assert!(text.contains("in `issue.heartbeats-a-day`"), "{cap}: {text}");
+        }
+        let text = "[issue]\nheartbeat = \"10m\"\nheartbeats-a-day = 0\n";
+        let rules = parse(text, "exp.toml").expect("it is right").rules.issue;
+        assert_eq!((rules.heartbeat, rules.heartbeats_a_day), (Some(Duration::from_mins(10)), Some(0)));
+    }
+
+    #[test]
     fn a_rule_about_files_that_cannot_work_is_an_error() {
         assert_snapshot!(refusal("[files]\nfrozen = [\"eval/**\", \"a**\"]\n"), @r#"
         cannot read `exp.toml`

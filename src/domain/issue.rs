@@ -1,6 +1,7 @@
 //! Issues: where a topic is shown to others, what was posted there, and when more is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +11,10 @@ use super::metric::words;
 
 /// How many heartbeats a day are posted at most, where nothing is said.
 const HEARTBEATS_A_DAY: u32 = 4;
+/// How far apart heartbeats may be: more often nobody reads them, less often nobody misses them.
+pub const HEARTBEAT: RangeInclusive<Duration> = Duration::from_mins(10)..=Duration::from_hours(30 * 24);
+/// The most heartbeats that fit into a day.
+pub const MOST_HEARTBEATS_A_DAY: u32 = 144;
 /// What an issue is labelled, where nothing is said.
 const LABEL: &str = "experiment";
 const DAY: Duration = Duration::from_hours(24);
@@ -23,7 +28,8 @@ pub struct IssueEvent {
     pub act: IssueAct,
     /// What a comment is for.
     pub post: Option<Post>,
-    /// What the comment is about, as the tag of a seal; of what was opened, the experiment that a pull request is of.
+    /// What the comment is about, as the tag of a seal; of what was opened, the experiment that a pull request is of; of what was closed or
+    /// opened again, the entry that closed the topic.
     pub about: Option<String>,
     /// The repository that has the issue, as `github.com/owner/name`.
     pub repository: String,
@@ -40,9 +46,9 @@ pub struct IssueEvent {
 }
 
 impl IssueEvent {
-    /// Whether whoever reads a logbook wants to know: that the issue was opened or closed.
+    /// Whether whoever reads a logbook wants to know: that the issue was opened, closed, or opened again.
     pub fn is_told(&self) -> bool {
-        self.url.is_some() && matches!(self.act, IssueAct::Opened | IssueAct::Closed)
+        self.url.is_some() && matches!(self.act, IssueAct::Opened | IssueAct::Closed | IssueAct::Reopened)
     }
 
     /// What it says, as `commented (update): https://…`.
@@ -66,9 +72,17 @@ pub enum IssueAct {
     Synced,
     /// It was closed.
     Closed,
+    /// It was opened again, as its topic was.
+    Reopened,
 }
 
-words!(IssueAct { Opened = "opened", Commented = "commented", Synced = "synced", Closed = "closed" });
+words!(IssueAct {
+    Opened = "opened",
+    Commented = "commented",
+    Synced = "synced",
+    Closed = "closed",
+    Reopened = "reopened",
+});
 
 /// What a comment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +161,19 @@ pub fn posted<'a>(events: &'a [IssueEventOf], post: Post, about: &str) -> Option
     of.find_map(|it| it.event.url.as_deref())
 }
 
+/// The closings of the topic with which the issue was closed and after which it was not opened again: the entries of them.
+///
+/// They are told apart by what they are about, and not by time, since clocks differ.
+pub fn closings(events: &[IssueEventOf]) -> BTreeSet<&str> {
+    let about = |is_it: fn(&IssueEvent) -> bool| {
+        let events = events.iter().filter(move |it| it.event.url.is_some() && is_it(&it.event));
+        events.filter_map(|it| it.event.about.as_deref()).collect::<BTreeSet<_>>()
+    };
+    let closed = about(|event| event.act == IssueAct::Closed || event.post == Some(Post::Summary));
+    let reopened = about(|event| event.act == IssueAct::Reopened);
+    closed.difference(&reopened).copied().collect()
+}
+
 /// How many entries of each log the updates among `events` take into account.
 pub fn seen(events: &[IssueEventOf]) -> BTreeMap<Writer, u64> {
     let mut seen = BTreeMap::new();
@@ -169,7 +196,7 @@ pub fn join(seen: &mut BTreeMap<Writer, u64>, more: &BTreeMap<Writer, u64>) {
 pub struct IssueRules {
     /// How long it may be silent on an issue while work goes on; without it there are no heartbeats.
     pub heartbeat: Option<Duration>,
-    /// How many heartbeats a day at most.
+    /// How many heartbeats a day at most; none where it is 0.
     pub heartbeats_a_day: Option<u32>,
     /// What issues are labelled.
     pub labels: Option<Vec<String>>,
@@ -210,6 +237,9 @@ pub fn not_due(rules: &IssueRules, pulse: &Pulse, now: Timestamp) -> Option<Stri
         return Some(format!("the last comment is {silent} old, and it is to be {interval}"));
     }
     let cap = rules.heartbeats_a_day.unwrap_or(HEARTBEATS_A_DAY);
+    if cap == 0 {
+        return Some("`heartbeats-a-day` is 0, which turns them off".to_owned());
+    }
     let today = pulse.heartbeats.iter().filter(|time| since(**time) < DAY).count();
     (today >= cap as usize).then(|| format!("{today} were posted within a day, and at most {cap} are"))
 }
@@ -267,6 +297,9 @@ mod tests {
             Some("3 were posted within a day, and at most 3 are".to_owned())
         );
         assert!(not_due(&IssueRules::default(), &many, at(24)).is_some());
+        let off = IssueRules { heartbeats_a_day: Some(0), ..rules() };
+        let why = "`heartbeats-a-day` is 0, which turns them off";
+        assert_eq!(not_due(&off, &pulse(0, 0, 3, &[]), at(6)).as_deref(), Some(why));
     }
 
     fn event(entry: u8, answers: Option<u8>, act: IssueAct, url: Option<&str>) -> IssueEventOf {
@@ -296,6 +329,24 @@ mod tests {
         let link = IssueLink { repository: "github.com/Octo/moe", number: 7, url: "" };
         assert!(link.is_in("GitHub.com:443/octo/MoE"));
         assert!(!link.is_in("github.com/octo/moe2") && !link.is_in("ghe.example.org/octo/moe"));
+    }
+
+    #[test]
+    fn an_issue_is_to_be_opened_again_once_for_each_time_that_it_was_closed() {
+        let about = |entry, act, about: &str| {
+            let mut event = event(entry, None, act, Some("https://github.com/octo/moe/issues/7"));
+            event.event.about = Some(about.to_owned());
+            event
+        };
+        let mut events = vec![about(1, IssueAct::Opened, "MOE-001"), about(2, IssueAct::Closed, "aa")];
+        assert_eq!(closings(&events), BTreeSet::from(["aa"]));
+        // Whoever opened it again has a clock that is behind.
+        events.insert(0, about(3, IssueAct::Reopened, "aa"));
+        assert_eq!(closings(&events), BTreeSet::new());
+        events.push(about(4, IssueAct::Commented, "bb"));
+        assert_eq!(closings(&events), BTreeSet::new(), "an update about it is no closing");
+        events[3].event.post = Some(Post::Summary);
+        assert_eq!(closings(&events), BTreeSet::from(["bb"]));
     }
 
     #[test]

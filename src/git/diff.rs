@@ -95,6 +95,15 @@ impl Repo {
         Ok(out.to_str().ok().and_then(|hex| Oid::from_hex(hex.trim())))
     }
 
+    /// Whether one of `tips` has `commit` in its history, whatever the dates of the commits say; not where that cannot be told.
+    pub fn is_below_any(&self, commit: Oid, tips: &[Oid]) -> bool {
+        // The commit that the one and a merge of all the others had in common last.
+        let hex: Vec<String> = [commit].iter().chain(tips).map(|oid| oid.to_hex()).collect();
+        let words = ["merge-base"].into_iter().chain(hex.iter().map(String::as_str));
+        let met = self.git(words).run_or(1);
+        !tips.is_empty() && met.is_ok_and(|out| out.to_str().is_ok_and(|met| met.trim() == hex[0]))
+    }
+
     /// Those of `commits` that are not reachable from another of them.
     pub fn independent(&self, commits: &[Oid]) -> Result<Vec<Oid>, GitError> {
         let mut kept: Vec<Oid> = Vec::new();
@@ -449,5 +458,31 @@ mod tests {
         lab.git(["switch", "--quiet", "main"]);
         lab.git(["merge", "--quiet", "--no-commit", "--no-ff", "side"]);
         assert_eq!(repo.merge_heads().unwrap(), [side]);
+    }
+
+    #[test]
+    fn what_is_below_is_told_whatever_the_dates_say() {
+        let lab = Lab::with_commit();
+        let repo = lab.repo();
+        let tree = repo.empty_tree();
+        let commit = |year: i64, text: &str, parents: &[Oid]| {
+            let who = format!("A <a@example.org> {} +0000", (year - 1970) * 31_556_952);
+            let parents: String = parents.iter().map(|oid| format!("parent {oid}\n")).collect();
+            let bytes = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{text}\n");
+            repo.write_object(ObjectKind::Commit, bytes.as_bytes()).unwrap()
+        };
+        repo.write_object(ObjectKind::Tree, b"").unwrap();
+        // The clock of whoever wrote the code is years ahead.
+        let (main, other) = (commit(2030, "main", &[]), commit(2033, "other", &[]));
+        let code = commit(2031, "code", &[main]);
+        let mut tip = commit(2026, "kept", &[main, code]);
+        for text in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            tip = commit(2026, text, &[tip, other]);
+        }
+        assert_eq!(repo.commits_lacking(code, &[main, tip]).unwrap(), 1, "Git's lists give it up");
+        assert!(repo.is_below_any(code, &[main, tip]) && repo.is_below_any(code, &[code]));
+        assert!(!repo.is_below_any(tip, &[main, code]) && !repo.is_below_any(code, &[]));
+        let nowhere = Oid::from_hex(&"0".repeat(40)).unwrap();
+        assert!(!repo.is_below_any(nowhere, &[tip]));
     }
 }

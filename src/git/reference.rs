@@ -180,6 +180,20 @@ impl Repo {
         Ok(Head { commit: head.id().map(|id| Oid(id.detach())), branch: None })
     }
 
+    /// The branch that a remote calls its head, as far as that was fetched, as `main`.
+    pub fn head_of_remote(&self, remote: &str) -> Result<Option<String>, GitError> {
+        let prefix = format!("refs/remotes/{remote}/");
+        let name = format!("{prefix}HEAD");
+        let failed = |source: gix::Error| GitError::Reference {
+            action: "read",
+            name: name.clone(),
+            source: source.into(),
+        };
+        let found = self.inner.try_find_reference(&name).map_err(failed)?;
+        let target = found.and_then(|it| Some(it.target().try_name()?.as_bstr().to_string()));
+        Ok(target.and_then(|target| Some(target.strip_prefix(&prefix)?.to_owned())))
+    }
+
     /// Moves refs in one transaction, in the order of their names: all of them, or none.
     ///
     /// [`GitError::Moved`] where one is not what it was expected to be; a locked one is waited for.

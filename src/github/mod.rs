@@ -338,14 +338,22 @@ impl GitHub {
         }
     }
 
-    /// Sets the text of an issue; the same text twice is the same as once.
-    pub fn set_text(&self, number: u64, text: &str) -> Result<Issue, GitHubError> {
-        self.set(number, &json!({ "body": text }))
+    /// Sets the text of an issue, and its title where one is given; the same twice is the same as once.
+    pub fn set_text(&self, number: u64, title: Option<&str>, text: &str) -> Result<Issue, GitHubError> {
+        match title {
+            Some(title) => self.set(number, &json!({ "title": title, "body": text })),
+            None => self.set(number, &json!({ "body": text })),
+        }
     }
 
     /// Closes an issue.
     pub fn close(&self, number: u64) -> Result<Issue, GitHubError> {
         self.set(number, &json!({ "state": "closed", "state_reason": "completed" }))
+    }
+
+    /// Opens an issue again.
+    pub fn reopen(&self, number: u64) -> Result<Issue, GitHubError> {
+        self.set(number, &json!({ "state": "open", "state_reason": "reopened" }))
     }
 
     fn set(&self, number: u64, change: &Value) -> Result<Issue, GitHubError> {

@@ -266,6 +266,16 @@ impl ComparisonFields {
         self.found.outcome
     }
 
+    /// Why they say so.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// What to beware of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// What it was compared with.
     pub fn baseline(&self) -> &str {
         &self.baseline

@@ -21,6 +21,8 @@ pub const BEGIN: &str =
 pub const END: &str = "<!-- git-exp:end -->";
 /// How a hidden line begins.
 const HIDDEN: &str = "<!-- git-exp:";
+/// How the line begins that says which title was given last.
+const TITLE: &str = "<!-- git-exp:title ";
 /// How the line begins that says which entries a post takes into account.
 const SEEN: &str = "<!-- git-exp:seen ";
 
@@ -165,6 +167,32 @@ pub fn title(text: &str) -> String {
     line.chars().take(LONGEST_TITLE - 1).collect::<String>() + "…"
 }
 
+/// The hidden line that says which title was given last.
+pub fn title_mark(title: &str) -> String {
+    format!("{TITLE}{} -->", &blake3::hash(title.as_bytes()).to_hex()[..16])
+}
+
+/// What becomes of a title.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Titled {
+    /// The title that is to be given, where it is to change.
+    pub change: Option<String>,
+    /// The hidden line from then on; empty where no title was ever given.
+    pub mark: String,
+}
+
+/// What becomes of the title that an issue with this text has, where it ought to be `wanted`: one that is not the one given last is a
+/// person's, and stays.
+pub fn titled(title: &str, text: &str, wanted: &str) -> Titled {
+    let part = place(text).map(|(start, end)| &text[start..end]).unwrap_or_default();
+    let last = part.lines().rev().map(str::trim_end).find(|line| line.starts_with(TITLE)).unwrap_or_default();
+    let is_ours = title == wanted || last == title_mark(title);
+    match is_ours {
+        true => Titled { change: (title != wanted).then(|| wanted.to_owned()), mark: title_mark(wanted) },
+        false => Titled { change: None, mark: last.to_owned() },
+    }
+}
+
 /// The text of an issue with the part that is kept current in its place: where it stood, else at the end.
 ///
 /// All else stays as it is. Where the lines around that part stand more than once, the first pair counts.
@@ -260,15 +288,17 @@ pub fn fit(text: &str, limit: usize, rest: &str) -> String {
     format!("{}{tail}", text[..whole].trim_end())
 }
 
-/// A named baseline, with what ran there last: an element of `baselines`.
+/// A named baseline, with the runs that others are held against: an element of `baselines`.
 #[derive(Debug, Serialize)]
 pub struct BaselineFields {
     /// What the topic calls it.
     pub name: String,
     /// What it is.
     pub target: String,
-    /// What ran there; absent where nothing did.
+    /// What ran there and counts; absent where nothing did.
     pub run: Option<SeriesFields>,
+    /// The experiment that was compared with these runs; absent where none was yet.
+    pub experiment: Option<String>,
 }
 
 /// Where things are on GitHub: `links`.
@@ -433,6 +463,21 @@ mod tests {
         assert_eq!(post_mark(Post::Seal, Some("sealed/A-001@0f")), "<!-- git-exp:seal sealed/A-001@0f -->");
         assert_eq!(post_mark(Post::Seal, Some("a--><b>\nü")), "<!-- git-exp:seal a--%3e%3cb%3e%0a%c3%bc -->");
         assert_eq!(post_mark(Post::Heartbeat, None), "<!-- git-exp:heartbeat -->");
+    }
+
+    #[test]
+    fn a_title_that_a_person_gave_stays() {
+        let text = with_part("", &format!("x\n\n{}", title_mark("first")));
+        let ours =
+            |change: Option<&str>| Titled { change: change.map(str::to_owned), mark: title_mark("second") };
+        assert_eq!(titled("first", &text, "second"), ours(Some("second")));
+        assert_eq!(titled("second", &text, "second"), ours(None));
+        assert_eq!(titled("mine", &text, "second"), Titled { change: None, mark: title_mark("first") });
+        // Nothing says which was ours, or somebody pasted a line that does.
+        let pasted = format!("{}\n{}", title_mark("mine"), with_part("", "x"));
+        for text in ["", &pasted] {
+            assert_eq!(titled("mine", text, "second"), Titled { change: None, mark: String::new() });
+        }
     }
 
     #[test]

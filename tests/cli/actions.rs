@@ -301,6 +301,61 @@ fn a_pull_request_is_refused_where_the_branch_is_not_what_was_compared() {
 }
 
 #[test]
+fn a_pull_request_into_a_branch_that_cannot_take_it_is_refused_before_anything_is_sent() {
+    let lab = lab();
+    let github = LocalGitHub::start();
+    measured(&lab);
+    lab.exp_ok(["decide", "MOE-001", "accept", "--because", "a fifth less", "--next", "release it"]);
+    publish(&lab);
+    lab.git(["push", "--quiet", "origin", "exp/MOE-001", "exp/MOE-001:has-it"]);
+    let alone = lab.git(["commit-tree", "-m", "alone", "HEAD^{tree}"]);
+    lab.git(["push", "--quiet", "origin", &format!("{}:refs/heads/alone", alone.trim())]);
+    let entries = lab.exp_json(["log"]).len();
+    let said = |words: &[&str]| {
+        let words: Vec<&str> = ["pr", "open", "MOE-001"].into_iter().chain(words.iter().copied()).collect();
+        let seen = command(&lab, &github.api, &words).output().expect("it starts");
+        assert_eq!(seen.status.code(), Some(2), "{}", err(&seen));
+        assert_eq!((github.state().asked.len(), lab.exp_json(["log"]).len()), (0, entries));
+        err(&seen)
+    };
+    insta::assert_snapshot!(said(&["--base", "mian"]), @"
+    error: the remote `origin` has no branch `mian`
+    hint: leave `--base` out for `main`
+    ");
+    insta::assert_snapshot!(said(&["--base", "exp/MOE-001", "--force"]), @"
+    error: `exp/MOE-001` is the branch that would be merged
+      caused by: a branch is not merged into itself
+    hint: leave `--base` out for `main`
+    ");
+    insta::assert_snapshot!(said(&["--base", "alone", "--dry-run"]), @"
+    error: `exp/MOE-001` cannot be merged into `alone`
+      caused by: the two have no commit in common
+    hint: leave `--base` out for `main`
+    ");
+    insta::assert_snapshot!(said(&["--base", "has-it"]), @"
+    error: there is nothing to merge into `has-it`
+      caused by: it has all that `exp/MOE-001` has
+    hint: leave `--base` out for `main`
+    ");
+    // One that went on elsewhere is what it was here, and of one that was never here nothing can be told.
+    let remote = lab.path().with_file_name("remote.git");
+    let remote = remote.to_str().expect("it is UTF-8");
+    let tip = lab.git(["rev-parse", "main"]);
+    let tree = lab.git(["-C", remote, "rev-parse", "main^{tree}"]);
+    let commit = lab.git(["-C", remote, "commit-tree", "-p", tip.trim(), "-m", "more", tree.trim()]);
+    lab.git(["-C", remote, "branch", "elsewhere", commit.trim()]);
+    insta::assert_snapshot!(said(&["--base", "elsewhere"]), @"
+    error: cannot tell whether `exp/MOE-001` fits `elsewhere`
+      caused by: its commits are not here
+    hint: git fetch origin elsewhere
+    ");
+    lab.git(["-C", remote, "branch", "--force", "main", commit.trim()]);
+    let seen = command(&lab, &github.api, &["pr", "open", "MOE-001"]).output().expect("it starts");
+    assert_eq!(seen.status.code(), Some(0), "{}", err(&seen));
+    assert_eq!(github.state().pulls[0].labels[1], "main");
+}
+
+#[test]
 fn a_pull_request_is_opened_once_for_what_beats_the_best() {
     let lab = lab();
     let github = LocalGitHub::start();
@@ -317,6 +372,8 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
     lab.git(["push", "--quiet", "origin", "exp/MOE-001"]);
     let dry = open(&["pr", "open", "MOE-001", "--dry-run"]);
     assert_eq!(dry.status.code(), Some(0), "{}", err(&dry));
+    let text = String::from_utf8_lossy(&dry.stdout);
+    assert!(text.contains("**MOE-001** is the best of moe so far. The question: halve"), "{text}");
     github.fail("POST /repos/octo/moe/pulls", 1, What::DoneThen(502));
     let first = open(&words);
     assert_eq!(first.status.code(), Some(0), "{}", err(&first));
@@ -924,7 +981,8 @@ fn a_seal_whose_own_run_did_not_post_it_is_posted_by_a_later_one() {
     // A topic without an issue is no failure.
     let tagged = run("tagged", "push");
     let said = "sealed/MOE-001: not posted, for moe has no issue: git exp issue open moe";
-    assert!(tagged.summary.contains(said), "{}", tagged.summary);
+    let shown = format!("### git exp issue update --all\n\nexit status 0\n\n    {said}\n\n");
+    assert!(tagged.summary.contains(&shown), "{}", tagged.summary);
     assert!(github.state().issues.is_empty());
     let opened = command(&lab, &github.api, &["issue", "open", "moe"]).output().expect("it starts");
     assert!(opened.status.success(), "{}", err(&opened));
@@ -935,6 +993,39 @@ fn a_seal_whose_own_run_did_not_post_it_is_posted_by_a_later_one() {
         let seals = state.issues[0].comments.iter().filter(|it| it.body.contains("## MOE-001 is sealed"));
         assert_eq!(seals.count(), 1, "{}", runner.said);
     }
+}
+
+#[test]
+fn hostile_words_of_a_refusal_stay_within_their_block_of_the_summary_and_steer_no_job() {
+    let (lab, github) = (lab(), LocalGitHub::start());
+    let opened = command(&lab, &github.api, &["issue", "open", "moe"]).output().expect("it starts");
+    assert!(opened.status.success(), "{}", err(&opened));
+    publish(&lab);
+    // As a template of somebody's has it, of which the place of a mistake is told.
+    let hostile = "::error::forged\n</details><img src=x>\n# @octo/team\rback";
+    let program = "#!/bin/sh\nprintf '%b' \"$HOSTILE\" >&2\nexit 1\n";
+    let runner = Runner::new(&lab, &github.api, "octo/moe", "hostile").with("github.event_name", "schedule");
+    let workflow =
+        std::fs::read_to_string(format!("{ROOT}/templates/github/git-exp-post.yml")).expect("it is");
+    let bin = runner.folder.join("home/.cargo/bin");
+    let place = bin.to_string_lossy().into_owned();
+    let stand_in = format!("install -m 755 /dev/stdin {place}/git-exp <<'PROGRAM'\n{program}PROGRAM");
+    let indented = stand_in.replace('\n', "\n          ");
+    let step = format!("      - run: |\n          {indented}\n      - name: Bring the issues up to date\n");
+    let workflow = workflow.replace("      - name: Bring the issues up to date\n", &step);
+    let mut runner = runner;
+    runner.environment.insert("HOSTILE".to_owned(), hostile.replace('\n', "\\n").replace('\r', "\\r"));
+    let runner = runner.run_text(&workflow);
+    let block = "exit status 1\n\n    ::error::forged\n    </details><img src=x>\n    # @octo/team back\n\n";
+    assert_eq!(runner.summary.matches(block).count(), 3, "{}", runner.summary);
+    assert!(!runner.summary.contains('\r'), "{}", runner.summary);
+    // Between the two lines the machine takes no commands.
+    let stop = runner.said.find("::stop-commands::").expect("it is told");
+    let word = runner.said[stop + "::stop-commands::".len()..].lines().next().expect("a word").to_owned();
+    assert_eq!(word.len(), 32, "{word}");
+    let forged = runner.said.find("::error::forged").expect("it is shown");
+    let end = runner.said.find(&format!("\n::{word}::\n")).expect("it ends");
+    assert!(stop < forged && forged < end, "{}", runner.said);
 }
 
 #[test]

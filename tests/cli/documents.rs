@@ -61,6 +61,35 @@ fn every_command_of_the_skill_works() {
 }
 
 #[test]
+fn what_is_taught_and_hinted_names_the_main_branch_as_it_is_called() {
+    for name in ["master", "trunk"] {
+        let lab = TestLab::with_commit();
+        let clone = lab.path().with_file_name("clone");
+        lab.git(["branch", "--move", "main", name]);
+        lab.git(["clone", "--quiet", ".", clone.to_str().expect("it is UTF-8")]);
+        for folder in [lab.path(), &clone] {
+            let said = |words: &[&str]| {
+                let output = lab.exp_command(words).current_dir(folder).output().expect("it starts");
+                String::from_utf8_lossy(&output.stderr).into_owned()
+            };
+            lab.write(folder.join(".github/workflows/build.yml"), "on: push\njobs: {}\n");
+            let started = said(&["init", "--github"]);
+            assert!(started.contains(&format!("on: {{push: {{branches: [{name}]}}}}")), "{started}");
+            said(&["init", "--agents"]);
+            let skill = lab.read(folder.join(".agents/skills/git-exp/SKILL.md"));
+            assert!(skill.contains(&format!("--baseline default={name} ")), "{skill}");
+            said(&["topic", "new", "moe", "--prefix", "MOE"]);
+            let new =
+                ["new", "x", "--topic", "moe", "--hypothesis", "h", "--change", "c", "--baseline", "nothing"];
+            let unknown = said(&new);
+            assert!(unknown.contains(&format!("or a revision as `{name}`")), "{unknown}");
+            let range = said(&["check", "--range", "nothing"]);
+            assert!(range.contains(&format!("write the range as `{name}..HEAD`")), "{range}");
+        }
+    }
+}
+
+#[test]
 fn what_agents_are_taught_is_written_once_and_leaves_the_rest_alone() {
     let lab = TestLab::with_commit();
     lab.write("AGENTS.md", "# Agents\n\nBe kind.\n");

@@ -185,7 +185,7 @@ fn an_issue_is_opened_once_and_linked_both_ways() {
     insta::assert_snapshot!(steady(&github, &lab.steady(&state.issues[0].body)), @r#"
     <!-- git-exp:begin: what stands from here to `end` is written anew; write above or below -->
 
-    **TL;DR.** Nothing ran well yet. It is open since 2026-11-21 12:00 UTC: 0 experiments (0 accepted, 0 rejected, 0 to be decided), 0 runs in <time>.
+    **TL;DR.** Nothing ran well yet. The topic is open since 2026-11-21 12:00 UTC: 0 experiments (0 accepted, 0 rejected, 0 to be decided), 0 runs in <time>.
 
     ## Question
 
@@ -198,7 +198,7 @@ fn an_issue_is_opened_once_and_linked_both_ways() {
 
     ## Current baseline
 
-    - **default**: `main`
+    - **default**: `main`, of which no run is recorded
 
     ## Results
 
@@ -225,10 +225,12 @@ fn an_issue_is_opened_once_and_linked_both_ways() {
     - branch: <<github>/octo/moe/tree/research/moe>
     - logbook: <<github>/octo/moe/blob/<id 1>/.agents/logbooks/moe.md>
 
+    <!-- git-exp:title <id 2> -->
+
     <!-- git-exp:end -->
 
     <!-- git-exp:topic moe -->
-    <!-- git-exp:<id 2> -->
+    <!-- git-exp:<id 3> -->
     "#);
     drop(state);
     assert!(lab.exp_ok(["topic", "show", "moe"]).contains("/octo/moe/issues/1"));
@@ -433,7 +435,7 @@ fn the_numbers_beside_a_verdict_are_those_it_was_made_by() {
     ok(&lab, &github, &["issue", "sync", "moe"]);
     let busy = body(&github);
     let baseline = below(&busy, "## Current baseline");
-    assert!(baseline.contains("step_time 201.0 ± 1.0 ms (n = 3)"), "{baseline}");
+    assert!(baseline.contains("step_time 101.0 ± 1.0 ms (n = 3)"), "{baseline}");
     goes_on(&lab);
     publish(&lab);
     ok(&lab, &github, &["issue", "sync", "moe"]);
@@ -452,6 +454,286 @@ fn the_numbers_beside_a_verdict_are_those_it_was_made_by() {
         "{}",
         posts[0]
     );
+}
+
+/// The part of the issue's text about the baseline, once it is brought up to date.
+fn baseline_now(lab: &TestLab, github: &LocalGitHub) -> String {
+    ok(lab, github, &["issue", "sync", "moe"]);
+    below(&body(github), "## Current baseline").to_owned()
+}
+
+#[test]
+fn the_baseline_is_shown_by_the_runs_that_this_topic_is_held_against() {
+    let (lab, github) = on_a_busy_machine();
+    assert!(baseline_now(&lab, &github).contains("- **default**: `main`, of which no run is recorded\n"));
+    // A pair of another topic, and one with another configuration.
+    lab.exp_ok([
+        "topic",
+        "new",
+        "other",
+        "--prefix",
+        "OTH",
+        "--baseline",
+        "default=main",
+        "--goal",
+        "another",
+    ]);
+    let new = ["new", "x", "--topic", "other", "--hypothesis", "h", "--change", "c", "--no-guard", "x"];
+    lab.exp_ok(new.into_iter().chain(["--accept", "step_time <= -8%", "--budget", "runs=9"]));
+    lab.git(["-C", ".worktrees/OTH-001", "commit", "--quiet", "--allow-empty", "-m", "c"]);
+    let theirs = ["run", "-e", "OTH-001", "-n", "3", "--against", "default", "--", "./train.sh"];
+    let busy = || lab.exp_command(theirs).env("LOAD", "3").output().expect("it runs").status.success();
+    assert!(busy());
+    assert!(
+        baseline_now(&lab, &github).contains("of which no run is recorded"),
+        "another topic's are not ours"
+    );
+    lab.set_clock("2026-11-21T12:30:00Z");
+    lab.exp_ok(["run", "-n", "2", "--", "./train.sh"]);
+    let shown = baseline_now(&lab, &github);
+    assert!(shown.contains("nothing was compared with it yet; these are its newest runs"), "{shown}");
+    assert!(shown.contains("step_time 101.5 ± 0.7 ms (n = 2)"), "{shown}");
+    lab.set_clock("2026-11-21T13:00:00Z");
+    experiment(&lab);
+    let compared = baseline_now(&lab, &github);
+    assert!(compared.contains("these are the runs that MOE-001 was compared with"), "{compared}");
+    assert!(compared.contains("step_time 101.0 ± 1.0 ms (n = 3)"), "{compared}");
+    reject(&lab);
+    // What runs there later, for others and otherwise, is not what counts here.
+    lab.set_clock("2026-11-21T14:00:00Z");
+    assert!(busy());
+    later_and_busy(&lab);
+    lab.exp_ok(["run", "-n", "2", "-p", "lr=9", "--", "./train.sh"]);
+    assert_eq!(baseline_now(&lab, &github), compared);
+}
+
+#[test]
+fn the_baseline_that_moved_is_shown_by_its_own_runs() {
+    let (lab, github) = on_a_busy_machine();
+    experiment(&lab);
+    let because = ["--because", "exploratory: the disk was busy"];
+    lab.exp_ok(["decide", "MOE-001", "accept"].into_iter().chain(because));
+    lab.exp_ok(["topic", "baseline", "set", "default=MOE-001", "--topic", "moe"].into_iter().chain(because));
+    let shown = baseline_now(&lab, &github);
+    assert!(shown.contains("**default**: `MOE-001`, code "), "{shown}");
+    assert!(shown.contains("step_time 81.0 ± 1.0 ms (n = 3)"), "{shown}");
+    assert!(shown.contains("nothing was compared with it yet"), "{shown}");
+}
+
+#[test]
+fn a_result_summary_shows_the_comparison_that_the_verdict_rests_on() {
+    let (lab, _) = on_a_busy_machine();
+    experiment(&lab);
+    let open = lab.exp_ok(["logbook", "MOE-001"]);
+    reject(&lab);
+    let compared = lab.git(["rev-parse", "--short=8", "exp/MOE-001"]);
+    later_and_busy(&lab);
+    goes_on(&lab);
+    for (text, is_decided) in [(open, false), (lab.exp_ok(["logbook", "MOE-001"]), true)] {
+        let row = text.lines().find(|line| line.starts_with("| step_time |")).expect("it has the metric");
+        assert!(row.contains("| −19.8 % |") && row.contains("| 101"), "{text}");
+        assert!(text.contains("- **unclear** against main ("), "{text}");
+        assert_eq!(text.contains("as it was decided"), is_decided, "{text}");
+        assert!(text.contains(&format!("code `{}`", compared.trim())), "{text}");
+        assert_eq!(
+            text.contains("- runs: 6 ok, ") && text.contains(", 3 of them compared,"),
+            is_decided,
+            "{text}"
+        );
+    }
+    let report = lab.exp_ok(["handoff", "-e", "MOE-001", "--full"]);
+    let row = report.lines().find(|line| line.starts_with("| step_time |")).expect("it has the metric");
+    assert!(row.contains("| −19.8 % |"), "{report}");
+    assert!(report.contains("- result: step_time 81 ms ± 1 ms (−19.8 %, 95 % CI "), "{report}");
+    let json = &lab.exp_json(["logbook", "MOE-001"])[0]["comparisons"]["MOE-001"];
+    assert_eq!(json["verdict"], "unclear");
+}
+
+#[test]
+fn an_update_tells_what_ran_after_a_decision_and_repeats_no_table() {
+    let (lab, github) = on_a_busy_machine();
+    lab.set_clock("2026-11-21T13:00:00Z");
+    experiment(&lab);
+    lab.set_clock("2026-11-21T14:00:00Z");
+    reject(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let tables = |text: &str| text.matches("| metric | baseline |").count();
+    let first = posts(&github)[0].clone();
+    assert!(tables(&first) == 1 && !first.contains("Ran after the decision"), "{first}");
+    goes_on(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let second = posts(&github)[1].clone();
+    assert_eq!(tables(&second), 1, "{second}");
+    for part in [
+        "- decided before, 2026-11-21 14:00 UTC: **rejected**, exploratory: the disk was busy\n",
+        "**Ran after the decision: 3 ok, code `",
+        "The decision and its numbers do not rest on these runs.",
+        "- step_time −49.5 % (95 % CI −50.7 … −48.3 %): better, against main (",
+        "; compared by themselves, and so exploratory\n",
+    ] {
+        assert!(second.contains(part), "`{part}` is not in\n{second}");
+    }
+    let row = second.lines().find(|line| line.starts_with("| step_time |")).expect("it has the metric");
+    assert!(row.contains("| −49.5 % |") && !second.contains("−19.8 %"), "{second}");
+    // More of the same code is more than was planned, and is told by itself, too.
+    lab.set_clock("2026-11-21T18:00:00Z");
+    lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let third = posts(&github)[2].clone();
+    assert!(third.contains("**Ran after the decision: 3 ok, code ") && third.contains("| 3 |"), "{third}");
+    // What is new is a note, and so is what is told.
+    lab.exp_ok(["note", "moe", "the disk is new", "--observation"]);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let fourth = posts(&github)[3].clone();
+    assert!(fourth.contains("the disk is new") && tables(&fourth) == 0, "{fourth}");
+    assert!(!fourth.contains("### MOE-001"), "{fourth}");
+    assert!(ok(&lab, &github, &["issue", "update", "moe"]).contains("nothing is new"));
+    // Another decision rests on what is there now.
+    lab.set_clock("2026-11-21T19:00:00Z");
+    reject(&lab);
+    publish(&lab);
+    ok(&lab, &github, &["issue", "update", "moe"]);
+    let fifth = posts(&github)[4].clone();
+    assert!(
+        tables(&fifth) == 1 && fifth.contains("−49.5 %") && !fifth.contains("after the decision"),
+        "{fifth}"
+    );
+}
+
+#[test]
+fn an_amended_goal_changes_the_title_unless_a_person_did() {
+    let (lab, github) = base();
+    let title = || github.state().issues[0].title.clone();
+    let amend = |goal: &str| {
+        lab.exp_ok(["topic", "amend", "moe", "--goal", goal]);
+        ok(&lab, &github, &["issue", "sync", "moe"])
+    };
+    amend("a third less");
+    assert_eq!(title(), "moe: a third less");
+    let asked = github.state().asked.len();
+    assert!(ok(&lab, &github, &["issue", "sync", "moe"]).contains("says so already"));
+    assert!(
+        github.state().asked[asked..]
+            .iter()
+            .all(|(asked, _)| !asked.starts_with("PATCH /repos/octo/moe/issues"))
+    );
+    github.state().issues[0].title = "Mixture of experts".to_owned();
+    amend("half of it");
+    assert_eq!(title(), "Mixture of experts");
+    let seen = output(&lab, &github, &["issue", "sync", "moe", "--dry-run"]);
+    assert!(!String::from_utf8_lossy(&seen.stderr).contains("title"), "{seen:?}");
+    // Who gives it back gives it to us.
+    github.state().issues[0].title = "moe: half of it".to_owned();
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    lab.exp_ok(["topic", "amend", "moe", "--goal", "a quarter of it"]);
+    let seen = output(&lab, &github, &["issue", "sync", "moe", "--dry-run"]);
+    let said = String::from_utf8_lossy(&seen.stderr);
+    assert!(said.contains("the title would become: moe: a quarter of it"), "{said}");
+    assert_eq!(title(), "moe: half of it");
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    assert_eq!(title(), "moe: a quarter of it");
+    // What was written is not taken for a person's though nobody said that it was.
+    lab.exp_ok(["topic", "amend", "moe", "--goal", "none of it"]);
+    github.fail("PATCH /repos/octo/moe/issues/1", 1, What::DoneThen(502));
+    ok(&lab, &github, &["issue", "sync", "moe"]);
+    assert_eq!(title(), "moe: none of it");
+}
+
+/// Closes the topic, saying what is next.
+fn end(lab: &TestLab, next: &str) {
+    let said = ["--worked", "a", "--failed", "b", "--limits", "c", "--retrospective", "e", "--next", next];
+    lab.exp_ok(["topic", "close", "moe"].into_iter().chain(said));
+    publish(lab);
+}
+
+#[test]
+fn an_issue_is_opened_again_once_with_its_topic_and_ends_with_another_summary() {
+    for verb in ["sync", "update"] {
+        let (lab, github) = base();
+        let state = || github.state().issues[0].state.clone();
+        let reopenings = || {
+            let state = github.state();
+            state
+                .asked
+                .iter()
+                .filter(|(asked, body)| asked.starts_with("PATCH") && body.contains("reopened"))
+                .count()
+        };
+        lab.set_clock("2026-11-22T09:00:00Z");
+        end(&lab, "a faster disk");
+        ok(&lab, &github, &["issue", "close", "moe"]);
+        ok(&lab, &github, &["issue", "sync", "moe"]);
+        ok(&lab, &github, &["issue", "update", "moe"]);
+        assert_eq!((state().as_str(), reopenings()), ("closed", 0), "a closed topic's issue stays closed");
+        lab.set_clock("2026-11-22T10:00:00Z");
+        lab.exp_ok(["topic", "reopen", "moe"]);
+        publish(&lab);
+        let dry = output(&lab, &github, &["issue", verb, "moe", "--dry-run"]);
+        assert!(String::from_utf8_lossy(&dry.stderr).contains("would be opened again"), "{dry:?}");
+        assert_eq!(state(), "closed");
+        github.fail("PATCH /repos/octo/moe/issues/1", 1, What::DoneThen(502));
+        ok(&lab, &github, &["issue", verb, "moe"]);
+        assert_eq!(state(), "open", "{verb}");
+        let asked = reopenings();
+        // Whoever closes it by hand now is not overruled.
+        github.state().issues[0].state = "closed".to_owned();
+        for verb in ["sync", "update"] {
+            ok(&lab, &github, &["issue", verb, "moe"]);
+        }
+        assert_eq!((state().as_str(), reopenings()), ("closed", asked));
+        github.state().issues[0].state = "open".to_owned();
+        assert!(lab.exp_ok(["logbook", "moe"]).contains("issue reopened"));
+        ok(&lab, &github, &["issue", "sync", "moe"]);
+        let scope = below(&body(&github), "## Scope").to_owned();
+        let told = "- closed 2026-11-22 09:00 UTC\n- opened again 2026-11-22 10:00 UTC\n";
+        assert!(scope.contains(told) && !scope.contains("closing is"), "{scope}");
+        // It ends once more.
+        lab.set_clock("2026-11-22T11:00:00Z");
+        end(&lab, "another machine");
+        ok(&lab, &github, &["issue", "close", "moe"]);
+        ok(&lab, &github, &["issue", "close", "moe"]);
+        let summaries: Vec<String> =
+            posts(&github).into_iter().filter(|post| post.contains("## moe is closed")).collect();
+        assert_eq!((summaries.len(), state().as_str()), (2, "closed"));
+        assert!(summaries[0].contains("a faster disk") && summaries[1].contains("another machine"));
+        // What is amended since is no other end.
+        lab.set_clock("2026-11-22T12:00:00Z");
+        lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
+        publish(&lab);
+        assert!(ok(&lab, &github, &["issue", "close", "moe"]).contains("closed already"));
+        assert_eq!(posts(&github).iter().filter(|post| post.contains("## moe is closed")).count(), 2);
+    }
+}
+
+#[test]
+fn heartbeats_that_cannot_be_kept_are_refused_and_none_a_day_turns_them_off() {
+    let (lab, github) = base();
+    let set = |text: &str| {
+        lab.write("exp.toml", format!("[issue]\n{text}\n"));
+        lab.commit_all("heartbeats");
+        lab.git(["branch", "--force", "research/moe", "main"]);
+    };
+    set("heartbeat = \"0h\"");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "heartbeat", "moe"]), @"
+    exit: 2
+    --- stderr
+    error: cannot read `exp.toml`
+      caused by: line 2, column 13: `0h` in `issue.heartbeat`: heartbeats are from 10m to 30d apart; leave `heartbeat` out for none
+    ");
+    set("heartbeat = \"6h\"\nheartbeats-a-day = 0");
+    lab.set_clock("2026-11-21T13:00:00Z");
+    experiment(&lab);
+    lab.set_clock("2026-11-21T20:00:00Z");
+    insta::assert_snapshot!(seen(&lab, &github, &["issue", "heartbeat", "moe"]), @"
+    exit: 0
+    --- stdout
+    `heartbeats-a-day` is 0, which turns them off
+    ");
+    assert!(posts(&github).is_empty());
 }
 
 #[test]

@@ -504,6 +504,22 @@ fn an_issue_event_is_stored_as_it_was_in_version_1() {
 }
 
 #[test]
+fn an_issue_that_was_opened_again_is_stored_as_it_was_when_that_came() {
+    let event = IssueEvent {
+        topic: "moe".parse().expect("a topic"),
+        act: IssueAct::Reopened,
+        post: None,
+        about: Some("03".repeat(32)),
+        repository: "github.com/octo/moe".to_owned(),
+        number: Some(12),
+        comment: None,
+        url: Some("https://github.com/octo/moe/issues/12".to_owned()),
+        seen: BTreeMap::new(),
+    };
+    hold("issue-1-reopened.json", Body::Issue(event));
+}
+
+#[test]
 fn what_later_versions_add_to_topics_is_stored_as_it_was_when_it_came() {
     hold("topic-1-kickoff.json", Body::Topic(kickoff()));
 }

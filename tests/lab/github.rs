@@ -373,6 +373,9 @@ impl State {
                 Some(number) => {
                     let editor = self.acts_as().to_owned();
                     let issue = &mut self.issues[number - 1];
+                    if let Some(title) = body["title"].as_str() {
+                        issue.title = title.to_owned();
+                    }
                     if let Some(text) = body["body"].as_str() {
                         issue.body = text.to_owned();
                         issue.edits.push((editor, text.to_owned()));
