@@ -39,8 +39,20 @@ impl Failure {
             let error = Error::outside(OUT_OF_MEMORY).because(said);
             return Self::Failed(error.hint("use smaller shapes, or another dtype"));
         }
+        // CUDA's and libtorch's words for what is not allowed meanwhile all have this in them.
+        if lower.contains("captur") {
+            return Self::not_captured(said);
+        }
         let error = Error::outside("libtorch cannot compute this").because(said);
         Self::Failed(error.hint("`git exp bench show <workload>` has the shapes and switches that were used"))
+    }
+
+    /// A call that no CUDA graph can hold, and why.
+    pub fn not_captured(why: impl Into<String>) -> Self {
+        let error = Error::outside("this cannot be captured as a CUDA graph").because(why.into());
+        Self::Failed(error.hint(
+            "--set graph=false; a graph holds no call that waits for the device, reads a number back or copies from the host",
+        ))
     }
 
     /// Whether there was too little memory.
