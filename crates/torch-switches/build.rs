@@ -55,13 +55,15 @@ fn cuda_headers(libtorch: &Path) -> Result<Vec<PathBuf>, &'static str> {
     if !libtorch.join("lib/libtorch_cuda.so").exists() {
         return Err("the libtorch it was built with has no CUDA");
     }
-    let named = CUDA_FOLDERS.iter().filter_map(std::env::var_os).map(|folder| PathBuf::from(folder).join("include"));
+    let named =
+        CUDA_FOLDERS.iter().filter_map(std::env::var_os).map(|folder| PathBuf::from(folder).join("include"));
     // Wheels lie beside that of PyTorch. That of the runtime lacks the headers of the compiler, which Triton brings.
     let real = libtorch.canonicalize().unwrap_or_else(|_| libtorch.to_path_buf());
     let wheels = ["nvidia/cu13/include", "triton/backends/nvidia/include"].map(|it| real.join("..").join(it));
     let folders: Vec<PathBuf> = named.chain(wheels).chain(["/usr/local/cuda/include".into()]).collect();
     let first = |header: &str| folders.iter().find(|folder| folder.join(header).is_file()).cloned();
-    let found: Option<Vec<PathBuf>> = ["cuda_runtime_api.h", "crt/host_config.h"].into_iter().map(first).collect();
+    let found: Option<Vec<PathBuf>> =
+        ["cuda_runtime_api.h", "crt/host_config.h"].into_iter().map(first).collect();
     found.ok_or("the headers of CUDA were not found when it was built")
 }
 

@@ -94,8 +94,13 @@ pub fn read_file(what: &str, file: &str) -> Result<Vec<u8>, Failure> {
 /// What a C++ exception says, without where it was thrown.
 fn first_line(text: &str) -> String {
     let text = text.trim_start_matches("Internal torch error: ");
-    let line =
-        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing is said about it");
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // TorchScript tells where in the module it was before it tells what it was.
+    let said = match text.contains("in the TorchScript interpreter") {
+        true => lines.clone().find_map(|line| line.strip_prefix("RuntimeError: ")).or_else(|| lines.next()),
+        false => lines.next(),
+    };
+    let line = said.unwrap_or("nothing is said about it");
     line.split("Exception raised from").next().unwrap_or(line).trim().to_owned()
 }
 

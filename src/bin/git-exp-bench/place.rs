@@ -8,9 +8,9 @@ use tch::{Cuda, Kind, Tensor};
 use crate::failure::Failure;
 
 /// The bytes of a line of the cache.
-const LINE: i64 = 64;
+const LINE: usize = 64;
 /// How many of them a page of memory has.
-const LINES: i64 = 64;
+const LINES: usize = 64;
 
 /// The device and the dtype of tensors at entry.
 #[derive(Clone, Copy, Debug)]
@@ -114,11 +114,12 @@ impl Place {
         }
         let mut byte = [0];
         getrandom::fill(&mut byte).map_err(|error| Failure::failed(error.to_string(), "try again"))?;
-        let [line, lines] = [i64::from(byte[0]) % LINES, LINES]
-            .map(|lines| lines * LINE / tensor.kind().elt_size_in_bytes() as i64);
+        let count = |elements: usize| i64::try_from(elements).expect("a tensor has so many elements");
+        let of_a_line = LINE / tensor.kind().elt_size_in_bytes();
+        let begin = usize::from(byte[0]) % LINES * of_a_line;
         let options = (tensor.kind(), tensor.device());
-        let memory = Tensor::f_empty([tensor.numel() as i64 + lines], options)?;
-        let mut moved = memory.f_as_strided(tensor.size(), tensor.stride(), line)?;
+        let memory = Tensor::f_empty([count(tensor.numel() + LINES * of_a_line)], options)?;
+        let mut moved = memory.f_as_strided(tensor.size(), tensor.stride(), count(begin))?;
         moved.f_copy_(tensor)?;
         Ok(moved)
     }
