@@ -1,13 +1,18 @@
 //! Compiles the C++ half against the libtorch that torch-sys found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const VERSION: &str = "2.11.0";
+/// What says where CUDA is installed.
+const CUDA_FOLDERS: [&str; 2] = ["CUDA_HOME", "CUDA_PATH"];
 
 fn main() {
-    const FILES: [&str; 7] = [
+    const FILES: [&str; 10] = [
         "build.rs",
+        "src/graph.cc",
+        "src/graph.h",
         "src/lib.rs",
+        "src/no_graph.cc",
         "src/package.cc",
         "src/package.h",
         "src/package.rs",
@@ -17,12 +22,24 @@ fn main() {
     for file in FILES {
         println!("cargo::rerun-if-changed={file}");
     }
+    for variable in CUDA_FOLDERS {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
     let mut build = cxx_build::bridges(["src/lib.rs", "src/package.rs"]);
     // torch-sys says where its libtorch is; under its feature `doc-only`, as lints use it, it says nothing.
     let Ok(libraries) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
     let libtorch = Path::new(&libraries).parent().expect("libraries are in a folder below libtorch");
     let headers = libtorch.join("include");
     check_version(&headers);
+    match cuda_headers(libtorch) {
+        Ok(folders) => {
+            build.file("src/graph.cc").includes(folders);
+        }
+        Err(missing) => {
+            println!("cargo::rustc-env=GIT_EXP_NO_GRAPHS={missing}");
+            build.file("src/no_graph.cc");
+        }
+    }
     build
         .file("src/switches.cc")
         .file("src/package.cc")
@@ -31,6 +48,23 @@ fn main() {
         .std("c++17")
         .warnings(false)
         .compile("git-exp-torch-switches");
+}
+
+/// The folders with the headers of CUDA; what is missing to capture graphs, if something is.
+fn cuda_headers(libtorch: &Path) -> Result<Vec<PathBuf>, &'static str> {
+    if !libtorch.join("lib/libtorch_cuda.so").exists() {
+        return Err("the libtorch it was built with has no CUDA");
+    }
+    let named =
+        CUDA_FOLDERS.iter().filter_map(std::env::var_os).map(|folder| PathBuf::from(folder).join("include"));
+    // Wheels lie beside that of PyTorch. That of the runtime lacks the headers of the compiler, which Triton brings.
+    let real = libtorch.canonicalize().unwrap_or_else(|_| libtorch.to_path_buf());
+    let wheels = ["nvidia/cu13/include", "triton/backends/nvidia/include"].map(|it| real.join("..").join(it));
+    let folders: Vec<PathBuf> = named.chain(wheels).chain(["/usr/local/cuda/include".into()]).collect();
+    let first = |header: &str| folders.iter().find(|folder| folder.join(header).is_file()).cloned();
+    let found: Option<Vec<PathBuf>> =
+        ["cuda_runtime_api.h", "crt/host_config.h"].into_iter().map(first).collect();
+    found.ok_or("the headers of CUDA were not found when it was built")
 }
 
 fn check_version(headers: &Path) {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Task;
+use super::setting::{Device, Setting};
+use super::transformer::{Mode, Transformer};
 use crate::domain::quantity::parse_duration;
 
 /// A length of time, written as `500ms` or `10s`.
@@ -86,7 +89,7 @@ pub struct Measure {
     pub ceilings: bool,
     /// Whether to compute the error against a float64 reference.
     pub reference: bool,
-    /// Replays a CUDA graph instead of launching each kernel.
+    /// Replays a CUDA graph of the call instead of launching each of its kernels.
     pub graph: bool,
     /// A share of the time that is wasted after each call: for tests of the harness itself.
     pub planted_slow_down: f64,
@@ -141,12 +144,20 @@ impl Measure {
                 self.planted_slow_down
             ));
         }
-        if self.graph {
-            return Err(
-                "`graph` is not supported: replaying CUDA graphs was not written yet, for want of a device to try it on"
-                    .to_owned(),
-            );
-        }
         Ok(())
+    }
+
+    /// Whether what is measured can be replayed, if that is asked for.
+    pub(super) fn check_graph(&self, task: &Task, setting: &Setting) -> Result<(), String> {
+        let problem = match (task, setting.device) {
+            _ if !self.graph => return Ok(()),
+            (Task::Command(_), _) => "a program of its own launches nothing here".to_owned(),
+            (_, device @ (Device::Cpu | Device::Mps)) => format!("the device is `{device}`"),
+            (Task::Transformer(Transformer { mode: Mode::Train, .. }), _) => {
+                "`train` takes another batch in each call; `train-step` can be replayed".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(format!("`graph` replays one call on a CUDA device, and {problem}"))
     }
 }

@@ -80,6 +80,7 @@ fn parse(text: &str, changes: &[Change]) -> Result<Workload, String> {
     measure.check().map_err(|problem| within("measure", problem))?;
     let task = Task::read(kind, take(kind)?).map_err(|problem| within(kind, problem))?;
     task.check().map_err(|problem| within(kind, problem))?;
+    measure.check_graph(&task, &setting).map_err(|problem| within("measure", problem))?;
     Ok(Workload { description, task, setting, measure })
 }
 
@@ -243,6 +244,26 @@ mod tests {
             problem(MATMUL, &["dtype=bf61"]),
             "in `[setting]`: unknown value `bf61`; did you mean `bf16`?"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_as_a_graph_is_refused() {
+        let refused =
+            |why: &str| format!("in `[measure]`: `graph` replays one call on a CUDA device, and {why}");
+        assert_eq!(problem(MATMUL, &["graph=true"]), refused("the device is `cpu`"));
+        assert_eq!(problem(MATMUL, &["graph=true", "device=mps"]), refused("the device is `mps`"));
+        let on_cuda = ["graph=true", "device=cuda"];
+        assert_eq!(
+            problem("[command]\nargv = [\"true\"]\n", &on_cuda),
+            refused("a program of its own launches nothing here")
+        );
+        let smoke = crate::workload::preset::PRESETS.iter().find(|preset| preset.name == "smoke").unwrap();
+        assert_eq!(
+            problem(smoke.text, &on_cuda),
+            refused("`train` takes another batch in each call; `train-step` can be replayed")
+        );
+        let changes: Vec<Change> = on_cuda.iter().map(|it| it.parse().unwrap()).collect();
+        assert!(read("test", MATMUL, &changes).unwrap().measure.graph);
     }
 
     #[test]

@@ -5,6 +5,7 @@ directly as Python allows: their wrappers in `torch.nn.functional` take up to 2 
 """
 
 import json
+import random as chance
 import statistics
 import sys
 import time
@@ -16,15 +17,24 @@ DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f
 BATCH, SECONDS = 2e-3, 0.5
 MEAN = 1  # of losses, as ATen numbers it
 RATE, BETAS, DECAY, EPSILON = 1e-3, (0.9, 0.999), 0.01, 1e-8
+LINE, LINES = 64, 64  # bytes of a line of the cache, and lines of a page
 
 
 def shape(text):
     return [int(size) for size in text.split("x")]
 
 
+def anywhere(tensor):
+    """The same contiguous tensor at a random place of a page, as the harness has it."""
+    per_line = LINE // tensor.element_size()
+    memory = torch.empty(tensor.numel() + LINES * per_line, dtype=tensor.dtype)
+    begin = chance.randrange(LINES) * per_line
+    return memory[begin : begin + tensor.numel()].view(tensor.shape).copy_(tensor)
+
+
 def inputs(op, dtype, needs_gradients):
     def random(text):
-        return torch.randn(shape(text)).to(dtype).requires_grad_(needs_gradients)
+        return anywhere(torch.randn(shape(text)).to(dtype)).detach().requires_grad_(needs_gradients)
 
     name = op["name"]
     if name in ("matmul", "batched-matmul"):
@@ -37,13 +47,13 @@ def inputs(op, dtype, needs_gradients):
         return [random(op["input"])] + [random(width) for _ in range(count)]
     if name == "cross-entropy":
         rows, classes = shape(op["logits"])
-        return [random(op["logits"]), torch.randint(classes, (rows,))]
+        return [random(op["logits"]), anywhere(torch.randint(classes, (rows,)))]
     if name == "convolution":
         return [random(op["input"]), random(op["weight"])]
     if name == "embedding":
-        return [random(op["table"]), torch.randint(shape(op["table"])[0], shape(op["indices"]))]
+        return [random(op["table"]), anywhere(torch.randint(shape(op["table"])[0], shape(op["indices"])))]
     if name == "optimizer-step":
-        return [torch.randn(shape(op["parameter"])).to(dtype) for _ in range(2)]
+        return [random(op["parameter"]) for _ in range(2)]
     raise ValueError(name)
 
 
@@ -70,7 +80,7 @@ class Step:
 
     def __init__(self, parameter, gradient, count):
         self.gradient = gradient
-        self.parameters = [parameter.clone() for _ in range(count)]
+        self.parameters = [anywhere(parameter) for _ in range(count)]
         self.first = [torch.zeros_like(parameter) for _ in range(count)]
         self.second = [torch.zeros_like(parameter) for _ in range(count)]
         self.steps = 0
@@ -98,9 +108,10 @@ def timer_of(workload):
     if both:
         output = eval(code, names)
         names["leaves"] = [tensor for tensor in tensors if tensor.requires_grad]
-        names["upstream"] = torch.randn_like(output.detach()) if output.dim() else None
+        names["upstream"] = anywhere(torch.randn_like(output.detach())) if output.dim() else None
         loss = "output" if output.dim() == 0 else "(output * upstream).sum()"
-        code = f"output = {code}; gradients = torch.autograd.grad({loss}, leaves)"
+        # Let go at the end, as there: else two generations of gradients take turns, which caches hold less well.
+        code = f"output = {code}; gradients = torch.autograd.grad({loss}, leaves); del output, gradients"
     return Timer(code, globals=names, num_threads=workload["setting"]["threads"]), both
 
 

@@ -34,7 +34,7 @@ fn what_does_not_fit_is_said_before_anything_is_loaded() {
     is_refused(&lab, "matmul", &["--set", "device=gpu"], "`gpu` is no device");
     is_refused(&lab, "matmul", &["--set", "dtype=f8"], "unknown value `f8`");
     is_refused(&lab, "matmul", &["--set", "a"], "`a` is not `key=value`");
-    is_refused(&lab, "matmul", &["--set", "graph=true"], "`graph` is not supported");
+    is_refused(&lab, "matmul", &["--set", "graph=true"], "and the device is `cpu`");
 }
 
 #[test]
@@ -43,6 +43,12 @@ fn a_device_that_is_not_there_is_refused() {
     is_refused(&lab, "matmul", &["--set", "device=cuda:7"], "there is no device `cuda:7` here");
     is_refused(&lab, "matmul", &["--set", "device=mps"], "there is no device `mps` here");
     is_refused(&lab, "attention", &["--set", "backend=efficient"], "needs CUDA");
+    // A libtorch without CUDA says so, and one with CUDA looks for the device.
+    let (status, said) = refusal(&lab, "matmul", &["--set", "graph=true", "--set", "device=cuda:7"]);
+    assert_eq!(status, Some(2), "{said}");
+    let is_told =
+        ["has no CUDA", "headers of CUDA", "no device `cuda:7` here"].iter().any(|why| said.contains(why));
+    assert!(is_told && said.contains("hint: "), "{said}");
 }
 
 #[test]

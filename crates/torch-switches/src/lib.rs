@@ -1,4 +1,5 @@
-//! What tch does not bind: global switches of libtorch, peak memory, device events, autocast on every device, and packages of AOTInductor.
+//! What tch does not bind: global switches of libtorch, peak memory, device events, CUDA graphs, autocast on every
+//! device, and packages of AOTInductor.
 //!
 //! Every function here is safe to call. The other half is C++, in the files `*.cc`. cxx checks both halves against this file and turns C++ exceptions into errors.
 
@@ -8,10 +9,14 @@ pub use bridge::*;
 pub use cxx::{Exception, UniquePtr};
 pub use package::Package;
 
+/// Why no CUDA graph can be captured; `None` where one can.
+pub const NO_GRAPHS: Option<&str> = option_env!("GIT_EXP_NO_GRAPHS");
+
 #[cxx::bridge(namespace = "git_exp")]
 mod bridge {
     extern "C++" {
         include!("git-exp-torch-switches/src/switches.h");
+        include!("git-exp-torch-switches/src/graph.h");
     }
 
     // SAFETY: each is called with plain values, and libtorch guards its own state.
@@ -49,6 +54,25 @@ mod bridge {
         fn end(self: Pin<&mut Stopwatch>) -> Result<()>;
         /// Waits for the second event; the seconds between the two.
         fn seconds(self: &Stopwatch) -> Result<f64>;
+
+        /// What a call launches on a CUDA device, captured once and launched as a whole.
+        ///
+        /// The calls are made between these, in this order: [`enter`](Self::enter), some to warm up, [`begin`](Self::begin), the one that is
+        /// captured, [`end`](Self::end), [`leave`](Self::leave). What it reads must live as long as the graph. One that is dropped on the
+        /// way gives up.
+        type Graph;
+        /// A graph of a CUDA device; an error where [`NO_GRAPHS`] says why.
+        fn new_graph(device: i32) -> Result<UniquePtr<Graph>>;
+        /// Turns to a stream aside, for no graph is captured on the one that all begin with.
+        fn enter(self: Pin<&mut Graph>) -> Result<()>;
+        /// Captures from now on.
+        fn begin(self: Pin<&mut Graph>) -> Result<()>;
+        /// Ends the capture; an error where something was done that cannot be captured.
+        fn end(self: Pin<&mut Graph>) -> Result<()>;
+        /// Turns back to the stream that was left.
+        fn leave(self: Pin<&mut Graph>) -> Result<()>;
+        /// Launches what was captured; it need not have ended on return.
+        fn replay(self: Pin<&mut Graph>) -> Result<()>;
 
         /// The version of libtorch that this was built with.
         fn version() -> String;

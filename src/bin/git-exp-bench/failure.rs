@@ -39,8 +39,20 @@ impl Failure {
             let error = Error::outside(OUT_OF_MEMORY).because(said);
             return Self::Failed(error.hint("use smaller shapes, or another dtype"));
         }
+        // CUDA's and libtorch's words for what is not allowed meanwhile all have this in them.
+        if lower.contains("captur") {
+            return Self::not_captured(said);
+        }
         let error = Error::outside("libtorch cannot compute this").because(said);
         Self::Failed(error.hint("`git exp bench show <workload>` has the shapes and switches that were used"))
+    }
+
+    /// A call that no CUDA graph can hold, and why.
+    pub fn not_captured(why: impl Into<String>) -> Self {
+        let error = Error::outside("this cannot be captured as a CUDA graph").because(why.into());
+        Self::Failed(error.hint(
+            "--set graph=false; a graph holds no call that waits for the device, reads a number back or copies from the host",
+        ))
     }
 
     /// Whether there was too little memory.
@@ -82,8 +94,13 @@ pub fn read_file(what: &str, file: &str) -> Result<Vec<u8>, Failure> {
 /// What a C++ exception says, without where it was thrown.
 fn first_line(text: &str) -> String {
     let text = text.trim_start_matches("Internal torch error: ");
-    let line =
-        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing is said about it");
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // TorchScript tells where in the module it was before it tells what it was.
+    let said = match text.contains("in the TorchScript interpreter") {
+        true => lines.clone().find_map(|line| line.strip_prefix("RuntimeError: ")).or_else(|| lines.next()),
+        false => lines.next(),
+    };
+    let line = said.unwrap_or("nothing is said about it");
     line.split("Exception raised from").next().unwrap_or(line).trim().to_owned()
 }
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `subject` | what every kind of workload gives to be measured, and where the kinds are registered |
 //! | `op`, `torchscript`, `command`, `transformer` | one kind of workload each |
+//! | `graph` | any of them, replayed as a CUDA graph |
 //! | `optimizer` | the step that `op` measures and `transformer` learns by |
 //! | `place` | devices, dtypes and switches of a setting |
 //! | `sampler`, `watch`, `ceiling` | the clock, what slows the machine down, and what it can do at best |
@@ -21,6 +22,7 @@
 mod ceiling;
 mod command;
 mod failure;
+mod graph;
 mod machine;
 mod measuring;
 mod op;

@@ -13,10 +13,11 @@ use tch::{Kind, Tensor};
 
 use crate::ceiling::Ceilings;
 use crate::failure::Failure;
+use crate::graph::{self, Replay};
 use crate::machine;
 use crate::place::{self, Place};
 use crate::sampler::Sampler;
-use crate::subject::{Entry, Findings, Work, build};
+use crate::subject::{Build, Entry, Findings, Work, build};
 
 /// With fewer samples than this no two of them hold the median with 95 % confidence.
 const FEWEST_FOR_AN_INTERVAL: usize = 6;
@@ -148,6 +149,9 @@ fn check_one(
     baseline: Option<&[Tensor]>,
     warnings: &mut Vec<String>,
 ) -> Result<(Measured, Vec<Tensor>), Failure> {
+    if variant.workload.measure.graph {
+        graph::check()?;
+    }
     let mut subject = build(&variant.workload)?;
     let place = Place::new(&variant.workload.setting)?;
     if let Some(device) = place.accelerator() {
@@ -222,13 +226,22 @@ fn plan(measure: &Measure, most_calls: u64) -> Plan {
     }
 }
 
+/// What is called between two looks at the clock.
+fn timed(workload: &Workload) -> Result<Build, Failure> {
+    let subject = build(workload)?;
+    Ok(match workload.measure.graph {
+        true => Box::new(Replay::capture(subject, &Place::new(&workload.setting)?)?),
+        false => subject,
+    })
+}
+
 fn alone(
     workload: &Workload,
     sampler: &mut Sampler,
     measured: &mut Measured,
     warnings: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let mut subject = build(workload)?;
+    let mut subject = timed(workload)?;
     let subject = subject.as_mut();
     let caches = if subject.is_in_process() { workload.measure.caches } else { Caches::Hot };
     if caches != Caches::Cold {
@@ -292,8 +305,12 @@ fn in_turn(
         // The process is warm from the second pass on, and a program that is started anew never is.
         plan: Plan { max_seconds: first.measure.pass_time.seconds(), ..plan(&first.measure, u64::MAX) },
     };
-    // What is planted is the one rule that each variant has for itself.
-    let rules = |variant: &Variant| Measure { planted_slow_down: 0.0, ..variant.workload.measure.clone() };
+    // What is planted, and whether a graph is replayed, each variant has for itself.
+    let rules = |variant: &Variant| Measure {
+        planted_slow_down: 0.0,
+        graph: false,
+        ..variant.workload.measure.clone()
+    };
     if variants.iter().any(|variant| rules(variant) != rules(&variants[0])) {
         warnings
             .push("the variants name different rules of measuring; those of the baseline hold".to_owned());
@@ -305,7 +322,7 @@ fn in_turn(
         &mut random,
         |at| {
             let workload = &variants[at].workload;
-            Ok::<_, Failure>((workload, build(workload)?, Sampler::new(workload)?))
+            Ok::<_, Failure>((workload, timed(workload)?, Sampler::new(workload)?))
         },
         |(workload, subject, sampler), calls| {
             // Switches are global, and the other variant may have set them otherwise.

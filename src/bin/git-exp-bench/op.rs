@@ -41,10 +41,11 @@ impl OpSubject {
             let tensor = place.tensor(&input.shape, input.content)?;
             let tensor = match task.layout {
                 // The same numbers, with the two innermost dimensions the other way round in memory.
-                Layout::Transposed => tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?,
-                Layout::ChannelsLast if tensor.dim() == 4 => {
-                    tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?
+                Layout::Transposed => {
+                    place.anywhere(&tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?)?
                 }
+                Layout::ChannelsLast if tensor.dim() == 4 => place
+                    .anywhere(&tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)?,
                 Layout::Contiguous | Layout::ChannelsLast => tensor,
             };
             let is_leaf = task.pass == Pass::ForwardBackward && tensor.kind() != Kind::Int64;
@@ -52,7 +53,7 @@ impl OpSubject {
         }
         let mut subject = Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
         if let Op::OptimizerStep { parameters, algorithm, .. } = task.op {
-            let copies = (0..parameters).map(|_| copy_of(&subject.inputs[0]));
+            let copies = (0..parameters).map(|_| place.anywhere(&copy_of(&subject.inputs[0])?));
             let copies = copies.collect::<Result<Vec<_>, _>>()?;
             subject.optimizer = Some(Optimizer::new(copies, algorithm, LEARNING_RATE)?);
         } else if task.pass == Pass::ForwardBackward {
@@ -87,7 +88,7 @@ impl OpSubject {
             return Ok(vec![output]);
         }
         let loss = match upstream {
-            Some(upstream) => (&output * upstream).f_sum(None::<Kind>)?,
+            Some(upstream) => output.f_mul(upstream)?.f_sum(None::<Kind>)?,
             None => output.shallow_clone(),
         };
         let leaves: Vec<&Tensor> = inputs.iter().filter(|input| input.requires_grad()).collect();

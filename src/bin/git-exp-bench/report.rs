@@ -28,9 +28,10 @@ pub fn inputs(variants: &[Variant], measured: &[Measured]) -> String {
             let _ = writeln!(lines, "INPUT name={prefix}{name}{shape} dtype={dtype} device={device}");
         }
         let setting = &variant.workload.setting;
+        let graph = if variant.workload.measure.graph { " graph=true" } else { "" };
         let _ = writeln!(
             lines,
-            "INPUT name={prefix}workload kind={} mode={} dtype={} device={} device_count=1 threads={} distribution={}",
+            "INPUT name={prefix}workload kind={} mode={} dtype={} device={} device_count=1 threads={} distribution={}{graph}",
             variant.workload.task.kind(),
             variant.workload.task.mode(),
             setting.dtype.word(),
