@@ -328,17 +328,19 @@ fn what_a_clone_posted_before_it_was_lost_no_other_posts_again() {
 
 #[test]
 fn what_a_login_posted_before_it_was_lost_no_other_login_posts_again() {
-    let comments = |github: &LocalGitHub| github.state().issues.iter().map(|it| it.comments.len()).sum();
-    let issues = |github: &LocalGitHub| github.state().issues.len();
-    let pulls = |github: &LocalGitHub| github.state().pulls.len();
-    let cases: [(&[&str], &'static str, &dyn Fn(&LocalGitHub) -> usize); 5] = [
-        (&["issue", "update", "moe"], COMMENT, &comments),
-        (&["issue", "update", "moe", "--seal", "MOE-001"], COMMENT, &comments),
-        (&["issue", "close", "moe"], COMMENT, &comments),
-        (&["issue", "open", "moe"], ISSUE, &issues),
-        (&["pr", "open", "MOE-001"], "POST /repos/octo/moe/pulls", &pulls),
+    let cases = [
+        (&["issue", "update", "moe"][..], COMMENT),
+        (&["issue", "update", "moe", "--seal", "MOE-001"], COMMENT),
+        (&["issue", "close", "moe"], COMMENT),
+        (&["issue", "open", "moe"], ISSUE),
+        (&["pr", "open", "MOE-001"], "POST /repos/octo/moe/pulls"),
     ];
-    for (words, request, count) in cases {
+    for (words, request) in cases {
+        let count = |github: &LocalGitHub| match request {
+            COMMENT => github.state().issues[0].comments.len(),
+            ISSUE => github.state().issues.len(),
+            _ => github.state().pulls.len(),
+        };
         let (lab, github) = match words[1] {
             "open" if words[0] == "issue" => (super::github::lab(), LocalGitHub::start()),
             _ => sealed(),
@@ -379,9 +381,9 @@ fn what_a_person_wrote_is_put_back_though_the_command_that_overwrote_it_was_kill
     let body = github.state().issues[0].body.clone();
     lab.exp_ok(["topic", "amend", "moe", "--goal", "a third less"]);
     publish(&lab);
-    const PATCH: &str = "PATCH /repos/octo/moe/issues/1";
-    github.state().person.push((PATCH.to_owned(), format!("This is mine.\n\n{body}")));
-    github.fail(PATCH, 1, What::DoneThenSilence(Duration::from_secs(2)));
+    let patch = "PATCH /repos/octo/moe/issues/1";
+    github.state().person.push((patch.to_owned(), format!("This is mine.\n\n{body}")));
+    github.fail(patch, 1, What::DoneThenSilence(Duration::from_secs(2)));
     killed_once(&lab, &github, &["issue", "sync", "moe"], |github| github.state().issues[0].edits.len() == 3);
     assert!(!github.state().issues[0].body.contains("This is mine."));
     github.state().refs.clear();

@@ -513,6 +513,7 @@ fn an_issue_that_was_opened_again_is_stored_as_it_was_when_that_came() {
         repository: "github.com/octo/moe".to_owned(),
         number: Some(12),
         comment: None,
+        login: None,
         url: Some("https://github.com/octo/moe/issues/12".to_owned()),
         seen: BTreeMap::new(),
     };
