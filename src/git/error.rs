@@ -100,6 +100,12 @@ pub enum GitError {
 /// Any error, for one that has no type of ours.
 pub type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Whether a command of Git's goes to another place.
+fn talks_to_a_remote(command: &str) -> bool {
+    let words = ["ls-remote", "fetch", "push"];
+    command.split(' ').next().is_some_and(|first| words.contains(&first))
+}
+
 impl GitError {
     /// The next step, where there is one to name.
     pub fn hint(&self) -> Option<String> {
@@ -132,6 +138,10 @@ impl GitError {
                 Some("install Git, and put it on the PATH".to_owned())
             }
             _ if self.is_full() => Some("the disk is full; nothing that was recorded before is lost".to_owned()),
+            Self::Program { command, .. } if talks_to_a_remote(command) => Some(
+                "what is recorded is safe here; is the remote right, and may you get at it? `git remote -v`"
+                    .to_owned(),
+            ),
             _ if self.is_read_only() => Some("the repository cannot be written to; reading it works".to_owned()),
             _ => None,
         }

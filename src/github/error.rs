@@ -102,6 +102,7 @@ impl GitHubError {
             Self::Refused { status: 410, .. } => {
                 "the issue was deleted, or issues are turned off in the repository's settings".to_owned()
             }
+            Self::Refused { status: 422, .. } => "see what it would not take with `--dry-run`".to_owned(),
             Self::Refused { .. } | Self::Unreadable { .. } => return None,
             Self::Limited { .. } | Self::Late { .. } | Self::Claimed { .. } => {
                 format!("{again}; wait longer with: git config exp.githubDeadline <seconds>")

@@ -980,6 +980,7 @@ fn a_refusal_is_said_clearly_and_ends_with_3() {
     insta::assert_snapshot!(said(422, Vec::new(), invalid), @"
     error: cannot do it on GitHub
       caused by: GitHub refused to POST /repos/octo/moe/issues/1/comments: 422, Validation Failed; IssueComment unprocessable
+    hint: see what it would not take with `--dry-run`
     ");
     let reset = (1_795_262_400 + 3600).to_string();
     let hour = vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
