@@ -174,7 +174,11 @@ pub fn sync(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         if text.trim_end() == issue.text().trim_end() && titled.change.is_none() {
             return up_to_date(number, &there).show(context, &name);
         }
-        let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Synced, None, &there) };
+        let outcome = Outcome {
+            number: Some(number),
+            text: Some(&text),
+            ..Outcome::of(IssueAct::Synced, None, &there)
+        };
         return outcome.show(context, &name);
     }
     let claim = claimed(context, which, &connection, &mut subjects, &mut found)?;

@@ -38,7 +38,7 @@ Examples:
   git exp pr open MOE-HC-004 --dry-run     print what would be posted
   git exp pr open MOE-HC-004               open it, from exp/MOE-HC-004 to the main branch
 
-Exit status: 0 done, or it was open already; 1 something is to be in order first; 2 the request is wrong; 3 GitHub or the way there failed.
+Exit status: 0 done, or it was open already; 1 something is to be in order first; 2 the request is wrong; 3 GitHub or the way there failed; 4 there is nothing to compare.
 
 JSON: one git-exp/pull-request/1 object.")]
 pub struct Arguments {

@@ -235,13 +235,13 @@ impl Found {
     }
 }
 
-/// What a candidate came to by a metric: `step_time 80.7 ± 0.6 ms (−20 %, 95 % CI −21 … −19 %)`.
+/// What a candidate came to by a metric: `step_time 80.7 ± 0.6 ms (n = 3; −20 %, 95 % CI −21 … −19 %)`.
 fn result(row: &Row) -> String {
-    let candidate = format!("{} {}", name(row), value(row, &row.candidate));
+    let candidate = format!("{} {} (n = {}", name(row), value(row, &row.candidate), row.candidate.n);
     match (change(row), interval(row)) {
-        (change, _) if change.is_empty() => candidate,
-        (change, interval) if interval.is_empty() => format!("{candidate} ({change}, no interval)"),
-        (change, interval) => format!("{candidate} ({change}, 95 % CI {interval})"),
+        (change, _) if change.is_empty() => format!("{candidate})"),
+        (change, interval) if interval.is_empty() => format!("{candidate}; {change}, no interval)"),
+        (change, interval) => format!("{candidate}; {change}, 95 % CI {interval})"),
     }
 }
 
@@ -254,7 +254,7 @@ impl RowFields {
             n: sizes(row),
             change: change(row),
             interval: interval(row),
-            says: says(row).to_string(),
+            says: verdict_in_words(row),
         });
         rows.collect()
     }
@@ -724,8 +724,13 @@ fn verdict_cell(row: &Row) -> Cell {
         Some(Verdict::Worse) => Tone::Bad,
         Some(Verdict::Same | Verdict::Unclear) | None => Tone::Plain,
     };
+    Cell::toned(tone, verdict_in_words(row))
+}
+
+/// What a row says; of a metric that nothing was declared about, that this is a look and no test.
+fn verdict_in_words(row: &Row) -> String {
     let mark = if row.is_exploratory && row.verdict.is_some() { " (exploratory)" } else { "" };
-    Cell::toned(tone, format!("{}{mark}", says(row)))
+    format!("{}{mark}", says(row))
 }
 
 fn metrics(rows: &[Row]) -> Table {

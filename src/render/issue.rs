@@ -242,7 +242,10 @@ fn place(text: &str) -> Option<(usize, usize)> {
 pub fn overwritten<'a>(texts: &[(&'a str, bool)], now: &str) -> Option<&'a str> {
     let is = |text: &str, other: &str| text.trim() == other.trim();
     let others = |text: &str| others_part(text).trim().to_owned();
-    let [earlier @ .., (theirs, _), (written, true)] = texts else { return None };
+    // What was sent again because the answer was lost is the same text twice.
+    let mut texts = texts.to_vec();
+    texts.dedup_by(|later, before| is(later.0, before.0));
+    let [earlier @ .., (theirs, _), (written, true)] = texts.as_slice() else { return None };
     let was_there = |text: &str| earlier.iter().any(|(it, _)| others(it) == others(text));
     let is_put_back = earlier.iter().any(|(it, _)| is(it, written));
     (is(written, now)
@@ -375,6 +378,7 @@ mod tests {
         assert_eq!(lost(&all, &ours), Some(theirs.clone()));
         // Whoever writes with our own login is a person, too.
         assert_eq!(lost(&[(&read, true), (&theirs, true), (&ours, true)], &ours), Some(theirs.clone()));
+        assert_eq!(lost(&[&all[..], &[(&ours, true)]].concat(), &ours), Some(theirs.clone()));
         // Once it is put back nothing is missing.
         let back = with("a b", "2");
         assert_eq!(lost(&[&all[..], &[(&back, true)]].concat(), &back), None);

@@ -406,7 +406,7 @@ fn the_numbers_beside_a_verdict_are_those_it_was_made_by() {
         row.unwrap_or_else(|| panic!("no row in\n{text}"))
     };
     assert!(
-        row(&open).contains("| 3 ok | step_time 81 ms ± 1 ms (−19.8 %, 95 % CI ")
+        row(&open).contains("| 3 ok | step_time 81 ms ± 1 ms (n = 3; −19.8 %, 95 % CI ")
             && row(&open).contains("| unclear |"),
         "{open}"
     );
@@ -440,7 +440,7 @@ fn the_numbers_beside_a_verdict_are_those_it_was_made_by() {
     publish(&lab);
     ok(&lab, &github, &["issue", "sync", "moe"]);
     for decided in [busy, body(&github)] {
-        assert!(row(&decided).contains("(−19.8 %, 95 % CI "), "{decided}");
+        assert!(row(&decided).contains("(n = 3; −19.8 %, 95 % CI "), "{decided}");
         assert!(
             below(&decided, "## Next").trim_start().starts_with("- MOE-001: profile the kernel"),
             "{decided}"
@@ -544,7 +544,7 @@ fn a_result_summary_shows_the_comparison_that_the_verdict_rests_on() {
     let report = lab.exp_ok(["handoff", "-e", "MOE-001", "--full"]);
     let row = report.lines().find(|line| line.starts_with("| step_time |")).expect("it has the metric");
     assert!(row.contains("| −19.8 % |"), "{report}");
-    assert!(report.contains("- result: step_time 81 ms ± 1 ms (−19.8 %, 95 % CI "), "{report}");
+    assert!(report.contains("- result: step_time 81 ms ± 1 ms (n = 3; −19.8 %, 95 % CI "), "{report}");
     let json = &lab.exp_json(["logbook", "MOE-001"])[0]["comparisons"]["MOE-001"];
     assert_eq!(json["verdict"], "unclear");
 }

@@ -67,7 +67,7 @@ fn a_handoff_says_what_is_needed_to_go_on() {
 
     A-002: 2000
 
-    - val_loss 2005 ± 4 (−13 %, 95 % CI −13.1 … −13 %) against default (A-001)
+    - val_loss 2005 ± 4 (n = 3; −13 %, 95 % CI −13.1 … −13 %) against default (A-001)
     - evidence: **accept**, replicated: val_loss −13 % (95 % CI −13.1 … −13 %): better
     - accepted
     - ran `./train.sh 2000` at `<id 1>`
@@ -127,7 +127,7 @@ fn a_report_says_what_changed_how_it_was_verified_and_what_is_left() {
 
     - hypothesis: fewer steps are enough
     - change: 2000
-    - result: val_loss 2005 ± 4 (−13 %, 95 % CI −13.1 … −13 %) against default (A-001)
+    - result: val_loss 2005 ± 4 (n = 3; −13 %, 95 % CI −13.1 … −13 %) against default (A-001)
     - rejected, 2026-11-21 13:00 UTC: one run failed
     - evidence: **accept**, replicated: val_loss −13 % (95 % CI −13.1 … −13 %): better
 
