@@ -20,7 +20,7 @@ use crate::github::{Address, Claim, GitHubError, Issue};
 use crate::log::Lock;
 use crate::log::index::Index;
 use crate::render::issue::{
-    LONGEST, Titled, fit, length, mark, overwritten, title, title_mark, titled, topic_mark, unwritten_mark,
+    LONGEST, Titled, dropped, fit, length, mark, title, title_mark, titled, topic_mark, unwritten_mark,
     with_part,
 };
 use crate::render::logbook::TopicFields;
@@ -255,7 +255,7 @@ pub fn write(
     let part = part(context, index, research, topic, links)?;
     let (rest, heading) = (rest(&links.there), heading(context, topic)?);
     let ours = Ours::of(connection, &topic.issue);
-    let is_written = rewrite(connection, &ours, claim, number, (&heading, &part), &rest)?;
+    let is_written = rewrite(context, connection, &ours, claim, number, (&heading, &part), &rest)?;
     if is_written {
         let page = connection.github.address().page();
         let event = IssueEvent {
@@ -278,6 +278,7 @@ pub fn write(
 /// Puts `part` in its place, and `heading` where the title is still ours; what a person wrote at the same time stays, or is put back, also by
 /// the next call where this one is killed.
 fn rewrite(
+    context: &Context,
     connection: &Connection,
     ours: &Ours<'_>,
     claim: Option<&Claim<'_>>,
@@ -296,12 +297,17 @@ fn rewrite(
         let edits = github.edits(number).map_err(|error| explained(&error))?;
         let texts: Vec<(&str, bool)> =
             edits.iter().map(|edit| (edit.text.as_str(), ours.is(edit.editor.as_ref()))).collect();
-        let theirs = overwritten(&texts, before);
-        if theirs.is_some() {
-            aloud("somebody else wrote at the same moment; what they wrote is put back");
+        let mut whole_before = before.clone();
+        for (was, theirs) in dropped(&texts, before) {
+            let [was, theirs, own] = [was, theirs, &whole_before].map(|text| with_part(text, ""));
+            let merged = context.repo.merged_texts(&was, &own, &theirs)?;
+            if merged != own {
+                aloud("somebody else wrote at the same moment; what they wrote is put back");
+                whole_before = merged;
+            }
         }
         let Titled { change, mark } = titled(title, before, heading);
-        let text = whole(theirs.unwrap_or(before), part, (rest, &mark), LONGEST);
+        let text = whole(&whole_before, part, (rest, &mark), LONGEST);
         if text.trim_end() == before.trim_end() && change.is_none() {
             return Ok(is_written);
         }

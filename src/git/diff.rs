@@ -32,6 +32,22 @@ pub type TreeEdit = (PathBytes, Option<(u32, Oid)>);
 const PLAIN: [&str; 5] = ["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color"];
 
 impl Repo {
+    /// The text `own` with what was changed from `base` to `theirs`; where both changed the same lines, it has those of both.
+    pub fn merged_texts(&self, base: &str, own: &str, theirs: &str) -> Result<String, GitError> {
+        let folder = tempfile::tempdir().map_err(file_error("write", std::env::temp_dir()))?;
+        let [base, own, theirs] = [("base", base), ("own", own), ("theirs", theirs)].map(|(name, text)| {
+            let path = folder.path().join(name);
+            // Without an end of its last line that would run into another.
+            let written = std::fs::write(&path, format!("{}\n", text.trim_end()));
+            written.map_err(file_error("write", &path)).map(|()| path)
+        });
+        let merged = self
+            .git(["merge-file", "--stdout", "--quiet", "--union"])
+            .arguments([own?, base?, theirs?])
+            .run()?;
+        Ok(String::from_utf8_lossy(&merged).into_owned())
+    }
+
     /// The commit that a revision means; `None` where it means none.
     pub fn rev_parse(&self, revision: &str) -> Result<Option<Oid>, GitError> {
         if revision.is_empty() || revision.starts_with('-') {

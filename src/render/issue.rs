@@ -234,26 +234,42 @@ fn place(text: &str) -> Option<(usize, usize)> {
     find(&|number| !code[number].1).or_else(|| find(&|_| true))
 }
 
-/// What somebody wrote that was lost because a text of ours took the place of more than what had been read, when `now` is that text; `texts`
-/// are those that the issue had, oldest first, each with whether it is ours.
+/// What people made of an issue's text that was lost because a text of ours took its place, and that nobody put back since: of each what the
+/// text had been, and what they made of it. `texts` are those that the issue had, oldest first, each with whether it is ours; `now` is the last.
 ///
-/// It is what stood just before, where people wrote something that had not been there yet and is gone since. A text that was there once is
-/// not ours: somebody put it back.
-pub fn overwritten<'a>(texts: &[(&'a str, bool)], now: &str) -> Option<&'a str> {
+/// A text that was there once is not ours: somebody put it back. What came to stand again later, whoever removed it after that, is not lost.
+pub fn dropped<'a>(texts: &[(&'a str, bool)], now: &str) -> Vec<(&'a str, &'a str)> {
     let is = |text: &str, other: &str| text.trim() == other.trim();
     let others = |text: &str| others_part(text).trim().to_owned();
     // What was sent again because the answer was lost is the same text twice.
     let mut texts = texts.to_vec();
     texts.dedup_by(|later, before| is(later.0, before.0));
-    let [earlier @ .., (theirs, _), (written, true)] = texts.as_slice() else { return None };
-    let was_there = |text: &str| earlier.iter().any(|(it, _)| others(it) == others(text));
-    let is_put_back = earlier.iter().any(|(it, _)| is(it, written));
-    (is(written, now)
-        && !is_put_back
-        && was_there(written)
-        && !was_there(theirs)
-        && others(theirs) != others(written))
-    .then_some(*theirs)
+    if texts.last().is_none_or(|(last, _)| !is(last, now)) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for at in 2..texts.len() {
+        let (earlier, (theirs, _), (written, is_ours)) = (&texts[..at - 1], texts[at - 1], texts[at]);
+        if !is_ours || earlier.iter().any(|(text, _)| is(text, written) || others(text) == others(theirs)) {
+            continue;
+        }
+        let Some((was, _)) = earlier.iter().rev().find(|(text, _)| others(text) == others(written)) else {
+            continue;
+        };
+        if !texts[at + 1..].iter().any(|(later, _)| has_change(&others(later), &others(was), &others(theirs)))
+        {
+            found.push((*was, theirs));
+        }
+    }
+    found
+}
+
+/// Whether `text` has all lines that came from `before` to `after`, and none that went.
+fn has_change(text: &str, before: &str, after: &str) -> bool {
+    let [text, before, after] =
+        [text, before, after].map(|it| it.lines().map(str::trim_end).collect::<Vec<_>>());
+    after.iter().all(|line| before.contains(line) || text.contains(line))
+        && before.iter().all(|line| after.contains(line) || !text.contains(line))
 }
 
 /// How long a text is for GitHub.
@@ -366,33 +382,40 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_that_was_lost_is_the_one_just_before_ours() {
-        let with = |others: &str, part: &str| with_part(others, part);
-        let [read, theirs, ours] = [with("a", "1"), with("a b", "1"), with("a", "2")];
-        let lost = |texts: &[(&String, bool)], now: &str| {
+    fn an_edit_is_lost_when_ours_took_its_place_and_nobody_put_it_back() {
+        fn joined<'a>(one: &[(&'a String, bool)], more: &[(&'a String, bool)]) -> Vec<(&'a String, bool)> {
+            [one, more].concat()
+        }
+
+        let [read, theirs, ours, later] =
+            [("a", "1"), ("a\nb", "1"), ("a", "2"), ("a", "3")].map(|(others, part)| with_part(others, part));
+        let lost = |texts: &[(&String, bool)]| {
             let texts: Vec<(&str, bool)> =
                 texts.iter().map(|(text, is_ours)| (text.as_str(), *is_ours)).collect();
-            overwritten(&texts, now).map(str::to_owned)
+            dropped(&texts, texts.last().map_or("", |it| it.0)) == [(read.as_str(), theirs.as_str())]
         };
         let all = [(&read, true), (&theirs, false), (&ours, true)];
-        assert_eq!(lost(&all, &ours), Some(theirs.clone()));
+        assert!(lost(&all));
         // Whoever writes with our own login is a person, too.
-        assert_eq!(lost(&[(&read, true), (&theirs, true), (&ours, true)], &ours), Some(theirs.clone()));
-        assert_eq!(lost(&[&all[..], &[(&ours, true)]].concat(), &ours), Some(theirs.clone()));
-        // Once it is put back nothing is missing.
-        let back = with("a b", "2");
-        assert_eq!(lost(&[&all[..], &[(&back, true)]].concat(), &back), None);
-        let later = with("a", "3");
-        for (texts, now) in [
-            (&[(&read, true), (&ours, true)][..], &ours),
-            (&all, &later),
-            (&[(&read, true), (&theirs, false), (&ours, false)], &ours),
+        assert!(lost(&[(&read, true), (&theirs, true), (&ours, true)]));
+        assert!(lost(&joined(&all, &[(&ours, true)])));
+        // What comes after it, ours or not, does not make it whole.
+        let second = with_part("a\nc", "2");
+        assert!(lost(&joined(&all, &[(&second, false)])) && lost(&joined(&all, &[(&later, true)])));
+        // Once it was put back nothing is missing, though a person removes it then.
+        let back = with_part("a\nb", "2");
+        assert!(
+            !lost(&joined(&all, &[(&back, true)])) && !lost(&joined(&all, &[(&back, true), (&ours, false)]))
+        );
+        for texts in [
+            &[(&read, true), (&ours, true)][..],
+            &[(&read, true), (&theirs, false), (&ours, false)],
             // A person took back what they had added.
-            (&[(&read, true), (&theirs, true), (&read, true)], &read),
-            (&[(&theirs, false), (&ours, true)], &ours),
-            (&[], &ours),
+            &[(&read, true), (&theirs, true), (&read, true)],
+            &[(&theirs, false), (&ours, true)],
+            &[],
         ] {
-            assert_eq!(lost(texts, now), None, "{texts:?}");
+            assert!(!lost(texts), "{texts:?}");
         }
     }
 

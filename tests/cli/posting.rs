@@ -385,11 +385,18 @@ fn what_a_person_wrote_is_put_back_though_the_command_that_overwrote_it_was_kill
     github.state().person.push((patch.to_owned(), format!("This is mine.\n\n{body}")));
     github.fail(patch, 1, What::DoneThenSilence(Duration::from_secs(2)));
     killed_once(&lab, &github, &["issue", "sync", "moe"], |github| github.state().issues[0].edits.len() == 3);
-    assert!(!github.state().issues[0].body.contains("This is mine."));
+    let ours = github.state().issues[0].body.clone();
+    assert!(!ours.contains("This is mine."));
+    // Whoever writes in between keeps what they wrote, too.
+    let second = format!("{ours}\nAnd this is a second's.\n");
+    github.state().issues[0].edits.push(("octo-second".to_owned(), second.clone()));
+    github.state().issues[0].body = second;
     github.state().refs.clear();
     ok(&lab, &github, &["issue", "sync", "moe"]);
     let body = github.state().issues[0].body.clone();
-    assert!(body.starts_with("This is mine.\n") && body.contains("a third less"), "{body}");
+    for text in ["This is mine.\n", "a third less", "And this is a second's."] {
+        assert!(body.contains(text), "`{text}` is not in {body}");
+    }
     let said = ok(&lab, &github, &["issue", "sync", "moe"]);
     assert!(said.contains("the issue says so already"), "{said}");
     assert_eq!(preview(&lab, &github, &["issue", "sync", "moe"]), said);
