@@ -152,7 +152,7 @@ fn check_one(
     if variant.workload.measure.graph {
         graph::check()?;
     }
-    let mut subject = build(&variant.workload)?;
+    let mut subject = build(&variant.workload, place::layout()?)?;
     let place = Place::new(&variant.workload.setting)?;
     if let Some(device) = place.accelerator() {
         switches::reset_peak_memory(device)?;
@@ -227,8 +227,8 @@ fn plan(measure: &Measure, most_calls: u64) -> Plan {
 }
 
 /// What is called between two looks at the clock.
-fn timed(workload: &Workload) -> Result<Build, Failure> {
-    let subject = build(workload)?;
+fn timed(workload: &Workload, layout: Random) -> Result<Build, Failure> {
+    let subject = build(workload, layout)?;
     Ok(match workload.measure.graph {
         true => Box::new(Replay::capture(subject, &Place::new(&workload.setting)?)?),
         false => subject,
@@ -241,7 +241,7 @@ fn alone(
     measured: &mut Measured,
     warnings: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let mut subject = timed(workload)?;
+    let mut subject = timed(workload, place::layout()?)?;
     let subject = subject.as_mut();
     let caches = if subject.is_in_process() { workload.measure.caches } else { Caches::Hot };
     if caches != Caches::Cold {
@@ -316,13 +316,15 @@ fn in_turn(
             .push("the variants name different rules of measuring; those of the baseline hold".to_owned());
     }
     let mut random = Random::from_seed(first.setting.seed);
+    // One for both sides of a pass, so that it cancels there.
+    let layouts = (0..turns.passes).map(|_| place::layout()).collect::<Result<Vec<_>, _>>()?;
     let result = measure_in_turn(
         &turns,
         variants.len(),
         &mut random,
-        |at| {
+        |pass, at| {
             let workload = &variants[at].workload;
-            Ok::<_, Failure>((workload, timed(workload)?, Sampler::new(workload)?))
+            Ok::<_, Failure>((workload, timed(workload, layouts[pass].clone())?, Sampler::new(workload)?))
         },
         |(workload, subject, sampler), calls| {
             // Switches are global, and the other variant may have set them otherwise.

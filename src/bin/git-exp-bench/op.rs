@@ -1,5 +1,6 @@
 //! `[op]`: calls one operation of libtorch.
 
+use git_exp::domain::statistics::random::Random;
 use git_exp::workload::op::{Algorithm, Backend, Layout, Op, OpTask, Pass};
 use git_exp::workload::setting::{Device, Dtype, Setting};
 use git_exp_torch_switches as switches;
@@ -25,8 +26,8 @@ pub struct OpSubject {
 }
 
 impl OpSubject {
-    /// Draws the inputs of an operation.
-    pub fn new(task: &OpTask, setting: &Setting) -> Result<Self, Failure> {
+    /// Draws the inputs of an operation, and where they lie.
+    pub fn new(task: &OpTask, setting: &Setting, layout: &mut Random) -> Result<Self, Failure> {
         let place = Place::new(setting)?;
         if let Op::Attention { backend: Backend::Efficient | Backend::Cudnn, .. } = task.op
             && !matches!(setting.device, Device::Cuda(_))
@@ -38,14 +39,17 @@ impl OpSubject {
         }
         let mut inputs = Vec::new();
         for input in task.op.inputs() {
-            let tensor = place.tensor(&input.shape, input.content)?;
+            let tensor = place.tensor(&input.shape, input.content, layout)?;
             let tensor = match task.layout {
                 // The same numbers, with the two innermost dimensions the other way round in memory.
                 Layout::Transposed => {
-                    place.anywhere(&tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?)?
+                    let moved = tensor.f_transpose(-2, -1)?.f_contiguous()?.f_transpose(-2, -1)?;
+                    place.anywhere(&moved, layout)?
                 }
-                Layout::ChannelsLast if tensor.dim() == 4 => place
-                    .anywhere(&tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)?,
+                Layout::ChannelsLast if tensor.dim() == 4 => {
+                    let moved = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
+                    place.anywhere(&moved, layout)?
+                }
                 Layout::Contiguous | Layout::ChannelsLast => tensor,
             };
             let is_leaf = task.pass == Pass::ForwardBackward && tensor.kind() != Kind::Int64;
@@ -53,7 +57,7 @@ impl OpSubject {
         }
         let mut subject = Self { task: task.clone(), place, inputs, upstream: None, optimizer: None };
         if let Op::OptimizerStep { parameters, algorithm, .. } = task.op {
-            let copies = (0..parameters).map(|_| place.anywhere(&copy_of(&subject.inputs[0])?));
+            let copies = (0..parameters).map(|_| place.anywhere(&copy_of(&subject.inputs[0])?, layout));
             let copies = copies.collect::<Result<Vec<_>, _>>()?;
             subject.optimizer = Some(Optimizer::new(copies, algorithm, LEARNING_RATE)?);
         } else if task.pass == Pass::ForwardBackward {
@@ -61,7 +65,7 @@ impl OpSubject {
             if output.dim() > 0 {
                 let shape = git_exp::workload::Shape::new(output.size())
                     .map_err(|problem| Failure::request(problem, "use smaller shapes"))?;
-                subject.upstream = Some(subject.place.random(&shape)?);
+                subject.upstream = Some(subject.place.random(&shape, layout)?);
             }
         }
         Ok(subject)

@@ -1,5 +1,6 @@
 //! Where tensors live: devices and dtypes of a setting in libtorch's terms, and the switches it asks for.
 
+use git_exp::domain::statistics::random::Random;
 use git_exp::workload::setting::{Device, Distribution, Dtype, Setting};
 use git_exp::workload::{Shape, op};
 use git_exp_torch_switches as switches;
@@ -89,48 +90,60 @@ impl Place {
     }
 
     /// A tensor of random numbers, the same for a seed whatever the device and the dtype.
-    pub fn random(&self, shape: &Shape) -> Result<Tensor, Failure> {
+    pub fn random(&self, shape: &Shape, layout: &mut Random) -> Result<Tensor, Failure> {
         let options = (Kind::Float, tch::Device::Cpu);
         let drawn = match self.distribution {
             Distribution::Normal => Tensor::f_randn(shape.sizes(), options)?,
             Distribution::Uniform => Tensor::f_rand(shape.sizes(), options)?,
         };
-        self.anywhere(&drawn.f_to_device_(self.device, self.kind, false, false)?)
+        self.anywhere(&drawn.f_to_device_(self.device, self.kind, false, false)?, layout)
     }
 
     /// A tensor of random whole numbers from 0 up to `below`, which is left out.
-    pub fn random_below(&self, below: i64, shape: &Shape) -> Result<Tensor, Failure> {
+    pub fn random_below(&self, below: i64, shape: &Shape, layout: &mut Random) -> Result<Tensor, Failure> {
         let drawn = Tensor::f_randint(below, shape.sizes(), (Kind::Int64, tch::Device::Cpu))?;
-        self.anywhere(&drawn.f_to_device_(self.device, Kind::Int64, false, false)?)
+        self.anywhere(&drawn.f_to_device_(self.device, Kind::Int64, false, false)?, layout)
     }
 
-    /// The same tensor, on the processor at a random place of a page.
+    /// The same tensor, on the processor at the place of a page that is drawn from `layout`.
     ///
     /// An allocator puts tensors in every process at the same distance from each other, and a load waits for a store to an address that
     /// ends in the same twelve bits: some distances make an operation slower by a tenth, in each sample and at each start alike.
-    pub fn anywhere(&self, tensor: &Tensor) -> Result<Tensor, Failure> {
+    pub fn anywhere(&self, tensor: &Tensor, layout: &mut Random) -> Result<Tensor, Failure> {
         if self.device != tch::Device::Cpu {
             return Ok(tensor.shallow_clone());
         }
-        let mut byte = [0];
-        getrandom::fill(&mut byte).map_err(|error| Failure::failed(error.to_string(), "try again"))?;
         let count = |elements: usize| i64::try_from(elements).expect("a tensor has so many elements");
         let of_a_line = LINE / tensor.kind().elt_size_in_bytes();
-        let begin = usize::from(byte[0]) % LINES * of_a_line;
         let options = (tensor.kind(), tensor.device());
         let memory = Tensor::f_empty([count(tensor.numel() + LINES * of_a_line)], options)?;
+        // The allocator hands out whole lines, and which line of its page it is differs from tensor to tensor.
+        let first = memory.data_ptr().addr() / LINE % LINES;
+        let begin = (layout.below(LINES) + LINES - first) % LINES * of_a_line;
         let mut moved = memory.f_as_strided(tensor.size(), tensor.stride(), count(begin))?;
         moved.f_copy_(tensor)?;
         Ok(moved)
     }
 
     /// A tensor with such content.
-    pub fn tensor(&self, shape: &Shape, content: op::Content) -> Result<Tensor, Failure> {
+    pub fn tensor(
+        &self,
+        shape: &Shape,
+        content: op::Content,
+        layout: &mut Random,
+    ) -> Result<Tensor, Failure> {
         match content {
-            op::Content::Random => self.random(shape),
-            op::Content::Below(below) => self.random_below(below, shape),
+            op::Content::Random => self.random(shape, layout),
+            op::Content::Below(below) => self.random_below(below, shape, layout),
         }
     }
+}
+
+/// Where inputs lie in their pages, drawn anew.
+pub fn layout() -> Result<Random, Failure> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| Failure::failed(error.to_string(), "try again"))?;
+    Ok(Random::from_seed(u64::from_ne_bytes(seed)))
 }
 
 fn absent(device: Device, why: &str) -> Failure {

@@ -1,5 +1,6 @@
 //! What every kind of workload gives to be measured.
 
+use git_exp::domain::statistics::random::Random;
 use git_exp::workload::{Shape, Task, Workload};
 use tch::Tensor;
 
@@ -106,13 +107,16 @@ pub trait Subject {
 /// A workload that was built, of whatever kind.
 pub type Build = Box<dyn Subject>;
 
-/// Builds what a workload calls, with inputs drawn from its seed.
-pub fn build(workload: &Workload) -> Result<Build, Failure> {
+/// Builds what a workload calls, with inputs drawn from its seed that lie where `layout` says.
+pub fn build(workload: &Workload, mut layout: Random) -> Result<Build, Failure> {
+    let layout = &mut layout;
     place::apply(&workload.setting)?;
     Ok(match &workload.task {
-        Task::Op(task) => Box::new(op::OpSubject::new(task, &workload.setting)?),
-        Task::TorchScript(task) => Box::new(torchscript::Module::new(task, &workload.setting)?),
+        Task::Op(task) => Box::new(op::OpSubject::new(task, &workload.setting, layout)?),
+        Task::TorchScript(task) => Box::new(torchscript::Module::new(task, &workload.setting, layout)?),
         Task::Command(task) => Box::new(command::Program::new(task)),
-        Task::Transformer(task) => Box::new(transformer::TransformerSubject::new(task, &workload.setting)?),
+        Task::Transformer(task) => {
+            Box::new(transformer::TransformerSubject::new(task, &workload.setting, layout)?)
+        }
     })
 }

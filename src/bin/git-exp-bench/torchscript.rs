@@ -1,5 +1,6 @@
 //! `[torchscript]`: calls a user's module, as TorchScript or as a package of AOTInductor.
 
+use git_exp::domain::statistics::random::Random;
 use git_exp::error::Error;
 use git_exp::workload::op::{Content, Pass};
 use git_exp::workload::setting::{Dtype, Setting};
@@ -29,8 +30,8 @@ enum Loaded {
 }
 
 impl Module {
-    /// Loads a module and draws its inputs.
-    pub fn new(task: &TorchScript, setting: &Setting) -> Result<Self, Failure> {
+    /// Loads a module and draws its inputs, and where they lie.
+    pub fn new(task: &TorchScript, setting: &Setting, layout: &mut Random) -> Result<Self, Failure> {
         let place = Place::new(setting)?;
         let loaded = load(&task.file, &place)?;
         if matches!(loaded, Loaded::Package(_)) && task.pass == Pass::ForwardBackward {
@@ -41,7 +42,7 @@ impl Module {
         }
         let inputs = task.inputs.iter().map(|input| {
             let content = input.below.map_or(Content::Random, Content::Below);
-            place.tensor(&input.shape, content)
+            place.tensor(&input.shape, content, layout)
         });
         Ok(Self { task: task.clone(), place, loaded, inputs: inputs.collect::<Result<_, _>>()? })
     }

@@ -50,27 +50,27 @@ impl InTurn {
     }
 }
 
-/// Measures `variants` variants in turn; `build` makes one anew, `sample` calls it so many times.
+/// Measures `variants` variants in turn; `build` makes one anew for a pass, `sample` calls it so many times.
 pub fn measure_in_turn<S, E>(
     turns: &Turns,
     variants: usize,
     random: &mut Random,
-    mut build: impl FnMut(usize) -> Result<S, E>,
+    mut build: impl FnMut(usize, usize) -> Result<S, E>,
     mut sample: impl FnMut(&mut S, u64) -> Result<Reading, E>,
 ) -> Result<InTurn, E> {
     let mut result =
         InTurn { passes: vec![Vec::new(); variants], samples: vec![Vec::new(); variants], throttled: 0 };
     let mut order: Vec<usize> = (0..variants).collect();
-    for _ in 0..turns.passes {
+    for pass in 0..turns.passes {
         random.shuffle(&mut order);
         let mut built: Vec<Option<S>> = (0..variants).map(|_| None).collect();
         let mut calls = vec![1; variants];
         for variant in order.iter().copied() {
-            let mut subject = build(variant)?;
+            let mut subject = build(pass, variant)?;
             calls[variant] = warm_up(&turns.plan, &mut |calls| sample(&mut subject, calls))?.calls_per_sample;
             built[variant] = Some(subject);
         }
-        let mut pass: Vec<Vec<f64>> = vec![Vec::new(); variants];
+        let mut taken: Vec<Vec<f64>> = vec![Vec::new(); variants];
         let mut seconds = 0.0;
         // At least one round, however long it takes, and no more throttled ones than there is time for.
         while seconds < turns.pass_seconds {
@@ -86,13 +86,13 @@ pub fn measure_in_turn<S, E>(
                 continue;
             }
             for (variant, reading) in round.iter().enumerate() {
-                pass[variant].push(reading.seconds / calls[variant] as f64);
+                taken[variant].push(reading.seconds / calls[variant] as f64);
             }
         }
-        if pass[0].is_empty() {
+        if taken[0].is_empty() {
             continue;
         }
-        for (variant, samples) in pass.into_iter().enumerate() {
+        for (variant, samples) in taken.into_iter().enumerate() {
             let mut sorted = samples.clone();
             sorted.sort_by(f64::total_cmp);
             result.passes[variant].push(quantile(&sorted, 0.5));
@@ -117,7 +117,7 @@ mod tests {
     fn simulated(slow_down: f64, seed: u64) -> InTurn {
         let mut noise = Random::from_seed(seed);
         let mut places = Random::from_seed(seed + 1_000);
-        let build = |variant: usize| {
+        let build = |_: usize, variant: usize| {
             let factor = if variant == 1 { 1.0 + slow_down } else { 1.0 };
             Ok::<_, ()>(1e-3 * factor * (1.0 + 0.02 * (places.unit() - 0.5)))
         };
@@ -145,6 +145,26 @@ mod tests {
     }
 
     #[test]
+    fn what_variants_share_in_a_pass_cancels() {
+        let found = |seed: u64| {
+            let mut noise = Random::from_seed(seed);
+            // Layouts differ by 20 %, ten times as much as the variants.
+            let mut places = Random::from_seed(seed + 1_000);
+            let layouts: Vec<f64> = (0..TURNS.passes).map(|_| 1.0 + 0.2 * places.unit()).collect();
+            let build = |pass: usize, variant: usize| {
+                Ok::<_, ()>(1e-3 * layouts[pass] * if variant == 1 { 1.02 } else { 1.0 })
+            };
+            let sample = |seconds: &mut f64, calls: u64| {
+                let spent = *seconds * calls as f64 * (1.0 + 0.06 * (noise.unit() - 0.5));
+                Ok(Reading { seconds: spent, ..Reading::default() })
+            };
+            finds(&measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample).unwrap())
+        };
+        let found = (0..40).filter(|seed| found(*seed)).count();
+        assert!(found >= 38, "{found} of 40");
+    }
+
+    #[test]
     fn throttled_rounds_are_dropped_on_both_sides() {
         let mut at = 0;
         let sample = |(): &mut (), calls: u64| {
@@ -155,7 +175,7 @@ mod tests {
                 ..Reading::default()
             })
         };
-        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_| Ok(()), sample).unwrap();
+        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_, _| Ok(()), sample).unwrap();
         assert!(in_turn.throttled > 0);
         assert_eq!(in_turn.samples[0].len(), in_turn.samples[1].len());
     }

@@ -3,6 +3,7 @@
 mod model;
 mod training;
 
+use git_exp::domain::statistics::random::Random;
 use git_exp::workload::Shape;
 use git_exp::workload::setting::Setting;
 use git_exp::workload::transformer::{Attention, Mode, Transformer};
@@ -37,7 +38,7 @@ enum Job {
 
 impl TransformerSubject {
     /// Draws the weights and the tokens of a model.
-    pub fn new(task: &Transformer, setting: &Setting) -> Result<Self, Failure> {
+    pub fn new(task: &Transformer, setting: &Setting, layout: &mut Random) -> Result<Self, Failure> {
         let place = Place::new(setting)?;
         let model = Model::draw(task, &place)?;
         let job = match task.mode {
@@ -45,7 +46,7 @@ impl TransformerSubject {
             Mode::Prefill | Mode::Decode => {
                 let shape = Shape::new([task.batch, task.sequence])
                     .map_err(|problem| Failure::request(problem, "--set batch=1"))?;
-                let tokens = place.random_below(task.vocabulary, &shape)?;
+                let tokens = place.random_below(task.vocabulary, &shape, layout)?;
                 let mut cache = Cache::new(task, &place)?;
                 if task.mode == Mode::Prefill {
                     Job::Prefill { tokens, cache }
