@@ -400,11 +400,17 @@ fn a_pull_request_is_opened_once_for_what_beats_the_best() {
             assert!(pull.body.contains(part), "`{part}` is not in\n{}", pull.body);
         }
     }
-    // A clone that knows nothing of it finds it by its mark.
+    // Another clone learns of it from the log.
     let log = lab.git(["for-each-ref", "--format=%(refname)", "refs/exp/log/"]);
     let tip = lab.git(["rev-parse", &format!("{}~2", log.trim())]);
     let other = lab.copy();
     other.git(["update-ref", log.trim(), tip.trim()]);
+    let told = command(&other, &github.api, &words).output().expect("it starts");
+    assert!(String::from_utf8_lossy(&told.stdout).contains("is open already"), "{told:?}");
+    // And where that log was lost, it is found by its mark.
+    let other = lab.copy();
+    other.git(["update-ref", log.trim(), tip.trim()]);
+    other.git(["push", "--quiet", "--force", "origin", &format!("{}:{}", tip.trim(), log.trim())]);
     let found = command(&other, &github.api, &words).output().expect("it starts");
     assert_eq!(
         steady(&github, &String::from_utf8_lossy(&found.stdout)),
