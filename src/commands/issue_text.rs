@@ -20,8 +20,8 @@ use crate::github::{Address, Claim, GitHubError, Issue};
 use crate::log::Lock;
 use crate::log::index::Index;
 use crate::render::issue::{
-    LONGEST, Titled, dropped, fit, length, mark, title, title_mark, titled, topic_mark, unwritten_mark,
-    with_part,
+    LONGEST, Titled, dropped, fit, has_part, length, mark, title, title_mark, titled, topic_mark,
+    unwritten_mark, with_part,
 };
 use crate::render::logbook::TopicFields;
 use crate::render::text::harmless;
@@ -218,7 +218,13 @@ pub fn reopen(
     }
     let issue = connection.github.issue(number).map_err(|error| explained(&error))?;
     if issue.state == "closed" {
-        connection.github.reopen(number).map_err(|error| explained(&error))?;
+        if let Err(error) = connection.github.reopen(number) {
+            // It may have been done though that was not said, and is not to be done again.
+            let is_done = connection.github.issue(number).is_ok_and(|it| it.state == "open");
+            if !is_done {
+                return Err(explained(&error));
+            }
+        }
         context.output.say(&format!("the issue is open again, as {} is", subjects.name));
     }
     let address = connection.github.address();
@@ -305,6 +311,11 @@ fn rewrite(
                 aloud("somebody else wrote at the same moment; what they wrote is put back");
                 whole_before = merged;
             }
+        }
+        if !has_part(before) && !before.trim().is_empty() {
+            aloud(
+                "the lines around the part that git exp keeps were changed, so it is written anew at the end; what is left of the old one can go",
+            );
         }
         let Titled { change, mark } = titled(title, before, heading);
         let text = whole(&whole_before, part, (rest, &mark), LONGEST);

@@ -205,6 +205,11 @@ pub fn with_part(text: &str, part: &str) -> String {
     }
 }
 
+/// Whether the text of an issue has the part that is kept current.
+pub fn has_part(text: &str) -> bool {
+    place(text).is_some()
+}
+
 /// What of the text of an issue is not the part that is kept current.
 pub fn others_part(text: &str) -> String {
     match place(text) {

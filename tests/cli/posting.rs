@@ -762,7 +762,10 @@ fn whatever_people_did_to_the_text_theirs_stays_and_ours_is_written_once() {
         (1, format!("{begin}\r\nold\r\n{end}\r\nmine 0\r\n")),
     ] {
         github.state().issues[0].body = texts.clone();
-        ok(&lab, &github, &["issue", "sync", "moe"]);
+        let said = output(&lab, &github, &["issue", "sync", "moe"]);
+        let is_told = String::from_utf8_lossy(&said.stderr).contains("is written anew at the end");
+        let has_pair = texts.contains(&whole) || texts.starts_with(begin);
+        assert_eq!((status(&said), is_told), (0, !has_pair && !texts.is_empty()), "{texts:?}: {said:?}");
         let body = github.state().issues[0].body.clone();
         for number in 0..mine {
             assert!(body.contains(&format!("mine {number}\n")), "{texts:?}\n---\n{body}");
