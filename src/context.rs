@@ -472,13 +472,17 @@ impl Context {
         let configured = self.repo.config_string("exp.mainBranch");
         let default = self.repo.config_string("init.defaultBranch");
         let usual = ["main".to_owned(), "master".to_owned()];
-        let of_remote = self.repo.head_of_remote(ORIGIN)?;
-        for name in configured.into_iter().chain(default).chain(usual).chain(of_remote) {
-            if self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some() {
+        let is_here =
+            |name: &String| Ok::<_, Error>(self.repo.read_ref(&format!("refs/heads/{name}"))?.is_some());
+        for name in configured.into_iter().chain(default).chain(usual) {
+            if is_here(&name)? {
                 return Ok(Some(name));
             }
         }
-        Ok(None)
+        match self.repo.head_of_remote(ORIGIN)? {
+            Some(name) if is_here(&name)? => Ok(Some(name)),
+            _ => Ok(None),
+        }
     }
 
     /// What the main branch is called where one has to be named: here, on the remote, or what is checked out where that is the only guess.

@@ -134,19 +134,14 @@ pub fn compared_runs_aside<T>(
     (name, runs): (&str, &[EntryId]),
     then: impl FnOnce(&Comparison<'_>) -> T,
 ) -> Result<T, Error> {
-    let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, _)| {
+    let candidates = |index: &mut Index, _| {
         let mut rows = Vec::with_capacity(runs.len());
         for run in runs {
             rows.extend(index.with_prefix(&run.to_hex())?);
         }
-        let candidates = [of_rows(name, rows)];
-        compare_sides(Way::aside(), context, index, state, &baseline, &candidates, |_, comparisons, _| {
-            Ok(then(&comparisons[0]))
-        })
-    });
-    context.output.is_silent = was_silent;
-    found
+        Ok(vec![of_rows(name, rows)])
+    };
+    aside(context, index, state, word, candidates, |comparison, _| then(comparison))
 }
 
 /// As [`compared`], with a cross-check or without.
@@ -197,10 +192,22 @@ pub fn compared_with_basis<T>(
     word: &str,
     then: impl FnOnce(&Comparison<'_>, &Basis<'_>) -> T,
 ) -> Result<T, Error> {
+    aside(context, index, state, word, |_, candidates| Ok(candidates), then)
+}
+
+/// What `word` means against its baseline, with the candidates that are made of those that it means; nothing is said.
+fn aside<T>(
+    context: &mut Context,
+    index: &mut Index,
+    state: &State,
+    word: &str,
+    candidates: impl FnOnce(&mut Index, Vec<Chosen>) -> Result<Vec<Chosen>, Error>,
+    then: impl FnOnce(&Comparison<'_>, &Basis<'_>) -> T,
+) -> Result<T, Error> {
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let way = Way::aside();
-    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, candidates)| {
-        compare_sides(way, context, index, state, &baseline, &candidates, |_, comparisons, basis| {
+    let found = sides(context, index, state, &[word.to_owned()]).and_then(|(baseline, meant)| {
+        let candidates = candidates(index, meant)?;
+        compare_sides(Way::aside(), context, index, state, &baseline, &candidates, |_, comparisons, basis| {
             Ok(then(&comparisons[0], basis))
         })
     });

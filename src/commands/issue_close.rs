@@ -7,7 +7,7 @@ use super::issue_fields::{self as fields, rendered};
 use super::issue_subject::{Outcome, Subjects, Which, claimed, links_of, message};
 use super::issue_text::write;
 use super::issue_update::against;
-use super::posting::{known, note_what_is_there, post};
+use super::posting::{hand_on, known, note_what_is_there, post};
 use super::research::Research;
 use super::{Answer, deciding};
 use crate::context::Context;
@@ -85,18 +85,14 @@ pub fn close(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         connection.github.close(number).map_err(|error| explained(&error))?;
     }
     let event = IssueEvent {
-        topic: name.clone(),
-        act: IssueAct::Closed,
-        post: None,
         about: Some(about),
-        repository: there.repository(),
         number: Some(number),
-        comment: None,
         login: connection.login.clone(),
         url: Some(url.clone()),
-        seen: BTreeMap::new(),
+        ..IssueEvent::of(name.clone(), IssueAct::Closed, there.repository())
     };
     context.append(Body::Issue(event), Vec::new(), Vec::new())?;
+    hand_on(context, connection);
     Outcome { url: Some(url), ..outcome() }.show(context, &name)
 }
 

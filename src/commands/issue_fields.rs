@@ -201,8 +201,7 @@ fn baselines(
 
 /// When an experiment was decided for good.
 fn decided_at(experiment: &ExperimentState) -> Option<Timestamp> {
-    let ruling = experiment.ruling().filter(|_| experiment.stage() == Some(Stage::Decided))?;
-    Some(ruling.time)
+    experiment.final_ruling().map(|it| it.time)
 }
 
 /// The newest call at a baseline that may be compared with in this topic: it ran under the topic's evaluation code, and in pairs with

@@ -1,19 +1,17 @@
 //! `git exp issue open` and `sync`: an issue, and its text as it is kept current.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::Answer;
 use super::github::{Connection, address, connect, explained, glance, holds};
 use super::issue_fields::{self as fields, Links, rendered};
 use super::issue_subject::{Outcome, Subjects, Which, claimed, is_open, links_of, rest};
-use super::posting::{Ours, hand_on, link_or, take_in};
+use super::posting::{Ours, hand_on, intend, link_or, take_in};
 use super::research::Research;
 use crate::context::{Context, aloud};
 use crate::domain::entry::Body;
-use crate::domain::id::{EntryId, TopicName, Writer};
-use crate::domain::issue::{self, IssueAct, IssueEvent, pending};
+use crate::domain::id::{EntryId, TopicName};
+use crate::domain::issue::{self, IssueAct, IssueEvent};
 use crate::domain::state::TopicState;
 use crate::error::Error;
 use crate::github::{Address, Claim, GitHubError, Issue};
@@ -57,13 +55,6 @@ pub fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
         let marks = format!("\n\n{}\n{}\n", topic_mark(&name), entry.map_or_else(unwritten_mark, mark));
         whole("", &part, (&rest, &title_mark(&heading)), LONGEST - length(&marks)) + &marks
     };
-    let to_be_opened = |topic: &TopicState, writer: &Writer| {
-        let begun = pending(&topic.issue, writer);
-        begun
-            .iter()
-            .find(|it| it.event.act == IssueAct::Opened && it.event.about.is_none())
-            .map(|it| it.entry)
-    };
     let own_mark = topic_mark(&name);
     if which.dry_run {
         let known = glance(context, which.remote.as_deref()).and_then(|connection| {
@@ -77,8 +68,7 @@ pub fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             let outcome = Outcome { number, url, why, ..Outcome::of(IssueAct::Opened, None, &there) };
             return outcome.show(context, &name);
         }
-        let begun = to_be_opened(topic, &context.writer()?);
-        let text = format!("{heading}\n\n{}", text_of(begun.as_ref()));
+        let text = format!("{heading}\n\n{}", text_of(None));
         let outcome = Outcome { text: Some(&text), ..Outcome::of(IssueAct::Opened, None, &there) };
         return outcome.show(context, &name);
     }
@@ -90,24 +80,11 @@ pub fn open(context: &mut Context, which: &Which) -> Result<Answer, Error> {
             return outcome.show(context, &name);
         }
     }
-    let begun = to_be_opened(subjects.topic(), &context.writer()?);
     let event = IssueEvent {
-        topic: name.clone(),
-        act: IssueAct::Opened,
-        post: None,
-        about: None,
-        repository: there.repository(),
-        number: None,
-        comment: None,
         login: connection.login.clone(),
-        url: None,
-        seen: BTreeMap::new(),
+        ..IssueEvent::of(name.clone(), IssueAct::Opened, there.repository())
     };
-    let intended = match begun {
-        Some(entry) => entry,
-        None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
-    };
-    hand_on(context, &connection);
+    let intended = intend(context, &connection, &subjects.topic().issue, &event)?;
     let text = text_of(Some(&intended));
     let ours = Ours::of(&connection, &subjects.topic().issue);
     let is_its = |it: &Issue| ours.opened(it, &own_mark);
@@ -230,16 +207,11 @@ pub fn reopen(
     let address = connection.github.address();
     for closing in issue::closings(&topic.issue) {
         let event = IssueEvent {
-            topic: subjects.name.clone(),
-            act: IssueAct::Reopened,
-            post: None,
             about: Some(closing.to_owned()),
-            repository: address.repository(),
             number: Some(number),
-            comment: None,
             login: connection.login.clone(),
             url: Some(format!("{}/issues/{number}", address.page())),
-            seen: BTreeMap::new(),
+            ..IssueEvent::of(subjects.name.clone(), IssueAct::Reopened, address.repository())
         };
         context.append(Body::Issue(event), Vec::new(), Vec::new())?;
     }
@@ -263,18 +235,12 @@ pub fn write(
     let ours = Ours::of(connection, &topic.issue);
     let is_written = rewrite(context, connection, &ours, claim, number, (&heading, &part), &rest)?;
     if is_written {
-        let page = connection.github.address().page();
+        let address = connection.github.address();
         let event = IssueEvent {
-            topic: name.clone(),
-            act: IssueAct::Synced,
-            post: None,
-            about: None,
-            repository: connection.github.address().repository(),
             number: Some(number),
-            comment: None,
             login: connection.login.clone(),
-            url: Some(format!("{page}/issues/{number}")),
-            seen: BTreeMap::new(),
+            url: Some(format!("{}/issues/{number}", address.page())),
+            ..IssueEvent::of(name.clone(), IssueAct::Synced, address.repository())
         };
         context.append(Body::Issue(event), Vec::new(), Vec::new())?;
     }

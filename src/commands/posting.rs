@@ -1,6 +1,6 @@
 //! Posting exactly once: what is intended is in the log before it is sent, what was sent is found again by its mark.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::github::{Connection, explained, holds};
 use super::research::Research;
@@ -15,7 +15,7 @@ use crate::git::Oid;
 use crate::github::{Account, Claim, Comment, Identities, Issue};
 use crate::log::NewFile;
 use crate::log::index::Index;
-use crate::render::issue::{is_marked, mark, marks, post_mark, posted};
+use crate::render::issue::{is_marked, mark, marking, marks, post_mark, posted};
 use crate::render::text::harmless;
 
 /// The file of an entry that has the text to be posted.
@@ -108,16 +108,12 @@ impl Message {
     /// The entry that says that it is intended.
     fn event(&self, repository: String, login: Option<String>) -> IssueEvent {
         IssueEvent {
-            topic: self.topic.clone(),
-            act: IssueAct::Commented,
             post: Some(self.post),
             about: self.about.clone(),
-            repository,
             number: Some(self.number),
-            comment: None,
             login,
-            url: None,
             seen: self.seen.clone(),
+            ..IssueEvent::of(self.topic.clone(), IssueAct::Commented, repository)
         }
     }
 
@@ -130,8 +126,8 @@ impl Message {
 /// What counts as ours on GitHub.
 pub struct Ours<'a> {
     identities: &'a Identities,
-    /// The marks of what the logs say was posted, each with as whom.
-    said: Vec<(String, Account)>,
+    /// The marks of what the logs say was posted, each with as whom, in small letters.
+    said: HashMap<String, String>,
 }
 
 impl<'a> Ours<'a> {
@@ -140,25 +136,26 @@ impl<'a> Ours<'a> {
         let said = events
             .iter()
             .filter(|it| it.answers.is_none())
-            .filter_map(|it| Some((mark(&it.entry), Account { login: it.event.login.clone()? })));
+            .filter_map(|it| Some((mark(&it.entry), it.event.login.as_ref()?.to_lowercase())));
         Self { identities: &connection.identities, said: said.collect() }
     }
 
     /// Whether somebody's text is ours.
     pub fn wrote(&self, user: Option<&Account>, text: &str) -> bool {
-        let is_said = |(mark, account): &(String, Account)| {
-            user.is_some_and(|it| it.login.eq_ignore_ascii_case(&account.login))
-                && is_marked(text, std::slice::from_ref(mark))
+        let is_said = |user: &Account| {
+            let login = user.login.to_lowercase();
+            marking(text).iter().any(|line| self.said.get(*line) == Some(&login))
         };
-        self.identities.has(user) || self.said.iter().any(is_said)
+        self.identities.has(user) || user.is_some_and(is_said)
     }
 
     /// Whether somebody is one of us.
     pub fn is(&self, user: Option<&Account>) -> bool {
-        self.identities.has(user)
-            || user.is_some_and(|it| {
-                self.said.iter().any(|(_, said)| said.login.eq_ignore_ascii_case(&it.login))
-            })
+        let is_said = |user: &Account| {
+            let login = user.login.to_lowercase();
+            self.said.values().any(|said| *said == login)
+        };
+        self.identities.has(user) || user.is_some_and(is_said)
     }
 
     /// Whether a comment is ours and carries one of `marks`.
@@ -195,6 +192,22 @@ pub fn post(
     let url = note(context, connection, event, &intended, &comment)?;
     hand_on(context, connection);
     Ok(url)
+}
+
+/// Says in the log that something is to be opened, unless this clone said so before as the same login, and hands that on.
+pub fn intend(
+    context: &mut Context,
+    connection: &Connection,
+    events: &[IssueEventOf],
+    event: &IssueEvent,
+) -> Result<EntryId, Error> {
+    let begun = pending(events, &context.writer()?).into_iter().find(|it| it.event == *event);
+    let entry = match begun {
+        Some(begun) => begun.entry,
+        None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
+    };
+    hand_on(context, connection);
+    Ok(entry)
 }
 
 /// Says in the log that what was `intended` is there, as `comment`; gives its address.

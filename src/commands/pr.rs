@@ -1,7 +1,5 @@
 //! `git exp pr`
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -11,14 +9,14 @@ use super::handoff::{Place, handoff};
 use super::issue_fields::{links, rendered};
 use super::issue_subject::Subjects;
 use super::issue_update::breaches;
-use super::posting::{Ours, hand_on, link_or, take_in};
+use super::posting::{Ours, hand_on, intend, link_or, take_in};
 use super::standing::{again, measured_code, standings};
 use super::{Answer, deciding, remotes, selection};
 use crate::context::Context;
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
 use crate::domain::id::EntryId;
-use crate::domain::issue::{self, IssueAct, IssueEvent, pending};
+use crate::domain::issue::{self, IssueAct, IssueEvent};
 use crate::domain::verdict::Outcome;
 use crate::error::Error;
 use crate::git::Oid;
@@ -218,23 +216,11 @@ fn open(context: &mut Context, wanted: &Open) -> Result<Answer, Error> {
         }
     }
     let event = IssueEvent {
-        topic: topic_name.clone(),
-        act: IssueAct::Opened,
-        post: None,
         about: Some(name.clone()),
-        repository: there.repository(),
-        number: None,
-        comment: None,
         login: connection.login.clone(),
-        url: None,
-        seen: BTreeMap::new(),
+        ..IssueEvent::of(topic_name.clone(), IssueAct::Opened, there.repository())
     };
-    let begun = pending(&events, &context.writer()?).into_iter().find(opened).map(|it| it.entry);
-    let intended = match begun {
-        Some(entry) => entry,
-        None => context.append(Body::Issue(event.clone()), Vec::new(), Vec::new())?.entry.id,
-    };
-    hand_on(context, &connection);
+    let intended = intend(context, &connection, &events, &event)?;
     let text = text_of(Some(&intended));
     let ours = Ours::of(&connection, &events);
     let new = NewPull { title: &heading, text: &text, head: &branch, base: &base, is_draft: wanted.draft };

@@ -14,7 +14,6 @@ use crate::domain::cell::{Outcome as Ended, Trial, cells};
 use crate::domain::comparison::Comparison;
 use crate::domain::decision::Decision;
 use crate::domain::entry::Body;
-use crate::domain::experiment::Stage;
 use crate::domain::id::EntryId;
 use crate::domain::number::counted;
 use crate::domain::run::Run;
@@ -83,7 +82,7 @@ pub fn decided(
     research: &Research,
     experiment: &ExperimentState,
 ) -> Option<Result<ComparisonFields, String>> {
-    let ruling = experiment.ruling().filter(|_| experiment.stage() == Some(Stage::Decided))?;
+    let ruling = experiment.final_ruling()?;
     let Some(evidence) = &ruling.ruling.evidence else {
         return Some(Err("nothing was compared when it was decided".to_owned()));
     };

@@ -46,6 +46,22 @@ pub struct IssueEvent {
 }
 
 impl IssueEvent {
+    /// That this is done in this repository, and nothing more is known.
+    pub fn of(topic: TopicName, act: IssueAct, repository: String) -> Self {
+        Self {
+            topic,
+            act,
+            post: None,
+            about: None,
+            repository,
+            number: None,
+            comment: None,
+            login: None,
+            url: None,
+            seen: BTreeMap::new(),
+        }
+    }
+
     /// Whether whoever reads a logbook wants to know: that the issue was opened, closed, or opened again.
     pub fn is_told(&self) -> bool {
         self.url.is_some() && matches!(self.act, IssueAct::Opened | IssueAct::Closed | IssueAct::Reopened)

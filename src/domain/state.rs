@@ -719,6 +719,11 @@ impl ExperimentState {
         self.rulings.last()
     }
 
+    /// The decision in force, where it is for good.
+    pub fn final_ruling(&self) -> Option<&RulingOf> {
+        self.ruling().filter(|_| self.stage() == Some(Stage::Decided))
+    }
+
     /// The topic it belongs to.
     pub fn topic(&self) -> Option<&TopicName> {
         self.registered.as_ref()?.current.topic.as_ref()

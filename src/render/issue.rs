@@ -39,10 +39,10 @@ fn is_mark_of_entry(line: &str) -> bool {
 /// The hidden lines in `text` by which a post of ours is known: lines in a row of which the last is an entry's mark.
 ///
 /// What somebody shows as an example in a block of code, quotes, or took out of its place, marks nothing.
-fn marking(text: &str) -> Vec<&str> {
+pub fn marking(text: &str) -> Vec<&str> {
     let (mut found, mut row) = (Vec::new(), Vec::new());
-    for (line, is_code) in with_code(text, Unclosed::IsCode) {
-        match !is_code && line.starts_with(HIDDEN) && line.ends_with("-->") {
+    for (line, place) in with_place(text) {
+        match place == Place::Text && line.starts_with(HIDDEN) && line.ends_with("-->") {
             true => row.push(line),
             false => row.clear(),
         }
@@ -53,52 +53,49 @@ fn marking(text: &str) -> Vec<&str> {
     found
 }
 
-/// What a block of code is that is never closed.
+/// Where a line stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unclosed {
-    /// Code, as Markdown has it.
-    IsCode,
-    /// Somebody's typing error, which takes nothing out of its place.
-    IsText,
+enum Place {
+    /// Outside code.
+    Text,
+    /// In a block of code that goes on after it.
+    Code,
+    /// At the end of a block of code.
+    EndOfCode,
 }
 
-/// The lines of `text` without what stands at their ends, each with whether it is of a block of code.
-fn with_code(text: &str, unclosed: Unclosed) -> Vec<(&str, bool)> {
-    let mut lines: Vec<(&str, bool)> = text.lines().map(|line| (line.trim_end(), false)).collect();
-    let mut at = 0;
-    while at < lines.len() {
-        let Some(length) = block_of_code(&lines[at..], unclosed) else {
-            at += 1;
-            continue;
+/// The lines of `text` without what stands at their ends, each with where it stands; a block of code that is never closed goes on to the end.
+fn with_place(text: &str) -> impl Iterator<Item = (&str, Place)> {
+    let mut open = None;
+    text.lines().map(str::trim_end).map(move |line| {
+        let place = match (open, fence(line)) {
+            (None, Some((sign, length, _))) => {
+                open = Some((sign, length));
+                Place::Code
+            }
+            (None, None) => Place::Text,
+            (Some((sign, length)), Some((other, count, true))) if other == sign && count >= length => {
+                open = None;
+                Place::EndOfCode
+            }
+            (Some(_), _) => Place::Code,
         };
-        lines[at..at + length].iter_mut().for_each(|line| line.1 = true);
-        at += length;
-    }
-    lines
+        (line, place)
+    })
 }
 
-/// How many lines the block of code has that the first of `lines` opens; `None` where none begins there.
-fn block_of_code(lines: &[(&str, bool)], unclosed: Unclosed) -> Option<usize> {
-    let fence = |line: &'_ str| {
-        let text = line.trim_start_matches(' ');
-        let sign = text.chars().next().filter(|sign| "`~".contains(*sign) && line.len() - text.len() < 4)?;
-        let rest = text.trim_start_matches(sign);
-        let is_fence = text.len() - rest.len() >= 3 && !(sign == '`' && rest.contains('`'));
-        is_fence.then(|| (sign, text.len() - rest.len(), rest.is_empty()))
-    };
-    let (sign, length, _) = fence(lines.first()?.0)?;
-    let closes = |(line, _): &(&str, bool)| {
-        fence(line).is_some_and(|(other, count, is_bare)| other == sign && count >= length && is_bare)
-    };
-    match lines.iter().skip(1).position(closes) {
-        Some(place) => Some(place + 2),
-        None => (unclosed == Unclosed::IsCode).then_some(lines.len()),
-    }
+/// The sign of a line that begins or ends a block of code, how many there are, and whether nothing follows them.
+fn fence(line: &str) -> Option<(char, usize, bool)> {
+    let text = line.trim_start_matches(' ');
+    let sign = text.chars().next().filter(|sign| "`~".contains(*sign) && line.len() - text.len() < 4)?;
+    let rest = text.trim_start_matches(sign);
+    let length = text.len() - rest.len();
+    (length >= 3 && !(sign == '`' && rest.contains('`'))).then_some((sign, length, rest.is_empty()))
 }
 
 /// Whether `mark` is the last line of `text`, and shown as no example.
 pub fn ends_with(text: &str, mark: &str) -> bool {
-    with_code(text.trim_end(), Unclosed::IsCode).last() == Some(&(mark, false))
+    with_place(text.trim_end()).last() == Some((mark, Place::Text))
 }
 
 /// Whether `text` is a post of ours that carries one of `marks`.
@@ -220,7 +217,7 @@ pub fn others_part(text: &str) -> String {
 
 /// Where the part stands: from the line that begins it to the end of the line that ends it; in a block of code only where it is nowhere else.
 fn place(text: &str) -> Option<(usize, usize)> {
-    let code = with_code(text, Unclosed::IsText);
+    let is_text: Vec<bool> = with_place(text).map(|(_, place)| place == Place::Text).collect();
     let find = |is_wanted: &dyn Fn(usize) -> bool| {
         let (mut begin, mut offset) = (None, 0);
         for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -236,7 +233,7 @@ fn place(text: &str) -> Option<(usize, usize)> {
         }
         None
     };
-    find(&|number| !code[number].1).or_else(|| find(&|_| true))
+    find(&|number| is_text[number]).or_else(|| find(&|_| true))
 }
 
 /// What people made of an issue's text that was lost because a text of ours took its place, and that nobody put back since: of each what the
@@ -291,21 +288,13 @@ pub fn fit(text: &str, limit: usize, rest: &str) -> String {
     let tail = format!("\n\n… too long for GitHub: {rest}\n");
     let room = limit.saturating_sub(length(&tail));
     let (mut used, mut kept, mut whole) = (0, 0, 0);
-    let mut fence: Option<&str> = None;
-    for line in text.split_inclusive('\n') {
+    for (line, (_, place)) in text.split_inclusive('\n').zip(with_place(text)) {
         used += length(line);
         if used > room {
             break;
         }
         kept += line.len();
-        let trimmed = line.trim();
-        let ticks = &trimmed[..trimmed.len() - trimmed.trim_start_matches('`').len()];
-        match fence {
-            Some(open) if trimmed == ticks && ticks.len() >= open.len() => fence = None,
-            None if ticks.len() >= 3 => fence = Some(ticks),
-            _ => {}
-        }
-        if fence.is_none() {
+        if place != Place::Code {
             whole = kept;
         }
     }

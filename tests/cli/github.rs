@@ -97,24 +97,17 @@ pub fn steady(github: &LocalGitHub, text: &str) -> String {
     text.replace(&github.api, "<github>").replace(github.api.trim_start_matches("http://"), "<host>")
 }
 
+/// An experiment that did not run yet.
+fn begun(lab: &TestLab) {
+    let why = ["--hypothesis", "the disk is slow", "--change", "prefetch"];
+    lab.exp_ok(["new", "prefetch", "--topic", "moe"].into_iter().chain(why));
+    lab.write(".worktrees/MOE-001/step", "80\n");
+    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+}
+
 /// An experiment that ran beside the baseline, and was rejected.
 pub fn experiment(lab: &TestLab) {
-    lab.exp_ok([
-        "new",
-        "prefetch",
-        "--topic",
-        "moe",
-        "--hypothesis",
-        "the disk is slow",
-        "--change",
-        "prefetch",
-    ]);
-    lab.write(
-        ".worktrees/MOE-001/step",
-        "80
-",
-    );
-    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    begun(lab);
     lab.exp_ok(["run", "-e", "MOE-001", "-n", "3", "--against", "default", "--", "./train.sh"]);
 }
 
@@ -792,18 +785,7 @@ fn a_seal_is_posted_with_the_numbers_that_were_sealed() {
 #[test]
 fn how_to_reproduce_names_parameters_seeds_and_the_compared_commit_and_no_place_here() {
     let (lab, github) = on_a_busy_machine();
-    lab.exp_ok([
-        "new",
-        "prefetch",
-        "--topic",
-        "moe",
-        "--hypothesis",
-        "the disk is slow",
-        "--change",
-        "prefetch",
-    ]);
-    lab.write(".worktrees/MOE-001/step", "80\n");
-    lab.git(["-C", ".worktrees/MOE-001", "commit", "--quiet", "-am", "prefetch"]);
+    begun(&lab);
     let run = ["run", "-e", "MOE-001", "-n", "2", "-p", "lr=0.5", "--against", "default", "--", "./train.sh"];
     lab.exp_ok(run);
     publish(&lab);

@@ -35,12 +35,9 @@ fn sealed() -> (TestLab, LocalGitHub) {
 
 /// Another clone of the laboratory's remote, by a name of its own, with all that was pushed.
 fn clone(lab: &TestLab) -> PathBuf {
-    let remote = lab.path().with_file_name("remote.git");
-    let clone = lab.path().with_file_name("clone");
-    let [remote, place] = [&remote, &clone].map(|path| path.to_str().expect("it is UTF-8"));
-    lab.git(["clone", "--quiet", remote, place]);
-    for (key, value) in [("exp.github", "octo/moe"), ("exp.githubTimeout", "5"), ("exp.githubDeadline", "60")]
-    {
+    let clone = plain_clone(lab, "clone");
+    let place = clone.to_str().expect("it is UTF-8");
+    for (key, value) in [("exp.githubTimeout", "5"), ("exp.githubDeadline", "60")] {
         lab.git(["-C", place, "config", key, value]);
     }
     let branches = ["research/*", "exp/*"].map(|it| format!("+refs/heads/{it}:refs/heads/{it}"));
@@ -49,11 +46,26 @@ fn clone(lab: &TestLab) -> PathBuf {
             .into_iter()
             .chain(branches.iter().map(String::as_str)),
     );
-    for words in [&["init"][..], &["pull", "--data"]] {
-        let done = lab.exp_command(words).current_dir(&clone).output().expect("it starts");
+    within(lab, &clone, &[&["init"], &["pull", "--data"]]);
+    clone
+}
+
+/// What `git clone` makes of the laboratory's remote, and where that is on GitHub.
+fn plain_clone(lab: &TestLab, name: &str) -> PathBuf {
+    let remote = lab.path().with_file_name("remote.git");
+    let clone = lab.path().with_file_name(name);
+    let [remote, place] = [&remote, &clone].map(|path| path.to_str().expect("it is UTF-8"));
+    lab.git(["clone", "--quiet", remote, place]);
+    lab.git(["-C", place, "config", "exp.github", "octo/moe"]);
+    clone
+}
+
+/// Gives commands in a clone.
+fn within(lab: &TestLab, clone: &Path, commands: &[&[&str]]) {
+    for words in commands {
+        let done = lab.exp_command(*words).current_dir(clone).output().expect("it starts");
         assert!(done.status.success(), "{done:?}");
     }
-    clone
 }
 
 /// Runs it in two clones at once, and both must succeed.
@@ -188,15 +200,8 @@ fn a_mark_that_our_own_login_shows_as_an_example_silences_nothing() {
 #[test]
 fn the_logbook_stays_linked_from_a_clone_that_is_behind() {
     let (lab, github) = sealed();
-    let place = lab.path().with_file_name("behind");
-    let remote = lab.path().with_file_name("remote.git");
-    let [from, to] = [&remote, &place].map(|path| path.to_str().expect("it is UTF-8"));
-    lab.git(["clone", "--quiet", from, to]);
-    lab.git(["-C", to, "config", "exp.github", "octo/moe"]);
-    for words in [&["init"][..], &["pull", "--data"]] {
-        let done = lab.exp_command(words).current_dir(&place).output().expect("it starts");
-        assert!(done.status.success(), "{done:?}");
-    }
+    let place = plain_clone(&lab, "behind");
+    within(&lab, &place, &[&["init"], &["pull", "--data"]]);
     lab.exp_ok(["note", "moe", "the loader waits for the disk", "--observation"]);
     publish(&lab);
     let tip = lab.git(["rev-parse", "research/moe"]).trim().to_owned();
@@ -256,15 +261,8 @@ fn a_log_that_cannot_be_pushed_after_a_post_is_told_and_the_post_stands() {
 #[test]
 fn a_fresh_clone_is_told_what_it_lacks_to_post() {
     let (lab, github) = base();
-    let place = lab.path().with_file_name("fresh");
-    let remote = lab.path().with_file_name("remote.git");
-    let [from, to] = [&remote, &place].map(|path| path.to_str().expect("it is UTF-8"));
-    lab.git(["clone", "--quiet", from, to]);
-    lab.git(["-C", to, "config", "exp.github", "octo/moe"]);
-    for words in [&["init"][..], &["pull"]] {
-        let done = lab.exp_command(words).current_dir(&place).output().expect("it starts");
-        assert!(done.status.success(), "{done:?}");
-    }
+    let place = plain_clone(&lab, "fresh");
+    within(&lab, &place, &[&["init"], &["pull"]]);
     let update = || {
         let mut command = command(&lab, &github.api, &["issue", "update", "moe"]);
         command.current_dir(&place).output().expect("it starts")

@@ -859,6 +859,22 @@ fn clones_that_claim_their_numbers_at_the_remote_never_number_alike() {
     assert!(began.elapsed().as_secs() < 30);
 }
 
+/// Gives the remote a foreign log of these entries.
+fn import(net: &Net, entries: impl Iterator<Item = String>) {
+    let mut input = String::new();
+    for (number, entry) in entries.enumerate() {
+        input.push_str(&format!(
+            "commit refs/exp/log/00000000aa\ncommitter A <a@example.org> {} +0000\ndata 1\nx\nM 100644 inline entry.json\ndata {}\n{entry}\n",
+            1_700_000_000 + number,
+            entry.len()
+        ));
+    }
+    std::fs::write(net.folder("import"), input).expect("the folder is ours");
+    let mut command = net.lab.command(["git", "fast-import", "--quiet"]);
+    command.stdin(std::fs::File::open(net.folder("import")).expect("just written"));
+    assert!(command.current_dir(net.folder("remote.git")).status().expect("git starts").success());
+}
+
 #[test]
 fn the_index_takes_in_many_foreign_entries_as_a_rebuild_would() {
     let net = Net::new();
@@ -870,24 +886,15 @@ fn the_index_takes_in_many_foreign_entries_as_a_rebuild_would() {
     let nonce =
         serde_json::from_str::<Value>(&theirs).expect("JSON")["nonce"].as_str().expect("a nonce").to_owned();
     // Some entries before and some after what is here, some twice.
-    let mut input = String::new();
-    for number in 0..900_u32 {
+    let entries = (0..900_u32).map(|number| {
         let number = number % 850;
         let day = 1 + (number * 7) % 28;
-        let entry = theirs
+        theirs
             .replace(&nonce, &format!("{number:032x}"))
             .replace("\"time\":\"2026-11-21T", &format!("\"time\":\"2026-11-{day:02}T"))
-            .replace("theirs", &format!("foreign {number}"));
-        input.push_str(&format!(
-            "commit refs/exp/log/00000000aa\ncommitter A <a@example.org> {} +0000\ndata 1\nx\nM 100644 inline entry.json\ndata {}\n{entry}\n",
-            1_700_000_000 + number,
-            entry.len()
-        ));
-    }
-    std::fs::write(net.folder("import"), input).expect("the folder is ours");
-    let mut command = net.lab.command(["git", "fast-import", "--quiet"]);
-    command.stdin(std::fs::File::open(net.folder("import")).expect("just written"));
-    assert!(command.current_dir(net.folder("remote.git")).status().expect("git starts").success());
+            .replace("theirs", &format!("foreign {number}"))
+    });
+    import(&net, entries);
     assert_eq!(net.labels("lab"), ["mine"]);
     net.exp_ok("lab", &["pull"]);
     let at_once = net.labels("lab");
@@ -907,19 +914,10 @@ fn a_log_that_is_read_in_parts_keeps_its_order() {
         serde_json::from_str::<Value>(&mine).expect("JSON")["nonce"].as_str().expect("a nonce").to_owned();
     // All of one time, so that only the log says which came first.
     let labels: Vec<String> = (0..2_500).map(|number| format!("foreign {number:04}")).collect();
-    let mut input = String::new();
-    for (number, label) in labels.iter().enumerate() {
-        let entry = mine.replace(&nonce, &format!("{number:032x}")).replace("mine", label);
-        input.push_str(&format!(
-            "commit refs/exp/log/00000000aa\ncommitter A <a@example.org> {} +0000\ndata 1\nx\nM 100644 inline entry.json\ndata {}\n{entry}\n",
-            1_700_000_000 + number,
-            entry.len()
-        ));
-    }
-    std::fs::write(net.folder("import"), input).expect("the folder is ours");
-    let mut command = net.lab.command(["git", "fast-import", "--quiet"]);
-    command.stdin(std::fs::File::open(net.folder("import")).expect("just written"));
-    assert!(command.current_dir(net.folder("remote.git")).status().expect("git starts").success());
+    let entry = |(number, label): (usize, &String)| {
+        mine.replace(&nonce, &format!("{number:032x}")).replace("mine", label)
+    };
+    import(&net, labels.iter().enumerate().map(entry));
     net.exp_ok("lab", &["pull"]);
     let runs = net.json("lab", &["runs"]);
     let mut listed: Vec<&str> = runs.iter().filter_map(|run| run["label"].as_str()).collect();
