@@ -21,12 +21,14 @@ const INTERVAL: (usize, usize) = (1, 7);
 /// A machine with more to do than this is no place to measure agreement.
 const QUIET: f64 = 0.5;
 /// What keeps glibc from giving memory back between calls, for both programs alike: whether it does depends on what a process
-/// allocated before, and page faults of outputs would be most of what is timed.
+/// allocated before, and page faults of outputs would be most of what is timed. Where large blocks lie is left to `pool`.
 const ALLOCATOR: [(&str, &str); 3] = [
     ("MALLOC_MMAP_THRESHOLD_", "4294967296"),
     ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
     ("MALLOC_TOP_PAD_", "67108864"),
 ];
+/// What the dynamic linker of Linux loads first.
+const PRELOAD: &str = "LD_PRELOAD";
 /// How often the list is asked for.
 const LISTS: usize = 30;
 
@@ -99,7 +101,11 @@ fn exp(folder: &Path, words: &[&str]) -> Command {
 
 /// The objects that a command prints.
 fn objects(folder: &Path, words: &[&str]) -> Vec<Value> {
-    let output = exp(folder, words).output().expect("git-exp can be started");
+    answers(exp(folder, words), words)
+}
+
+fn answers(mut command: Command, words: &[&str]) -> Vec<Value> {
+    let output = command.output().expect("git-exp can be started");
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(|it| it.expect("JSON")).collect()
 }
@@ -130,12 +136,13 @@ struct Timer {
 }
 
 impl Timer {
-    fn start(python: &Path) -> Self {
+    fn start(python: &Path, pool: &Path) -> Self {
         let mut process = Command::new(python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/agreement.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .env("OMP_NUM_THREADS", "1")
+            .env(PRELOAD, pool)
             .envs(ALLOCATOR)
             .spawn()
             .expect("python can be started");
@@ -156,8 +163,19 @@ impl Timer {
     }
 }
 
+/// Builds the allocator that both programs preload.
+fn pool(folder: &Path) -> PathBuf {
+    let library = folder.join("pool.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/pool.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl");
+    assert!(compiler.status().is_ok_and(|status| status.success()), "cc builds the allocator");
+    library
+}
+
 /// Each operation by the harness and by `torch.utils.benchmark`, in turn.
 fn agreement(folder: &Path) {
+    let pool = pool(folder);
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pytorch/bin/python");
     if !python.is_file() {
         println!(
@@ -173,7 +191,7 @@ fn agreement(folder: &Path) {
     }
     let mut times = vec![Vec::new(); OPS.len()];
     for round in 0..ROUNDS {
-        let mut timer = Timer::start(&python);
+        let mut timer = Timer::start(&python, &pool);
         for ((op, sets), times) in OPS.iter().zip(&mut times) {
             let sets = || sets.iter().flat_map(|set| ["--set", *set]);
             let show: Vec<&str> = ["--json", "bench", "show", op].into_iter().chain(sets()).collect();
@@ -183,7 +201,9 @@ fn agreement(folder: &Path) {
             let run: Vec<&str> =
                 ["--json", "bench", "run", op].into_iter().chain(sets()).chain(rules).collect();
             let here = || {
-                let seen = objects(folder, &run).remove(0);
+                let mut command = exp(folder, &run);
+                command.env(PRELOAD, &pool);
+                let seen = answers(command, &run).remove(0);
                 seen["variants"][0]["hot"]["seconds"].as_f64().expect("a time")
             };
             times.push(if round % 2 == 0 {

@@ -5,6 +5,7 @@ directly as Python allows: their wrappers in `torch.nn.functional` take up to 2 
 """
 
 import json
+import os
 import random as chance
 import statistics
 import sys
@@ -130,7 +131,16 @@ def median_seconds(timer):
     return statistics.median(times)
 
 
-for line in sys.stdin:
+def answer(line):
     timer, needs_gradients = timer_of(json.loads(line)["workload"])
     with torch.set_grad_enabled(needs_gradients):
         print(median_seconds(timer), flush=True)
+
+
+for line in sys.stdin:
+    # Each in a process of its own, as there: a heap that earlier operations left in pieces makes the way back a tenth slower.
+    child = os.fork()
+    if child == 0:
+        answer(line)
+        os._exit(0)
+    os.waitpid(child, 0)
