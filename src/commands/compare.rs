@@ -21,7 +21,8 @@ const MANY: usize = 3;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 A side is an experiment, a named baseline, a revision, a run, `label:x` or `filter:expression`. With one side only, the
-baseline is the one that its brief names; with none, the candidate is the experiment you are in.
+baseline is the one that its brief names; with none, the candidate is the experiment you are in. A revision has the
+runs at its commit that were made for no experiment, else those of experiments that were there before the candidate.
 
 Examples:
   git exp compare A-002

@@ -254,7 +254,7 @@ fn compare_sides<T>(
     candidates: &[Chosen],
     then: impl FnOnce(&mut Context, &[Comparison<'_>], &Basis<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let rows = rows(context, index, std::iter::once(baseline).chain(candidates))?;
+    let rows = rows(context, index, state, std::iter::once(baseline).chain(candidates))?;
     let entries = Entries::read(context, index, &rows)?;
     let baseline_side = entries.side(&baseline.name, &rows[0]);
     let mut promises = Vec::with_capacity(candidates.len());
@@ -327,10 +327,11 @@ fn refuse(error: &ComparisonError) -> Error {
 pub fn with_trials<T>(
     context: &mut Context,
     index: &mut Index,
+    state: &State,
     chosen: &Chosen,
     then: impl FnOnce(&[Trial<'_>]) -> T,
 ) -> Result<T, Error> {
-    let rows = rows(context, index, std::iter::once(chosen))?;
+    let rows = rows(context, index, state, std::iter::once(chosen))?;
     let entries = Entries::read(context, index, &rows)?;
     let mut side = entries.side(&chosen.name, &rows[0]);
     side.trials.retain(|trial| trial.run.pair.is_none_or(|pair| pair.number > 0));

@@ -155,7 +155,7 @@ fn noise_of_baseline(
     let Ok(chosen) = sides::choose(context, index, state, topic.map(|it| &it.topic), word) else {
         return Ok(Vec::new());
     };
-    comparing::with_trials(context, index, &chosen, |trials| {
+    comparing::with_trials(context, index, state, &chosen, |trials| {
         let newest = cells(trials).into_iter().next();
         let floors = newest.map(|cell| noise_floors(&cell, &settings.metrics, &criteria)).unwrap_or_default();
         floors.into_iter().filter(|floor| floor.wanted.iter().any(|it| it.criterion.is_some())).collect()

@@ -93,7 +93,7 @@ pub fn run(context: &mut Context, arguments: Arguments) -> Result<Answer, Error>
         None => sides::code_here(context)?,
     };
     let purpose = purpose(context, &state, here, &chosen)?;
-    let views = views(context, &mut index, &chosen, &purpose, arguments.verbose)?;
+    let views = views(context, &mut index, &state, &chosen, &purpose, arguments.verbose)?;
     if views.is_empty() {
         return Err(Error {
             fault: Fault::Unknown,
@@ -184,11 +184,12 @@ fn purpose(
 fn views(
     context: &mut Context,
     index: &mut Index,
+    state: &State,
     chosen: &Chosen,
     purpose: &Purpose,
     shows_all: bool,
 ) -> Result<Vec<NoiseView>, Error> {
-    with_trials(context, index, chosen, |trials| {
+    with_trials(context, index, state, chosen, |trials| {
         let mut views: Vec<NoiseView> = Vec::new();
         for cell in cells(trials) {
             if views.iter().any(|view| view.hardware == cell.hardware()) {

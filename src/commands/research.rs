@@ -55,7 +55,7 @@ impl Research {
             .iter()
             .filter_map(|word| Some((word.clone(), choose(context, index, &state, None, word).ok()?)))
             .collect();
-        let baseline_rows = rows(context, index, sides.iter().map(|(_, side)| side));
+        let baseline_rows = rows(context, index, &state, sides.iter().map(|(_, side)| side));
         context.output.is_silent = was_silent;
         let baseline_rows = baseline_rows?;
         let common: Vec<Common<'_>> =

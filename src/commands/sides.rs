@@ -1,13 +1,15 @@
 //! The sides of a comparison: what a word means as one, the runs it has, and the code that runs as a baseline.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+
+use jiff::Timestamp;
 
 use super::place::Place;
 use super::runs::{expression, topics};
 use super::{code_state, recording, selection};
 use crate::context::Context;
 use crate::domain::entry::{Body, Entry, Registration};
-use crate::domain::id::{ExperimentId, ObjectName};
+use crate::domain::id::{EntryId, ExperimentId, ObjectName};
 use crate::domain::run::Membership;
 use crate::domain::state::{ExperimentState, State};
 use crate::domain::topic::Topic;
@@ -15,7 +17,7 @@ use crate::domain::withdrawal::find_withdrawn;
 use crate::error::Error;
 use crate::git::Oid;
 use crate::log::index::query::{Query, select};
-use crate::log::index::sides::{Common, commits, runs_of};
+use crate::log::index::sides::{Common, commits, registrations_of, runs_of};
 use crate::log::index::{Index, RowRef};
 use crate::log::layout;
 
@@ -258,6 +260,7 @@ pub fn of_rows(name: &str, rows: Vec<RowRef>) -> Chosen {
 pub fn rows<'a>(
     context: &mut Context,
     index: &mut Index,
+    state: &State,
     sides: impl Iterator<Item = &'a Chosen>,
 ) -> Result<Vec<Vec<RowRef>>, Error> {
     let sides: Vec<&Chosen> = sides.collect();
@@ -271,40 +274,100 @@ pub fn rows<'a>(
         })
         .collect();
     let mut found = runs_of(index, &common)?;
+    let others = Others::of(state, &sides);
     for (side, rows) in sides.iter().zip(&mut found) {
         match &side.what {
             What::Rows(own) => rows.clone_from(own),
-            What::Commit(commit) if rows.is_empty() => *rows = of_ancestor(context, index, side, commit)?,
-            _ => {}
+            What::Commit(commit) => {
+                let at_commit = std::mem::take(rows);
+                *rows = of_revision(context, index, &others, side, commit, at_commit)?;
+            }
+            What::Experiment(_) | What::Label(_) => {}
         }
     }
     Ok(found)
 }
 
-/// The runs of the nearest commit before `commit` that has any.
-fn of_ancestor(
+/// The experiments whose runs can stand for a revision where it has none of its own.
+struct Others<'a> {
+    state: &'a State,
+    compared: Vec<EntryId>,
+    /// When the first of the compared ones was registered.
+    before: Option<Timestamp>,
+}
+
+impl<'a> Others<'a> {
+    fn of(state: &'a State, sides: &[&Chosen]) -> Self {
+        let registered = || sides.iter().filter_map(|side| side.experiment()?.registered.as_ref());
+        let compared = registered().map(|it| it.entry).collect();
+        Self { state, compared, before: registered().map(|it| it.time).min() }
+    }
+
+    /// The experiment that was registered so, where it is one of them: what came after an experiment is no baseline of it.
+    fn find(&self, registration: EntryId) -> Option<&'a ExperimentState> {
+        let of = |it: &&ExperimentState| it.registration() == Some(registration);
+        let found = self.state.experiments.iter().find(of)?;
+        let time = found.registered.as_ref()?.time;
+        (!self.compared.contains(&registration) && self.before.is_none_or(|first| time < first))
+            .then_some(found)
+    }
+}
+
+/// The runs of a revision: of those at its commit the ones that were made for no experiment, else what others ran there; else
+/// those of the nearest commit before it that has any.
+///
+/// Experiments may differ in nothing but the command, so that what a candidate ran at the commit it began from says nothing of that commit.
+fn of_revision(
     context: &mut Context,
     index: &mut Index,
+    others: &Others<'_>,
     side: &Chosen,
     commit: &ObjectName,
+    at_commit: Vec<RowRef>,
 ) -> Result<Vec<RowRef>, Error> {
+    if let Some((rows, whose)) = own_runs(index, others, at_commit)? {
+        if !whose.is_empty() {
+            context
+                .output
+                .say(&format!("`{}` has no runs of its own; those of {whose} there are taken", side.name));
+        }
+        return Ok(rows);
+    }
     let Some(tip) = Oid::from_hex(commit.as_str()) else { return Ok(Vec::new()) };
     let known = commits(index)?;
-    let mut nearest = None;
-    for (back, step) in context.repo.walk_first_parent(tip).take(FAR_BACK).enumerate() {
-        let (commit, _) = step?;
-        if known.contains(&commit.to_hex()) {
-            nearest = Some((back, commit.to_hex()));
-            break;
+    for (back, step) in context.repo.walk_first_parent(tip).take(FAR_BACK).enumerate().skip(1) {
+        let commit = step?.0.to_hex();
+        if !known.contains(&commit) {
+            continue;
         }
+        let at_commit = runs_of(index, &[Common::Commit(&commit)])?.remove(0);
+        let Some((rows, whose)) = own_runs(index, others, at_commit)? else { continue };
+        let whose = if whose.is_empty() { String::new() } else { format!(" of {whose}") };
+        let commits = if back == 1 { "commit" } else { "commits" };
+        context.output.say(&format!(
+            "`{}` has no runs; its runs{whose} {back} {commits} earlier are taken, at {}",
+            side.name,
+            &commit[..8]
+        ));
+        return Ok(rows);
     }
-    let Some((back, commit)) = nearest else { return Ok(Vec::new()) };
-    let commits = if back == 1 { "commit" } else { "commits" };
-    context.output.say(&format!(
-        "`{}` has no runs; its runs {back} {commits} earlier are taken, at {}",
-        side.name,
-        &commit[..8]
-    ));
-    let mut found = runs_of(index, &[Common::Commit(&commit)])?;
-    Ok(found.remove(0))
+    Ok(Vec::new())
+}
+
+/// What of the runs at a commit can stand for it, and the experiments they belong to; `None` where nothing can.
+fn own_runs(
+    index: &mut Index,
+    others: &Others<'_>,
+    at_commit: Vec<RowRef>,
+) -> Result<Option<(Vec<RowRef>, String)>, Error> {
+    let registrations = registrations_of(index, &at_commit)?;
+    let both = || at_commit.iter().copied().zip(&registrations);
+    let own: Vec<RowRef> = both().filter(|(_, it)| it.is_none()).map(|(row, _)| row).collect();
+    if !own.is_empty() {
+        return Ok(Some((own, String::new())));
+    }
+    let found = both().filter_map(|(row, it)| Some((row, others.find(it.as_ref()?.parse().ok()?)?.name())));
+    let (rows, names): (Vec<RowRef>, BTreeSet<String>) = found.unzip();
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    Ok((!rows.is_empty()).then(|| (rows, names.join(", "))))
 }

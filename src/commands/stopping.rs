@@ -103,7 +103,7 @@ fn first_baseline(
     let target = baseline_at(topic, name, topic.opened).to_owned();
     let Ok(side) = choose(context, index, state, None, &target) else { return Ok(None) };
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let found = rows(context, index, std::iter::once(&side));
+    let found = rows(context, index, state, std::iter::once(&side));
     context.output.is_silent = was_silent;
     let found = found?.concat();
     let values: Vec<f64> = context

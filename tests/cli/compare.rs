@@ -59,6 +59,51 @@ fn a_comparison_with_another_baseline_than_promised_is_not_accepted() {
     assert_eq!(status(&lab, ["compare", "filter:experiment = A-001", "A-002", "--check=accept"]), Some(4));
 }
 
+/// `A-001` and `A-002`, registered a day apart, that ran at the commit `main` and differ in nothing but the command.
+fn variants_of_the_command() -> TestLab {
+    let lab = TestLab::with_commit();
+    lab.write("exp.toml", "[metrics.val_loss]\nbetter = \"lower\"\nkind = \"quality\"\n");
+    lab.script("train.sh", "echo \"METRIC val_loss=$(($1 + GIT_EXP_SEED * GIT_EXP_SEED))\"");
+    lab.commit_all("a model");
+    lab.exp_ok(["topic", "new", "mixing", "--prefix", "A", "--goal", "a lower loss"]);
+    let clocks = ["2026-07-28T10:00:00Z", "2026-07-29T10:00:00Z"];
+    let variants = [("first", "exp/A-001", "2000"), ("second", "exp/A-002", "1500")];
+    for ((name, branch, loss), clock) in variants.into_iter().zip(clocks) {
+        lab.set_clock(clock);
+        let brief =
+            ["--hypothesis", "h", "--change", "c", "--accept", "val_loss <= -5%", "--no-guard", "a test"];
+        let rest = ["--topic", "mixing", "--baseline", "main", "--budget", "runs=50", "--no-worktree"];
+        lab.exp_ok(["new", name].into_iter().chain(brief).chain(rest));
+        lab.git(["switch", "--quiet", branch]);
+        lab.exp_ok(["run", "-n", "5", "--", "./train.sh", loss]);
+    }
+    lab.git(["switch", "--quiet", "main"]);
+    lab
+}
+
+#[test]
+fn a_revision_is_held_by_its_own_runs_and_not_by_those_of_experiments() {
+    let lab = variants_of_the_command();
+    lab.exp_ok(["run", "-n", "5", "--", "./train.sh", "2300"]);
+    lab.git(["switch", "--quiet", "exp/A-002"]);
+    lab.exp_ok(["run", "-n", "5", "--", "./train.sh", "1400"]);
+    for experiment in ["A-001", "A-002"] {
+        let comparison = &lab.exp_json(["compare", experiment])[0];
+        assert_eq!(comparison["metrics"][0]["verdict"], "better", "{comparison:#}");
+        assert_eq!(comparison["metrics"][0]["baseline"]["median"], 2309.0, "{comparison:#}");
+    }
+}
+
+#[test]
+fn what_was_registered_later_is_no_baseline() {
+    let lab = variants_of_the_command();
+    let seen = lab.exp(["compare", "A-001"]);
+    assert!(seen.contains("exit: 4") && seen.contains("has no runs"), "{seen}");
+    let output = lab.exp_output(["compare", "A-002"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("has no runs of its own; those of `A-001` there are taken"), "{told}");
+}
+
 #[test]
 fn criteria_that_were_amended_after_the_runs_are_marked() {
     let lab = two_experiments("2000");

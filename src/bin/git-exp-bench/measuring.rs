@@ -332,6 +332,12 @@ fn in_turn(
             sampler.hot(subject.as_mut(), calls)
         },
     )?;
+    if result.throttled > 0 {
+        warnings.push(format!(
+            "{} rounds were thrown away, because the machine was slowed down",
+            result.throttled
+        ));
+    }
     for (variant, samples) in measured.iter().zip(&result.samples) {
         if samples.is_empty() {
             return Err(Failure::failed(

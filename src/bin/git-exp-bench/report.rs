@@ -72,7 +72,7 @@ fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>,
     };
     let hot = hot(outcome, at, measured);
     push("time_hot", hot.map(|it| 1e3 * it.value), "ms", "lower");
-    let device = measured.hot.as_ref().and_then(Timing::device_median);
+    let device = on_device(outcome, at, measured);
     push("device_time_hot", device.map(|it| 1e3 * it.value), "ms", "lower");
     let cold = measured.cold.as_ref().and_then(Timing::median);
     push("time_cold", cold.map(|it| 1e3 * it.value), "ms", "lower");
@@ -102,6 +102,13 @@ fn hot(outcome: &Outcome, at: usize, measured: &Measured) -> Option<Median> {
         // Samples of a pass hang together; their passes do less.
         Some(in_turn) => Median::of(&in_turn.passes[at]),
         None => measured.hot.as_ref().and_then(Timing::median),
+    }
+}
+
+fn on_device(outcome: &Outcome, at: usize, measured: &Measured) -> Option<Median> {
+    match &outcome.in_turn {
+        Some(in_turn) => Median::of(&in_turn.device_passes[at]),
+        None => measured.hot.as_ref().and_then(Timing::device_median),
     }
 }
 
@@ -213,11 +220,18 @@ pub fn artifacts(
         place::switch(&variant.workload.setting)?;
         flags.insert(variant.name.clone(), json!(Flags::now(&variant.workload.setting)));
         let none: &[f64] = &[];
-        let in_turn = outcome.in_turn.as_ref().map_or(none, |it| &it.samples[at]);
+        let (in_turn, in_turn_on_device) =
+            outcome.in_turn.as_ref().map_or((none, none), |it| (&it.samples[at], &it.device_samples[at]));
         let of = |timing: &Option<Timing>| timing.as_ref().map_or_else(Vec::new, |it| it.samples.clone());
         let device = measured.hot.as_ref().map_or(none, |it| &it.device_samples);
         let (hot, cold) = (of(&measured.hot), of(&measured.cold));
-        let series = [("hot", &hot[..]), ("hot-device", device), ("cold", &cold[..]), ("in-turn", in_turn)];
+        let series = [
+            ("hot", &hot[..]),
+            ("hot-device", device),
+            ("cold", &cold[..]),
+            ("in-turn", in_turn),
+            ("in-turn-device", in_turn_on_device),
+        ];
         for (caches, values) in series {
             for (number, seconds) in values.iter().enumerate() {
                 let _ = writeln!(samples, "{},{caches},{},{seconds}", variant.name, number + 1);

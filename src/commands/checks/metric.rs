@@ -41,7 +41,7 @@ pub fn look(
         None => code_here(context)?,
     };
     let was_silent = std::mem::replace(&mut context.output.is_silent, true);
-    let found = with_trials(context, index, &baseline, |trials| {
+    let found = with_trials(context, index, subject.state, &baseline, |trials| {
         let newest = cells(trials).into_iter().next();
         let floors = newest.map(|cell| noise_floors(&cell, &settings.metrics, &criteria)).unwrap_or_default();
         let reported = trials.iter().rev().find_map(|trial| trial.run.metrics.get(name));

@@ -35,6 +35,10 @@ pub struct InTurn {
     pub passes: Vec<Vec<f64>>,
     /// For each variant, every sample in seconds a call, in the order in which they were taken.
     pub samples: Vec<Vec<f64>>,
+    /// For each variant, the medians of the passes by events on the device; empty where there are none.
+    pub device_passes: Vec<Vec<f64>>,
+    /// For each variant, every sample by events on the device.
+    pub device_samples: Vec<Vec<f64>>,
     /// Rounds that were thrown away because the machine was slowed down.
     pub throttled: usize,
 }
@@ -58,8 +62,14 @@ pub fn measure_in_turn<S, E>(
     mut build: impl FnMut(usize, usize) -> Result<S, E>,
     mut sample: impl FnMut(&mut S, u64) -> Result<Reading, E>,
 ) -> Result<InTurn, E> {
-    let mut result =
-        InTurn { passes: vec![Vec::new(); variants], samples: vec![Vec::new(); variants], throttled: 0 };
+    let none = vec![Vec::new(); variants];
+    let mut result = InTurn {
+        passes: none.clone(),
+        samples: none.clone(),
+        device_passes: none.clone(),
+        device_samples: none.clone(),
+        throttled: 0,
+    };
     let mut order: Vec<usize> = (0..variants).collect();
     for pass in 0..turns.passes {
         random.shuffle(&mut order);
@@ -70,7 +80,7 @@ pub fn measure_in_turn<S, E>(
             calls[variant] = warm_up(&turns.plan, &mut |calls| sample(&mut subject, calls))?.calls_per_sample;
             built[variant] = Some(subject);
         }
-        let mut taken: Vec<Vec<f64>> = vec![Vec::new(); variants];
+        let (mut taken, mut taken_on_device) = (none.clone(), none.clone());
         let mut seconds = 0.0;
         // At least one round, however long it takes, and no more throttled ones than there is time for.
         while seconds < turns.pass_seconds {
@@ -87,19 +97,24 @@ pub fn measure_in_turn<S, E>(
             }
             for (variant, reading) in round.iter().enumerate() {
                 taken[variant].push(reading.seconds / calls[variant] as f64);
+                taken_on_device[variant]
+                    .extend(reading.device_seconds.map(|seconds| seconds / calls[variant] as f64));
             }
         }
-        if taken[0].is_empty() {
-            continue;
-        }
-        for (variant, samples) in taken.into_iter().enumerate() {
-            let mut sorted = samples.clone();
-            sorted.sort_by(f64::total_cmp);
-            result.passes[variant].push(quantile(&sorted, 0.5));
-            result.samples[variant].extend(samples);
-        }
+        keep(taken, &mut result.passes, &mut result.samples);
+        keep(taken_on_device, &mut result.device_passes, &mut result.device_samples);
     }
     Ok(result)
+}
+
+/// Adds what a pass took to the medians of passes and to the samples of each variant.
+fn keep(taken: Vec<Vec<f64>>, passes: &mut [Vec<f64>], samples: &mut [Vec<f64>]) {
+    for (variant, taken) in taken.into_iter().enumerate().filter(|(_, taken)| !taken.is_empty()) {
+        let mut sorted = taken.clone();
+        sorted.sort_by(f64::total_cmp);
+        passes[variant].push(quantile(&sorted, 0.5));
+        samples[variant].extend(taken);
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +177,25 @@ mod tests {
         };
         let found = (0..40).filter(|seed| found(*seed)).count();
         assert!(found >= 38, "{found} of 40");
+    }
+
+    #[test]
+    fn what_the_device_tells_is_kept_beside_the_clock_of_the_host() {
+        let sample = |factor: &mut f64, calls: u64| {
+            let seconds = 1e-3 * *factor * calls as f64;
+            Ok::<_, ()>(Reading { seconds, device_seconds: Some(0.5 * seconds), ..Reading::default() })
+        };
+        let build = |_, variant| Ok(if variant == 1 { 2.0 } else { 1.0 });
+        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), build, sample).unwrap();
+        assert_eq!(in_turn.device_passes[0].len(), TURNS.passes);
+        assert_eq!(in_turn.device_samples[1].len(), in_turn.samples[1].len());
+        assert!(in_turn.device_passes[1].iter().all(|seconds| (seconds - 1e-3).abs() < 1e-12));
+    }
+
+    #[test]
+    fn without_a_device_there_is_nothing_by_its_events() {
+        let in_turn = simulated(0.0, 1);
+        assert!(in_turn.device_passes.iter().chain(&in_turn.device_samples).all(Vec::is_empty));
     }
 
     #[test]

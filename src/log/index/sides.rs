@@ -98,6 +98,22 @@ pub fn runs_of(index: &mut Index, sides: &[Common<'_>]) -> Result<Vec<Vec<RowRef
     Ok(found)
 }
 
+/// The entry that registered the experiment of each of `rows`, in full; none where it is a day's scratch.
+pub fn registrations_of(index: &mut Index, rows: &[RowRef]) -> Result<Vec<Option<String>>, IndexError> {
+    let mut found = vec![None; rows.len()];
+    for (number, segment) in index.segments().iter_mut().enumerate() {
+        let mut here = rows.iter().zip(&mut found).filter(|(row, _)| row.segment == number).peekable();
+        if here.peek().is_none() {
+            continue;
+        }
+        let registrations = segment.texts("registration")?.unwrap_or_default();
+        for (RowRef { row, .. }, found) in here {
+            *found = registrations.get(*row).map(str::to_owned);
+        }
+    }
+    Ok(found)
+}
+
 /// The commits that runs ran, as they are named in full.
 pub fn commits(index: &mut Index) -> Result<HashSet<String>, IndexError> {
     let mut found = HashSet::new();
