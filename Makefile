@@ -13,7 +13,7 @@ help:
 	@echo 'make test      run every test; those of the harness where libtorch can be had'
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'
-	@echo 'make bench-agreement  hold the harness against torch.utils.benchmark (six minutes, several gigabytes of PyTorch)'
+	@echo 'make bench-agreement  hold the harness against torch.utils.benchmark (four minutes, several gigabytes of PyTorch)'
 	@echo 'make install-bench  install the harness of `git exp bench` beside git-exp'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'

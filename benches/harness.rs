@@ -1,6 +1,6 @@
 //! How right `git exp bench` is: against PyTorch's own timer, against slow-downs that were planted, and against none.
 //!
-//! `make bench` prints the tables that `docs/benchmarks.md` keeps; `make bench-agreement` only that against PyTorch's timer, in about six
+//! `make bench` prints the tables that `docs/benchmarks.md` keeps; `make bench-agreement` only that against PyTorch's timer, in about four
 //! minutes. The machine has to be quiet.
 #![expect(clippy::disallowed_methods, reason = "a benchmark starts programs and looks at the clock")]
 
