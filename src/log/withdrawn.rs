@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::append::Lock;
 use super::error::LogError;
 use super::index::Index;
-use super::purge::{Followed, Order, Plan, Superseded, is_seal_at_remote, taken_by, taken_parts};
+use super::purge::{Followed, Order, Plan, Superseded, is_seal_at_remote, taken_parts};
 use super::read::Located;
 use super::{Log, layout};
 use crate::domain::entry::{Body, Entry};
@@ -174,7 +174,7 @@ impl Log {
         others: &[&Located],
     ) -> BTreeMap<String, BTreeSet<EntryId>> {
         let ids: HashSet<String> = ids.iter().map(EntryId::to_hex).collect();
-        let given_up = taken_by(others.iter().copied());
+        let given_up = taken_parts(others.iter().copied());
         let mut shared: BTreeMap<String, BTreeSet<EntryId>> = BTreeMap::new();
         let of_them = self.all_taken();
         for taken in of_them.values().filter(|it| it.entries.iter().any(|id| ids.contains(id))) {
