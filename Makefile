@@ -14,6 +14,7 @@ help:
 	@echo 'make lint      check formatting, lints, documentation, and licences where cargo-deny is installed'
 	@echo 'make bench     time git exp against git, count what it finds, and print tables'
 	@echo 'make bench-agreement  hold the harness against torch.utils.benchmark (four minutes, several gigabytes of PyTorch)'
+	@echo 'make bench-device   run the presets and that on a device: DEVICE=cuda:0 unless named (the same PyTorch)'
 	@echo 'make install-bench  install the harness of `git exp bench` beside git-exp'
 	@echo 'make install   install git-exp, its manual pages and its shell completions below PREFIX ($(PREFIX))'
 	@echo 'make clean     remove what was built'
@@ -72,6 +73,13 @@ bench:
 bench-agreement: libtorch pytorch
 	$(CARGO) bench --locked --features torch --bench harness -- agreement
 
+# On a quiet machine: what docs/benchmarks.md tells of a device. The harness is linked against PyTorch's libtorch, which has CUDA.
+DEVICE = cuda:0
+bench-device: pytorch
+	PATH="$$PWD/target/pytorch/bin:$$PATH" LIBTORCH_USE_PYTORCH=1 $(CARGO) build --locked --release --features torch \
+		--target-dir target/device --bin git-exp --bin git-exp-bench
+	PATH="$$PWD/target/device/release:$$PATH" target/pytorch/bin/python tests/bench/device.py $(DEVICE)
+
 install-bench: libtorch
 	$(CARGO) install --locked --path . --features torch --bin git-exp-bench --root '$(PREFIX)' --no-track
 
@@ -90,4 +98,4 @@ install:
 clean:
 	$(CARGO) clean
 
-.PHONY: help demo demo-bench libtorch pytorch test lint bench bench-agreement install install-bench clean
+.PHONY: help demo demo-bench libtorch pytorch test lint bench bench-agreement bench-device install install-bench clean

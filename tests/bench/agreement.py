@@ -26,16 +26,21 @@ def shape(text):
 
 
 def anywhere(tensor):
-    """The same contiguous tensor at a random place of a page, as the harness has it."""
+    """The same contiguous tensor, on the processor at a random place of a page, as the harness has it."""
+    if tensor.device.type != "cpu":
+        return tensor
     per_line = LINE // tensor.element_size()
     memory = torch.empty(tensor.numel() + LINES * per_line, dtype=tensor.dtype)
     begin = chance.randrange(LINES) * per_line
     return memory[begin : begin + tensor.numel()].view(tensor.shape).copy_(tensor)
 
 
-def inputs(op, dtype, needs_gradients):
+def inputs(op, dtype, device, needs_gradients):
     def random(text):
-        return anywhere(torch.randn(shape(text)).to(dtype)).detach().requires_grad_(needs_gradients)
+        return anywhere(torch.randn(shape(text)).to(device, dtype)).detach().requires_grad_(needs_gradients)
+
+    def below(count, sizes):
+        return anywhere(torch.randint(count, sizes).to(device))
 
     name = op["name"]
     if name in ("matmul", "batched-matmul"):
@@ -48,11 +53,11 @@ def inputs(op, dtype, needs_gradients):
         return [random(op["input"])] + [random(width) for _ in range(count)]
     if name == "cross-entropy":
         rows, classes = shape(op["logits"])
-        return [random(op["logits"]), anywhere(torch.randint(classes, (rows,)))]
+        return [random(op["logits"]), below(classes, (rows,))]
     if name == "convolution":
         return [random(op["input"]), random(op["weight"])]
     if name == "embedding":
-        return [random(op["table"]), anywhere(torch.randint(shape(op["table"])[0], shape(op["indices"])))]
+        return [random(op["table"]), below(shape(op["table"])[0], shape(op["indices"]))]
     if name == "optimizer-step":
         return [random(op["parameter"]) for _ in range(2)]
     raise ValueError(name)
@@ -98,9 +103,9 @@ class Step:
 
 def timer_of(workload):
     """A timer of what the harness times."""
-    op, dtype = workload["op"], DTYPES[workload["setting"]["dtype"]]
+    op, setting = workload["op"], workload["setting"]
     both = op["pass"] == "forward-backward"
-    tensors = inputs(op, dtype, both)
+    tensors = inputs(op, DTYPES[setting["dtype"]], setting["device"], both)
     names = {"torch": torch, **dict(zip("abc", tensors))}
     if op["name"] == "optimizer-step":
         code, names = "step()", {"step": Step(*tensors, op["parameters"])}
@@ -113,7 +118,7 @@ def timer_of(workload):
         loss = "output" if output.dim() == 0 else "(output * upstream).sum()"
         # Let go at the end, as there: else two generations of gradients take turns, which caches hold less well.
         code = f"output = {code}; gradients = torch.autograd.grad({loss}, leaves); del output, gradients"
-    return Timer(code, globals=names, num_threads=workload["setting"]["threads"]), both
+    return Timer(code, globals=names, num_threads=setting["threads"]), both
 
 
 def median_seconds(timer):
@@ -131,16 +136,24 @@ def median_seconds(timer):
     return statistics.median(times)
 
 
-def answer(line):
-    timer, needs_gradients = timer_of(json.loads(line)["workload"])
+def answer(workload):
+    if workload["setting"]["device"] != "cpu":
+        # Both are off in the harness unless asked for.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = workload["setting"]["tf32"]
+    timer, needs_gradients = timer_of(workload)
     with torch.set_grad_enabled(needs_gradients):
         print(median_seconds(timer), flush=True)
 
 
 for line in sys.stdin:
+    workload = json.loads(line)["workload"]
+    if workload["setting"]["device"] != "cpu":
+        # A device that this process opened cannot be used by its children.
+        answer(workload)
+        continue
     # Each in a process of its own, as there: a heap that earlier operations left in pieces makes the way back a tenth slower.
     child = os.fork()
     if child == 0:
-        answer(line)
+        answer(workload)
         os._exit(0)
     os.waitpid(child, 0)

@@ -11,15 +11,18 @@ use serde_json::{Value, json};
 use tch::Cuda;
 
 /// The environment variables that change how fast or how exact libtorch is.
-const VARIABLES: [&str; 21] = [
+const VARIABLES: [&str; 23] = [
     "ATEN_CPU_CAPABILITY",
     "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_DEVICE_MAX_CONNECTIONS",
     "CUDA_DEVICE_ORDER",
     "CUDA_LAUNCH_BLOCKING",
     "CUDA_VISIBLE_DEVICES",
+    "GLIBC_TUNABLES",
     "GOMP_CPU_AFFINITY",
     "KMP_AFFINITY",
+    // Another allocator comes this way.
+    "LD_PRELOAD",
     "MALLOC_ARENA_MAX",
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_TOP_PAD_",
