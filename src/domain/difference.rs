@@ -135,6 +135,7 @@ impl Difference {
         rows.maps(Axis::Parameters, &a.run.params, &b.run.params);
         rows.changed_defaults(a.run, b.run);
         rows.maps(Axis::Configuration, a.config_files, b.config_files);
+        rows.maps(Axis::Configuration, &hashes(&a.run.inputs), &hashes(&b.run.inputs));
         rows.maps(Axis::Dataset, a.datasets, b.datasets);
         rows.maps(Axis::Inputs, &inputs(&a.run.inputs), &inputs(&b.run.inputs));
         rows.environment(a.environment, b.environment);
@@ -295,6 +296,13 @@ fn joined<'a, V>(
     names.into_iter().map(|name| (name.as_str(), a.get(name), b.get(name)))
 }
 
+/// The field of an input that says what a file holds: another content is another configuration, and no other amount of work.
+const HASH: &str = "blake3";
+
+fn hashes(inputs: &[Input]) -> BTreeMap<String, String> {
+    inputs.iter().filter_map(|input| Some((input.name.clone(), input.more.get(HASH)?.clone()))).collect()
+}
+
 fn inputs(inputs: &[Input]) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     let mut reported: Vec<&Input> = inputs.iter().collect();
@@ -302,7 +310,8 @@ fn inputs(inputs: &[Input]) -> BTreeMap<String, String> {
     for input in reported {
         let fields = [("", &input.shape), ("", &input.dtype), ("on ", &input.device)];
         let own = fields.into_iter().filter_map(|(word, text)| Some(format!("{word}{}", text.as_ref()?)));
-        let more = input.more.iter().map(|(name, value)| format!("{name}={value}"));
+        let more = input.more.iter().filter(|(name, _)| *name != HASH);
+        let more = more.map(|(name, value)| format!("{name}={value}"));
         let text = own.chain(more).collect::<Vec<_>>().join(" ");
         // An input may be reported more than once, with another shape each time.
         texts

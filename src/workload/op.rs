@@ -397,7 +397,13 @@ impl OpTask {
             Op::Embedding { table, indices } => {
                 let rows = indices.elements() as f64;
                 let moved = ways * rows * (2.0 * table.width() as f64 + 1.0);
-                let formula = format!("flop = 0; elements = {ways} · indices · (2 · width + 1)");
+                // The gradient of a table has all of its rows.
+                let (dense, more) = match self.pass {
+                    Pass::Forward => (0.0, ""),
+                    Pass::ForwardBackward => (table.elements() as f64, " + table"),
+                };
+                let moved = moved + dense;
+                let formula = format!("flop = 0; elements = {ways} · indices · (2 · width + 1){more}");
                 Cost { flop: 0.0, elements: moved, formula }
             }
             Op::OptimizerStep { parameter, parameters, algorithm } => {

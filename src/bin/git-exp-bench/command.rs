@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use wait4::Wait4 as _;
+
 use git_exp::error::Error;
 use git_exp::workload::command;
 
@@ -11,12 +13,14 @@ use crate::subject::{Entry, Subject};
 /// A program that is started anew for each call.
 pub struct Program {
     argv: Vec<String>,
+    /// The most that any of its processes had, in bytes.
+    peak_memory: Option<u64>,
 }
 
 impl Program {
     /// The program of a workload.
     pub fn new(task: &command::Command) -> Self {
-        Self { argv: task.argv.clone() }
+        Self { argv: task.argv.clone(), peak_memory: None }
     }
 }
 
@@ -24,10 +28,12 @@ impl Subject for Program {
     fn call(&mut self) -> Result<(), Failure> {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]).stdin(Stdio::null()).stdout(Stdio::null());
-        let status = command.status().map_err(|error| {
+        let mut child = command.spawn().map_err(|error| {
             let error = Error::request(format!("cannot start `{}`", self.argv[0])).because(error);
             Failure::Request(error.hint("`argv` names the program and its arguments"))
         })?;
+        let wait4::ResUse { status, rusage } = child.wait4()?;
+        self.peak_memory = self.peak_memory.max(Some(rusage.maxrss));
         if status.success() {
             return Ok(());
         }
@@ -39,6 +45,10 @@ impl Subject for Program {
 
     fn entries(&self) -> Vec<Entry> {
         Vec::new()
+    }
+
+    fn peak_memory(&self) -> Option<u64> {
+        self.peak_memory
     }
 
     fn is_in_process(&self) -> bool {

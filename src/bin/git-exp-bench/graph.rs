@@ -56,6 +56,10 @@ impl Subject for Replay {
         self.subject.entries()
     }
 
+    fn check_after(&mut self) -> Result<(), Failure> {
+        self.subject.check_after()
+    }
+
     fn work(&self) -> Work {
         self.subject.work()
     }

@@ -73,6 +73,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    // Whatever ends the program that asked, nobody is left to read an answer, and what is measured next would be disturbed.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
     if !switches::is_own_version() {
         return Err(Failure::request(
             format!("libtorch is not {}, which the harness was built with", switches::version()),
@@ -92,18 +95,24 @@ fn run() -> Result<(), Failure> {
         ));
     }
     let variants = measuring::variants(&request)?;
+    report::plan(&request, &variants)?;
     let (measured, warnings) = measuring::check(&variants)?;
-    if !request.json {
-        print!("{}", report::inputs(&variants, &measured));
-    }
+    let inputs = report::inputs(&variants, &measured);
+    report::keep_inputs(&inputs)?;
+    // An object alone stands on standard output, and lines for `git exp run` are read on either.
+    let say = |text: &str| match request.json {
+        false => print!("{text}"),
+        true if std::env::var_os("GIT_EXP_OUT").is_some() => eprint!("{text}"),
+        true => {}
+    };
+    say(&inputs);
     let outcome = measuring::time(&variants, measured, warnings)?;
     let summary = report::summary(&request, &variants, &outcome)?;
-    report::artifacts(&request, &variants, &outcome, &summary)?;
+    report::artifacts(&outcome, &summary)?;
     if request.json {
         println!("{summary}");
-    } else {
-        print!("{}", report::metrics(&outcome)?);
     }
+    say(&report::metrics(&outcome)?);
     eprint!("{}", report::talk(&outcome)?);
     Ok(())
 }

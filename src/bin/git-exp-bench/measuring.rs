@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use git_exp::domain::statistics::random::Random;
-use git_exp::domain::timing::{self, HIGH_SPREAD, InTurn, Plan, Timing, Turns, measure, measure_in_turn};
+use git_exp::domain::timing::{
+    self, HIGH_SPREAD, InTurn, Median, Plan, Timing, Turns, measure, measure_in_turn,
+};
 use git_exp::workload::measure::{Caches, Measure};
 use git_exp::workload::request::Request;
 use git_exp::workload::{Task, Workload};
@@ -17,10 +19,12 @@ use crate::graph::{self, Replay};
 use crate::machine;
 use crate::place::{self, Place};
 use crate::sampler::Sampler;
-use crate::subject::{Build, Entry, Findings, Work, build};
+use crate::subject::{Build, Entry, Findings, Subject, Work, build};
 
 /// With fewer samples than this no two of them hold the median with 95 % confidence.
 const FEWEST_FOR_AN_INTERVAL: usize = 6;
+/// How much of a ceiling is still taken for the noise of measuring it.
+const BELIEVABLE: f64 = 1.1;
 /// The most calls in a sample where something must happen between calls.
 const ONE: u64 = 1;
 
@@ -38,6 +42,8 @@ pub struct Measured {
     pub name: String,
     /// The tensors at entry.
     pub entries: Vec<Entry>,
+    /// The files that it was loaded from, with the BLAKE3 of each.
+    pub files: Vec<(String, String)>,
     /// What one call costs.
     pub work: Work,
     /// With caches as the call before left them.
@@ -60,8 +66,8 @@ pub struct Outcome {
     pub variants: Vec<Measured>,
     /// The variants in turn; `None` for one alone.
     pub in_turn: Option<InTurn>,
-    /// What the device can do at best.
-    pub ceilings: Option<Ceilings>,
+    /// What the device can do at best with the setting of each variant.
+    pub ceilings: Vec<Option<Ceilings>>,
     /// What the harness itself takes for a call, in seconds.
     pub overhead_seconds: f64,
     /// What makes the numbers weaker than they look.
@@ -133,15 +139,43 @@ pub fn time(
         }
         _ => Some(in_turn(variants, &mut measured, &mut warnings)?),
     };
-    let is_in_process = !matches!(first.task, Task::Command(_));
-    let ceilings = match first.measure.ceilings && is_in_process {
-        true => {
-            place::apply(&first.setting)?;
-            Some(Ceilings::measure(&Place::new(&first.setting)?)?)
+    let ceilings = ceilings(variants)?;
+    for ((measured, ceilings), at) in measured.iter().zip(&ceilings).zip(0..) {
+        let hot = match &in_turn {
+            Some(in_turn) => Median::of(&in_turn.passes[at]),
+            None => measured.hot.as_ref().and_then(Timing::median),
+        };
+        if let (Some(hot), Some(ceilings)) = (hot, ceilings)
+            && measured.work.flop / hot.value > BELIEVABLE * ceilings.flop_per_second
+        {
+            warnings.push(format!(
+                "`{}` computes faster than the ceiling that was measured beside it: something else was running meanwhile",
+                measured.name
+            ));
         }
-        false => None,
-    };
+    }
     Ok(Outcome { variants: measured, in_turn, ceilings, overhead_seconds, warnings })
+}
+
+/// What the device can do at best with the setting of each variant; measured once for equal settings.
+fn ceilings(variants: &[Variant]) -> Result<Vec<Option<Ceilings>>, Failure> {
+    let first = &variants[0].workload;
+    if !first.measure.ceilings || matches!(first.task, Task::Command(_)) {
+        return Ok(vec![None; variants.len()]);
+    }
+    let mut found: Vec<Option<Ceilings>> = Vec::new();
+    for (at, variant) in variants.iter().enumerate() {
+        let setting = &variant.workload.setting;
+        let known = variants[..at].iter().position(|it| it.workload.setting == *setting);
+        found.push(match known {
+            Some(known) => found[known],
+            None => {
+                place::apply(setting)?;
+                Some(Ceilings::measure(&Place::new(setting)?)?)
+            }
+        });
+    }
+    Ok(found)
 }
 
 fn check_one(
@@ -182,6 +216,7 @@ fn check_one(
     let measured = Measured {
         name: variant.name.clone(),
         entries: subject.entries(),
+        files: subject.files(),
         work: subject.work(),
         hot: None,
         cold: None,
@@ -243,23 +278,30 @@ fn alone(
 ) -> Result<(), Failure> {
     let mut subject = timed(workload, place::layout()?)?;
     let subject = subject.as_mut();
+    let place = Place::new(&workload.setting)?;
+    let peak = |subject: &dyn Subject| match place.accelerator() {
+        _ if !subject.is_in_process() => Ok(subject.peak_memory()),
+        Some(device) => switches::peak_memory_bytes(device).map(Some),
+        None => Ok(machine::peak_process_memory()),
+    };
+    // Neither what the float64 reference took nor what flushes caches is the workload's.
+    machine::reset_peak_process_memory();
     let caches = if subject.is_in_process() { workload.measure.caches } else { Caches::Hot };
     if caches != Caches::Cold {
         let timing = measure(&plan(&workload.measure, u64::MAX), |calls| sampler.hot(subject, calls))?;
         warn("hot", &timing, warnings)?;
         measured.hot = Some(timing);
+        measured.peak_memory_bytes = peak(subject)?;
     }
     if caches != Caches::Hot {
         let timing = measure(&plan(&workload.measure, ONE), |_| sampler.cold(subject))?;
         warn("cold", &timing, warnings)?;
         measured.cold = Some(timing);
+        if measured.hot.is_none() {
+            measured.peak_memory_bytes = peak(subject)?;
+        }
     }
-    let place = Place::new(&workload.setting)?;
-    measured.peak_memory_bytes = match place.accelerator() {
-        Some(device) => Some(switches::peak_memory_bytes(device)?),
-        None => machine::peak_process_memory(),
-    };
-    Ok(())
+    subject.check_after()
 }
 
 fn warn(caches: &str, timing: &Timing, warnings: &mut Vec<String>) -> Result<(), Failure> {
@@ -331,6 +373,7 @@ fn in_turn(
             place::switch(&workload.setting)?;
             sampler.hot(subject.as_mut(), calls)
         },
+        |(_, mut subject, _)| subject.check_after(),
     )?;
     if result.throttled > 0 {
         warnings.push(format!(
@@ -345,7 +388,7 @@ fn in_turn(
                 "let it cool down, or lift its power limit",
             ));
         }
-        let spread = timing::spread(samples);
+        let spread = timing::spread(&samples.concat());
         if spread > HIGH_SPREAD {
             warnings.push(format!(
                 "{}: half of the samples lie {:.0} % apart: the machine is not quiet",

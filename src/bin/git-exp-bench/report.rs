@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use git_exp::domain::timing::{Median, Timing};
+use git_exp::workload::Task;
 use git_exp::workload::request::Request;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,7 +28,20 @@ pub fn inputs(variants: &[Variant], measured: &[Measured]) -> String {
             let shape = shape.as_ref().map_or_else(String::new, |shape| format!(" shape={shape}"));
             let _ = writeln!(lines, "INPUT name={prefix}{name}{shape} dtype={dtype} device={device}");
         }
+        for (name, hash) in &measured.files {
+            let name = name.rsplit('/').next().unwrap_or(name);
+            let _ = writeln!(
+                lines,
+                "INPUT name={prefix}{} blake3={hash}",
+                name.replace(char::is_whitespace, "_")
+            );
+        }
         let setting = &variant.workload.setting;
+        if let Task::Command(_) = variant.workload.task {
+            // Its dtype and its threads are its own matter.
+            let _ = writeln!(lines, "INPUT name={prefix}workload kind=command device_count=1");
+            continue;
+        }
         let graph = if variant.workload.measure.graph { " graph=true" } else { "" };
         let _ = writeln!(
             lines,
@@ -81,7 +95,7 @@ fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>,
     push("tflops", rate(flop).map(|it| it / 1e12), "TFLOP/s", "higher");
     push("bandwidth", rate(bytes).map(|it| it / 1e9), "GB/s", "higher");
     push("tokens_per_second", rate(tokens), "tokens/s", "higher");
-    push("ceiling_share", share(outcome.ceilings.as_ref(), rate(flop), rate(bytes)), "", "higher");
+    push("ceiling_share", share(outcome.ceilings[at].as_ref(), rate(flop), rate(bytes)), "", "higher");
     push("error", measured.error, "", "lower");
     push("error_against_baseline", measured.error_against_baseline, "", "lower");
     for Finding { name, value, unit, better } in &measured.findings.numbers {
@@ -179,9 +193,21 @@ pub fn summary(request: &Request, variants: &[Variant], outcome: &Outcome) -> Re
             }
             _ => Value::Null,
         };
+        let in_turn = outcome.in_turn.as_ref().and_then(|it| {
+            let median = Median::of(&it.passes[at])?;
+            Some(json!({
+                "seconds": median.value,
+                "interval": [median.interval.low, median.interval.high],
+                "passes": it.passes[at],
+                "samples": it.samples[at].concat().len(),
+            }))
+        });
         seen.push(json!({
             "name": measured.name,
             "workload": variants[at].workload,
+            "files": measured.files.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "ceilings": outcome.ceilings[at],
+            "in_turn": in_turn,
             "hot": measured.hot.as_ref().and_then(TimingJson::of),
             "cold": measured.cold.as_ref().and_then(TimingJson::of),
             "metrics": numbers,
@@ -195,57 +221,77 @@ pub fn summary(request: &Request, variants: &[Variant], outcome: &Outcome) -> Re
         "name": request.name,
         "command": request.command,
         "variants": seen,
-        "ceilings": outcome.ceilings,
+        "ceilings": outcome.ceilings[0],
         "overhead_seconds": outcome.overhead_seconds,
         "warnings": outcome.warnings,
         "warm_up_rule": "windows of 5 samples, until in 2 in a row the median is not more than 2 % below the one before",
     }))
 }
 
-/// Writes what a run keeps into the folder that `git exp run` gives, if it gives one.
-pub fn artifacts(
-    request: &Request,
-    variants: &[Variant],
-    outcome: &Outcome,
-    summary: &Value,
-) -> Result<(), Failure> {
-    let Some(folder) = std::env::var_os("GIT_EXP_OUT").map(PathBuf::from) else { return Ok(()) };
+/// The folder for what a run keeps, if `git exp run` gives one.
+fn folder() -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = std::env::var_os("GIT_EXP_OUT").map(PathBuf::from) else { return Ok(None) };
     let folder = folder.join("bench");
     std::fs::create_dir_all(&folder)?;
-    let pretty = |value: &Value| format!("{value:#}\n");
-    let mut samples = String::from("variant,caches,sample,seconds\n");
+    Ok(Some(folder))
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Writes what is known before anything runs, so that a run that fails has it too.
+pub fn plan(request: &Request, variants: &[Variant]) -> Result<(), Failure> {
+    let Some(folder) = folder()? else { return Ok(()) };
     let mut flags = serde_json::Map::new();
-    for (at, (variant, measured)) in variants.iter().zip(&outcome.variants).enumerate() {
+    for variant in variants {
         std::fs::write(folder.join(format!("{}.toml", variant.name)), variant.workload.to_toml())?;
         place::switch(&variant.workload.setting)?;
         flags.insert(variant.name.clone(), json!(Flags::now(&variant.workload.setting)));
-        let none: &[f64] = &[];
-        let (in_turn, in_turn_on_device) =
-            outcome.in_turn.as_ref().map_or((none, none), |it| (&it.samples[at], &it.device_samples[at]));
-        let of = |timing: &Option<Timing>| timing.as_ref().map_or_else(Vec::new, |it| it.samples.clone());
-        let device = measured.hot.as_ref().map_or(none, |it| &it.device_samples);
-        let (hot, cold) = (of(&measured.hot), of(&measured.cold));
-        let series = [
-            ("hot", &hot[..]),
-            ("hot-device", device),
-            ("cold", &cold[..]),
-            ("in-turn", in_turn),
-            ("in-turn-device", in_turn_on_device),
-        ];
-        for (caches, values) in series {
-            for (number, seconds) in values.iter().enumerate() {
-                let _ = writeln!(samples, "{},{caches},{},{seconds}", variant.name, number + 1);
-            }
-        }
     }
     let setting = &variants[0].workload.setting;
-    std::fs::write(folder.join("samples.csv"), samples)?;
-    std::fs::write(folder.join("summary.json"), pretty(summary))?;
     std::fs::write(folder.join("device.json"), pretty(&machine::device_report(setting)))?;
     std::fs::write(folder.join("flags.json"), pretty(&Value::Object(flags)))?;
     std::fs::write(folder.join("environment.json"), pretty(&json!(machine::environment())))?;
-    std::fs::write(folder.join("inputs.txt"), inputs(variants, &outcome.variants))?;
     std::fs::write(folder.join("command.txt"), format!("{}\n", request.command.join(" ")))?;
+    Ok(())
+}
+
+/// Writes the tensors at entry, before anything is timed.
+pub fn keep_inputs(inputs: &str) -> Result<(), Failure> {
+    let Some(folder) = folder()? else { return Ok(()) };
+    Ok(std::fs::write(folder.join("inputs.txt"), inputs)?)
+}
+
+/// Writes what was measured.
+pub fn artifacts(outcome: &Outcome, summary: &Value) -> Result<(), Failure> {
+    let Some(folder) = folder()? else { return Ok(()) };
+    // The pass of samples in turn; none for a variant alone.
+    let mut text = String::from("variant,caches,sample,seconds,pass\n");
+    let mut write = |variant: &str, caches: &str, pass: &str, samples: &[f64]| {
+        for (number, seconds) in (1..).zip(samples) {
+            let _ = writeln!(text, "{variant},{caches},{number},{seconds},{pass}");
+        }
+    };
+    for (at, measured) in outcome.variants.iter().enumerate() {
+        let name = &measured.name;
+        if let Some(hot) = &measured.hot {
+            write(name, "hot", "", &hot.samples);
+            write(name, "hot-device", "", &hot.device_samples);
+        }
+        if let Some(cold) = &measured.cold {
+            write(name, "cold", "", &cold.samples);
+        }
+        let Some(in_turn) = &outcome.in_turn else { continue };
+        let series = [("in-turn", &in_turn.samples[at]), ("in-turn-device", &in_turn.device_samples[at])];
+        for (caches, passes) in series {
+            for (pass, samples) in (1..).zip(passes) {
+                write(name, caches, &i32::to_string(&pass), samples);
+            }
+        }
+    }
+    std::fs::write(folder.join("samples.csv"), text)?;
+    std::fs::write(folder.join("summary.json"), pretty(summary))?;
     Ok(())
 }
 

@@ -78,6 +78,11 @@ pub trait Subject {
     /// The tensors at entry.
     fn entries(&self) -> Vec<Entry>;
 
+    /// The files that it was loaded from: each by its name, with the BLAKE3 of its content.
+    fn files(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// What a call costs.
     fn work(&self) -> Work {
         Work::default()
@@ -96,6 +101,16 @@ pub trait Subject {
     /// What it finds out beside its time; called once, after what it computes was looked at.
     fn findings(&mut self) -> Result<Findings, Failure> {
         Ok(Findings::default())
+    }
+
+    /// Looks at what calls have left behind, where they build on each other.
+    fn check_after(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// The most memory that what is measured has had, in bytes, where it is not this process.
+    fn peak_memory(&self) -> Option<u64> {
+        None
     }
 
     /// Whether the program that is measured is this one, so that caches can be flushed and batches made.

@@ -20,6 +20,7 @@ pub struct Module {
     task: TorchScript,
     place: Place,
     loaded: Loaded,
+    hash: String,
     inputs: Vec<Tensor>,
 }
 
@@ -33,7 +34,7 @@ impl Module {
     /// Loads a module and draws its inputs, and where they lie.
     pub fn new(task: &TorchScript, setting: &Setting, layout: &mut Random) -> Result<Self, Failure> {
         let place = Place::new(setting)?;
-        let loaded = load(&task.file, &place)?;
+        let (loaded, hash) = load(&task.file, &place)?;
         if matches!(loaded, Loaded::Package(_)) && task.pass == Pass::ForwardBackward {
             return Err(Failure::request(
                 format!("`{}` is a package of AOTInductor, which has no way back", task.file),
@@ -44,7 +45,8 @@ impl Module {
             let content = input.below.map_or(Content::Random, Content::Below);
             place.tensor(&input.shape, content, layout)
         });
-        Ok(Self { task: task.clone(), place, loaded, inputs: inputs.collect::<Result<_, _>>()? })
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        Ok(Self { task: task.clone(), place, loaded, hash, inputs })
     }
 
     fn run(&self) -> Result<Vec<Tensor>, Failure> {
@@ -107,6 +109,10 @@ impl Subject for Module {
         named.map(|(input, tensor)| Entry::of(&input.name, tensor)).collect()
     }
 
+    fn files(&self) -> Vec<(String, String)> {
+        vec![(self.task.file.clone(), self.hash.clone())]
+    }
+
     fn outputs(&mut self) -> Result<Vec<Tensor>, Failure> {
         self.run()
     }
@@ -115,20 +121,22 @@ impl Subject for Module {
         let place = self.place.exact();
         // What was compiled to native code has no float64 form.
         let Loaded::Script(_) = self.loaded else { return Ok(None) };
-        let loaded = load(&self.task.file, &place)?;
+        let (loaded, hash) = load(&self.task.file, &place)?;
         let exact = |tensor: &Tensor| {
             let kind = if tensor.kind() == Kind::Int64 { Kind::Int64 } else { Kind::Double };
             tensor.f_to_device_(tch::Device::Cpu, kind, false, false)
         };
         let inputs = self.inputs.iter().map(exact).collect::<Result<_, _>>()?;
-        let exact = Self { task: self.task.clone(), place, loaded, inputs };
+        let exact = Self { task: self.task.clone(), place, loaded, hash, inputs };
         // A module that makes tensors of f32 on its way has no float64 form.
         Ok(exact.run().ok())
     }
 }
 
-fn load(file: &str, place: &Place) -> Result<Loaded, Failure> {
+/// A module, and the BLAKE3 of its file.
+fn load(file: &str, place: &Place) -> Result<(Loaded, String), Failure> {
     let bytes = read_file("the module", file)?;
+    let hash = blake3::hash(&bytes).to_hex().to_string();
     let refused = |what: &str, failure: Failure, hint: &str| {
         let cause = failure.error().causes.first().cloned().unwrap_or_default();
         Failure::Request(Error::request(format!("`{file}` is not {what}")).because(cause).hint(hint))
@@ -136,7 +144,7 @@ fn load(file: &str, place: &Place) -> Result<Loaded, Failure> {
     if bytes.windows(COMPILED.len()).any(|window| window == COMPILED) {
         let number = place.accelerator().and_then(|number| i8::try_from(number).ok());
         let package = switches::Package::load(file, place.named.kind(), number.unwrap_or(-1));
-        return package.map(Loaded::Package).map_err(|error| {
+        return package.map(|package| (Loaded::Package(package), hash)).map_err(|error| {
             let hint =
                 "compile it on this machine with torch._inductor.aoti_compile_and_package, of PyTorch 2.11.0";
             refused("a package of AOTInductor that can be loaded here", error.into(), hint)
@@ -151,7 +159,7 @@ fn load(file: &str, place: &Place) -> Result<Loaded, Failure> {
         module.to(place.device, place.kind, false);
     }
     module.f_set_eval()?;
-    Ok(Loaded::Script(module))
+    Ok((Loaded::Script(module), hash))
 }
 
 /// The tensors in what a module gave, in order.

@@ -33,12 +33,12 @@ pub struct Versus {
 pub struct InTurn {
     /// For each variant, the median of each pass in seconds a call.
     pub passes: Vec<Vec<f64>>,
-    /// For each variant, every sample in seconds a call, in the order in which they were taken.
-    pub samples: Vec<Vec<f64>>,
+    /// For each variant and each of its passes, every sample in seconds a call, in the order in which they were taken.
+    pub samples: Vec<Vec<Vec<f64>>>,
     /// For each variant, the medians of the passes by events on the device; empty where there are none.
     pub device_passes: Vec<Vec<f64>>,
-    /// For each variant, every sample by events on the device.
-    pub device_samples: Vec<Vec<f64>>,
+    /// For each variant and each of its passes, every sample by events on the device.
+    pub device_samples: Vec<Vec<Vec<f64>>>,
     /// Rounds that were thrown away because the machine was slowed down.
     pub throttled: usize,
 }
@@ -54,20 +54,21 @@ impl InTurn {
     }
 }
 
-/// Measures `variants` variants in turn; `build` makes one anew for a pass, `sample` calls it so many times.
+/// Measures `variants` variants in turn; `build` makes one anew for a pass, `sample` calls it so many times, `end` takes it back.
 pub fn measure_in_turn<S, E>(
     turns: &Turns,
     variants: usize,
     random: &mut Random,
     mut build: impl FnMut(usize, usize) -> Result<S, E>,
     mut sample: impl FnMut(&mut S, u64) -> Result<Reading, E>,
+    mut end: impl FnMut(S) -> Result<(), E>,
 ) -> Result<InTurn, E> {
     let none = vec![Vec::new(); variants];
     let mut result = InTurn {
         passes: none.clone(),
-        samples: none.clone(),
+        samples: vec![Vec::new(); variants],
         device_passes: none.clone(),
-        device_samples: none.clone(),
+        device_samples: vec![Vec::new(); variants],
         throttled: 0,
     };
     let mut order: Vec<usize> = (0..variants).collect();
@@ -101,6 +102,7 @@ pub fn measure_in_turn<S, E>(
                     .extend(reading.device_seconds.map(|seconds| seconds / calls[variant] as f64));
             }
         }
+        built.into_iter().flatten().try_for_each(&mut end)?;
         keep(taken, &mut result.passes, &mut result.samples);
         keep(taken_on_device, &mut result.device_passes, &mut result.device_samples);
     }
@@ -108,12 +110,12 @@ pub fn measure_in_turn<S, E>(
 }
 
 /// Adds what a pass took to the medians of passes and to the samples of each variant.
-fn keep(taken: Vec<Vec<f64>>, passes: &mut [Vec<f64>], samples: &mut [Vec<f64>]) {
+fn keep(taken: Vec<Vec<f64>>, passes: &mut [Vec<f64>], samples: &mut [Vec<Vec<f64>>]) {
     for (variant, taken) in taken.into_iter().enumerate().filter(|(_, taken)| !taken.is_empty()) {
         let mut sorted = taken.clone();
         sorted.sort_by(f64::total_cmp);
         passes[variant].push(quantile(&sorted, 0.5));
-        samples[variant].extend(taken);
+        samples[variant].push(taken);
     }
 }
 
@@ -140,7 +142,7 @@ mod tests {
             let spent = *seconds * calls as f64 * (1.0 + 0.06 * (noise.unit() - 0.5));
             Ok(Reading { seconds: spent, ..Reading::default() })
         };
-        measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample).unwrap()
+        measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample, |_| Ok(())).unwrap()
     }
 
     fn finds(in_turn: &InTurn) -> bool {
@@ -173,7 +175,9 @@ mod tests {
                 let spent = *seconds * calls as f64 * (1.0 + 0.06 * (noise.unit() - 0.5));
                 Ok(Reading { seconds: spent, ..Reading::default() })
             };
-            finds(&measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample).unwrap())
+            finds(
+                &measure_in_turn(&TURNS, 2, &mut Random::from_seed(seed), build, sample, |_| Ok(())).unwrap(),
+            )
         };
         let found = (0..40).filter(|seed| found(*seed)).count();
         assert!(found >= 38, "{found} of 40");
@@ -186,16 +190,17 @@ mod tests {
             Ok::<_, ()>(Reading { seconds, device_seconds: Some(0.5 * seconds), ..Reading::default() })
         };
         let build = |_, variant| Ok(if variant == 1 { 2.0 } else { 1.0 });
-        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), build, sample).unwrap();
+        let in_turn =
+            measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), build, sample, |_| Ok(())).unwrap();
         assert_eq!(in_turn.device_passes[0].len(), TURNS.passes);
-        assert_eq!(in_turn.device_samples[1].len(), in_turn.samples[1].len());
+        assert_eq!(in_turn.device_samples[1].concat().len(), in_turn.samples[1].concat().len());
         assert!(in_turn.device_passes[1].iter().all(|seconds| (seconds - 1e-3).abs() < 1e-12));
     }
 
     #[test]
     fn without_a_device_there_is_nothing_by_its_events() {
         let in_turn = simulated(0.0, 1);
-        assert!(in_turn.device_passes.iter().chain(&in_turn.device_samples).all(Vec::is_empty));
+        assert!(in_turn.device_passes.concat().is_empty() && in_turn.device_samples.concat().is_empty());
     }
 
     #[test]
@@ -209,8 +214,10 @@ mod tests {
                 ..Reading::default()
             })
         };
-        let in_turn = measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_, _| Ok(()), sample).unwrap();
+        let in_turn =
+            measure_in_turn(&TURNS, 2, &mut Random::from_seed(1), |_, _| Ok(()), sample, |()| Ok(()))
+                .unwrap();
         assert!(in_turn.throttled > 0);
-        assert_eq!(in_turn.samples[0].len(), in_turn.samples[1].len());
+        assert_eq!(in_turn.samples[0].concat().len(), in_turn.samples[1].concat().len());
     }
 }

@@ -145,6 +145,11 @@ impl Subject for TransformerSubject {
         loss_and_gradient(&self.model, &looked_at(&tokens)?, &looked_at(&targets)?)
     }
 
+    fn check_after(&mut self) -> Result<(), Failure> {
+        let Job::Train(training) = &self.job else { return Ok(()) };
+        training.check(&self.model)
+    }
+
     fn reference(&mut self) -> Result<Option<Vec<Tensor>>, Failure> {
         let exact = self.model.exact(Attention::Plain)?;
         let here = |tensor: &Tensor| looked_at(tensor)?.f_to_device(tch::Device::Cpu);

@@ -123,6 +123,14 @@ impl Training {
         })
     }
 
+    /// Refuses a model whose loss is not finite after the steps that were made.
+    pub fn check(&self, model: &Model) -> Result<(), Failure> {
+        let (tokens, targets) = self.batch()?;
+        let _guard = tch::no_grad_guard();
+        let loss = model.loss(&tokens, &targets)?.f_double_value(&[])?;
+        finite(loss, &format!("after {} steps", self.steps)).map(drop)
+    }
+
     /// How far gradients in float64 are off: the largest difference, over all parameters, to finite differences along
     /// the gradient and a random direction together, as a share of the gradient's norm.
     pub fn gradient_error(
