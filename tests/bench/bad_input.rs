@@ -125,6 +125,27 @@ fn a_loss_that_is_not_finite_fails() {
 }
 
 #[test]
+fn a_loss_that_runs_away_while_steps_are_timed_fails() {
+    let lab = TestLab::with_commit();
+    let step = [
+        "--set",
+        "mode=train-step",
+        "--set",
+        "learning-rate=1e30",
+        "--set",
+        "layers=1",
+        "--set",
+        "sequence=8",
+    ];
+    let in_turn = ["--against", "attention=plain", "--set", "passes=2", "--set", "pass-time=5ms"];
+    for more in [&step[..], &[&step[..], &in_turn].concat()] {
+        let (status, said) = refusal(&lab, "smoke", more);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("the loss after ") && said.contains("is not finite"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_not_finite_fails() {
     let lab = TestLab::with_commit();
     // Sums of 60,000 products of f16 overflow.

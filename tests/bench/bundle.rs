@@ -39,6 +39,81 @@ fn a_run_keeps_what_is_needed_to_believe_it() {
     }
 }
 
+#[test]
+fn a_run_that_fails_keeps_what_was_known_before() {
+    let lab = TestLab::with_commit();
+    let words = short("matmul", &["--set", "a=1000000x1000000", "--set", "b=1000000x1000000"]);
+    let output = lab.exp_output(["run", "--", "git", "exp"].into_iter().chain(words));
+    assert_eq!(output.status.code(), Some(1));
+    let tree = lab.git(["for-each-ref", "--format=%(refname)", "refs/exp/data"]);
+    let files = lab.git(["ls-tree", "-r", "--name-only", tree.trim()]);
+    for file in ["device.json", "flags.json", "environment.json", "matmul.toml", "command.txt"] {
+        assert!(files.contains(&format!("bench/{file}")), "`{file}` is missing from:\n{files}");
+    }
+}
+
+#[test]
+fn an_object_on_standard_output_costs_a_run_none_of_its_metrics() {
+    let lab = TestLab::with_commit();
+    lab.exp_ok(
+        ["run", "--", "git", "exp", "--json"]
+            .into_iter()
+            .chain(short("matmul", &["--set", "a=8x8", "--set", "b=8x8"])),
+    );
+    let run = lab.exp_json(["runs"]).remove(0);
+    assert!(run["metrics"]["time_hot"]["value"].as_f64().unwrap() > 0.0, "{run:#}");
+}
+
+#[test]
+fn medians_of_passes_can_be_taken_from_the_samples_again() {
+    let lab = TestLab::with_commit();
+    let more = [
+        "--against",
+        "dtype=f64",
+        "--set",
+        "a=32x32",
+        "--set",
+        "b=32x32",
+        "--set",
+        "passes=3",
+        "--set",
+        "pass-time=5ms",
+    ];
+    record(&lab, "matmul", &more);
+    let data = lab.git(["for-each-ref", "--format=%(refname)", "refs/exp/data"]);
+    let kept = |name: &str| {
+        let files = lab.git(["ls-tree", "-r", "--name-only", data.trim()]);
+        let path = files
+            .lines()
+            .find(|path| path.ends_with(name))
+            .unwrap_or_else(|| panic!("{name} in {files}"))
+            .to_owned();
+        lab.git(["show", &format!("{}:{path}", data.trim())])
+    };
+    let summary: Value = serde_json::from_str(&kept("bench/summary.json")).unwrap();
+    let samples = kept("bench/samples.csv");
+    for variant in summary["variants"].as_array().unwrap() {
+        for (pass, reported) in (1..).zip(variant["in_turn"]["passes"].as_array().unwrap()) {
+            let mut seconds: Vec<f64> = samples
+                .lines()
+                .skip(1)
+                .map(|line| line.split(',').collect::<Vec<_>>())
+                .filter(|row| row[0] == variant["name"] && row[4] == i32::to_string(&pass))
+                .map(|row| row[3].parse().unwrap())
+                .collect();
+            seconds.sort_by(f64::total_cmp);
+            let middle = seconds.len() / 2;
+            let median = if seconds.len() % 2 == 1 {
+                seconds[middle]
+            } else {
+                f64::midpoint(seconds[middle - 1], seconds[middle])
+            };
+            let off = median / reported.as_f64().unwrap() - 1.0;
+            assert!(off.abs() < 1e-9, "pass {pass}: {median} and {reported}");
+        }
+    }
+}
+
 /// An experiment that changes `bench/step.toml`, with three launches of each side.
 fn study(lab: &TestLab, before: &str, after: &str) {
     lab.write(

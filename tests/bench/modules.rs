@@ -1,7 +1,7 @@
 //! Modules that `torch.jit.save` wrote; `modules.py` says how those of the tests were made.
 
 use crate::lab::TestLab;
-use crate::{number, summary};
+use crate::{number, short, summary};
 
 const LINEAR: &[u8] = include_bytes!("data/linear.pt");
 const SPLIT: &[u8] = include_bytes!("data/split.pt");
@@ -25,6 +25,25 @@ fn a_module_is_measured_on_declared_inputs() {
         assert!(number(&seen, "error") < 1e-5, "{seen:#}");
         assert!(number(&seen, "time_hot") > 0.0);
     }
+}
+
+#[test]
+fn another_module_under_the_same_name_is_another_configuration() {
+    let lab = lab_with_modules();
+    lab.write(".gitignore", "*.pt\n");
+    lab.commit_all("modules are not kept in git");
+    for module in [LINEAR, SPLIT, SPLIT] {
+        lab.write("linear.pt", module);
+        lab.exp_ok(["run", "--", "git", "exp"].into_iter().chain(short("linear", &[])));
+    }
+    let runs: Vec<String> = lab
+        .exp_json(["runs", "--sort", "started"])
+        .iter()
+        .map(|it| it["run"].as_str().unwrap().to_owned())
+        .collect();
+    let differ = |from: &str, to: &str| lab.exp_ok(["diff", from, to]).contains("configuration");
+    let pairs = [(0, 1), (0, 2), (1, 2)].map(|(from, to)| differ(&runs[from], &runs[to]));
+    assert_eq!(pairs.iter().filter(|it| **it).count(), 2, "one module ran twice: {pairs:?}");
 }
 
 #[test]

@@ -113,6 +113,31 @@ fn one_seed_computes_the_same_to_the_last_bit() {
 }
 
 #[test]
+fn each_variant_has_the_ceiling_of_its_own_setting() {
+    let lab = TestLab::with_commit();
+    let more =
+        ["--against", "dtype=f64", "--set", "ceilings=true", "--set", "passes=2", "--set", "pass-time=5ms"];
+    let seen = summary(&lab, "matmul", &more);
+    let ceiling = |at: usize| seen["variants"][at]["ceilings"]["flop_per_second"].as_f64().unwrap();
+    assert!(ceiling(1) > 1.2 * ceiling(0), "f32 {}, f64 {}", ceiling(1), ceiling(0));
+}
+
+#[test]
+fn the_memory_of_a_program_is_its_own() {
+    let lab = TestLab::with_commit();
+    for (size, known) in [("400000000", Some(400.0..500.0)), ("1", None)] {
+        let argv = format!(
+            "[command]\nargv = [\"python3\", \"-c\", \"x = bytearray({size}); x[::4096] = bytes(len(x[::4096]))\"]\n"
+        );
+        lab.write("bench/fill.toml", argv);
+        let seen = summary(&lab, "fill", &[]);
+        let peak = seen["variants"][0]["metrics"]["peak_memory"]["value"].as_f64();
+        assert_eq!(peak.is_some(), known.is_some(), "{peak:?} MB");
+        assert!(known.zip(peak).is_none_or(|(range, peak)| range.contains(&peak)), "{peak:?} MB");
+    }
+}
+
+#[test]
 fn a_program_is_measured_as_a_whole() {
     let lab = TestLab::with_commit();
     lab.write("bench/nap.toml", "[command]\nargv = [\"sleep\", \"0.01\"]\n");

@@ -8,6 +8,7 @@ use git_exp::error::Error;
 use git_exp::workload::command;
 
 use crate::failure::Failure;
+use crate::machine;
 use crate::subject::{Entry, Subject};
 
 /// A program that is started anew for each call.
@@ -33,7 +34,9 @@ impl Subject for Program {
             Failure::Request(error.hint("`argv` names the program and its arguments"))
         })?;
         let wait4::ResUse { status, rusage } = child.wait4()?;
-        self.peak_memory = self.peak_memory.max(Some(rusage.maxrss));
+        // Before it became the program it was a copy of the harness, which Linux counts: what is not more is not known.
+        let known = machine::peak_process_memory().is_none_or(|own| rusage.maxrss > own);
+        self.peak_memory = self.peak_memory.max(known.then_some(rusage.maxrss));
         if status.success() {
             return Ok(());
         }
