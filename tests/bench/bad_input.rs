@@ -1,5 +1,7 @@
 //! What cannot be measured: an error with a hint, or a failed run that says why.
 
+use std::io::BufRead as _;
+
 use crate::lab::TestLab;
 use crate::short;
 
@@ -142,6 +144,40 @@ fn a_loss_that_runs_away_while_steps_are_timed_fails() {
         let (status, said) = refusal(&lab, "smoke", more);
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains("the loss after ") && said.contains("is not finite"), "{said}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_harness_ends_with_the_program_that_asked() {
+    let lab = TestLab::with_commit();
+    let words = [
+        "bench",
+        "run",
+        "matmul",
+        "--set",
+        "min-time=60s",
+        "--set",
+        "max-time=60s",
+        "--set",
+        "ceilings=false",
+    ];
+    let mut asking = lab.exp_command(words).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    // Inputs are told once it has begun.
+    let mut line = String::new();
+    std::io::BufReader::new(asking.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("INPUT "), "{line}");
+    let of_process =
+        |pid: &str, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let pid = asking.id().to_string();
+    let harness = of_process(&pid, &format!("task/{pid}/children")).trim().to_owned();
+    assert!(of_process(&harness, "status").contains("git-exp-bench"), "the harness is `{harness}`");
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !matches!(of_process(&harness, "status").lines().nth(2), None | Some("State:\tZ (zombie)")) {
+        assert!(std::time::Instant::now() < deadline, "the harness computes for nobody");
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

@@ -115,11 +115,16 @@ fn one_seed_computes_the_same_to_the_last_bit() {
 #[test]
 fn each_variant_has_the_ceiling_of_its_own_setting() {
     let lab = TestLab::with_commit();
-    let more =
-        ["--against", "dtype=f64", "--set", "ceilings=true", "--set", "passes=2", "--set", "pass-time=5ms"];
-    let seen = summary(&lab, "matmul", &more);
-    let ceiling = |at: usize| seen["variants"][at]["ceilings"]["flop_per_second"].as_f64().unwrap();
-    assert!(ceiling(1) > 1.2 * ceiling(0), "f32 {}, f64 {}", ceiling(1), ceiling(0));
+    let ceilings = |against: &str| {
+        let turns = ["--set", "ceilings=true", "--set", "passes=2", "--set", "pass-time=5ms"];
+        let more: Vec<&str> = ["--against", against].into_iter().chain(turns).collect();
+        let seen = summary(&lab, "attention", &more);
+        [0, 1].map(|at| seen["variants"][at]["ceilings"]["flop_per_second"].as_f64().unwrap())
+    };
+    let [baseline, candidate] = ceilings("dtype=f64");
+    assert_ne!(baseline.to_bits(), candidate.to_bits(), "measured with either dtype");
+    let [baseline, candidate] = ceilings("backend=math");
+    assert_eq!(baseline.to_bits(), candidate.to_bits(), "one setting, measured once");
 }
 
 #[test]

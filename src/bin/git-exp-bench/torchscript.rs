@@ -152,7 +152,7 @@ fn load(file: &str, place: &Place) -> Result<(Loaded, String), Failure> {
     }
     let module = CModule::load_data_on_device(&mut bytes.as_slice(), place.device);
     let mut module = module.map_err(|error| {
-        let hint = "save it with torch.jit.save(torch.jit.script(model), path)";
+        let hint = "save it with torch.jit.save(torch.jit.script(model), path), or compile it with torch._inductor.aoti_compile_and_package";
         refused("a TorchScript module", error.into(), hint)
     })?;
     if place.kind != Kind::Float {
