@@ -324,6 +324,28 @@ mod tests {
     }
 
     #[test]
+    fn what_libraries_read_of_how_to_compute_and_to_allocate_is_recorded() {
+        for name in [
+            "ATEN_CPU_CAPABILITY",
+            "ONEDNN_MAX_CPU_ISA",
+            "DNNL_DEFAULT_FPMATH_MODE",
+            "MKL_ENABLE_INSTRUCTIONS",
+            "GOMP_CPU_AFFINITY",
+            "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+            "NVIDIA_TF32_OVERRIDE",
+            "GLIBC_TUNABLES",
+            "LD_PRELOAD",
+            "MALLOC_ARENA_MAX",
+            "MALLOC_MMAP_THRESHOLD_",
+            "MALLOC_TOP_PAD_",
+            "MALLOC_TRIM_THRESHOLD_",
+        ] {
+            let found = capture(&[(name, "7")], &[], Naming::None);
+            assert_eq!(stable(&found)["variables"][name], "7", "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_may_be_hashed() {
         let named = stable(&capture(&[], &[], Naming::Name))["host"].clone();
         let hashed = stable(&capture(&[], &[], Naming::Hash))["host"].clone();

@@ -196,3 +196,23 @@ fn one_change_in_a_declared_configuration_file_is_one_axis() {
     let both = serde_json::json!(["code", "configuration"]);
     assert_eq!(lab.exp_json(["compare", "label:a", "label:c"])[0]["axes"], both);
 }
+
+#[test]
+fn the_instructions_that_libtorch_may_use_are_told_where_two_runs_differ_in_them() {
+    let lab = TestLab::with_commit();
+    let recorded = |label: &str, capability: Option<&str>| {
+        let words = ["run", "--label", label, "--", "sh", "-c", "echo METRIC loss=1 better=lower"];
+        let mut command = lab.exp_command(words);
+        command.envs(capability.map(|it| ("ATEN_CPU_CAPABILITY", it)));
+        assert_eq!(command.output().expect("it can be started").status.code(), Some(0));
+        let runs = lab.exp_json(["runs", "--filter", &format!("label = {label}")]);
+        runs[0]["run"].as_str().expect("a run").to_owned()
+    };
+    let (plain, slow) = (recorded("plain", None), recorded("slow", Some("default")));
+    let axes = &lab.exp_json(["diff", &plain, &slow])[0]["axes"];
+    assert_eq!(*axes, serde_json::json!(["environment"]));
+    let told = lab.exp_ok(["diff", &plain, &slow]);
+    assert!(told.contains("variables.ATEN_CPU_CAPABILITY") && !told.contains("but for repetition"), "{told}");
+    let compared = lab.exp_ok(["compare", "label:plain", "label:slow"]);
+    assert!(compared.contains("not like with like: environment differ"), "{compared}");
+}

@@ -131,6 +131,14 @@ fn the_reference_of_the_configuration_is_a_configuration() {
 }
 
 #[test]
+fn every_variable_that_a_run_records_stands_in_the_reference() {
+    let reference = document("docs/reference/exp.toml.md");
+    for name in git_exp::domain::capture::DEFAULT_VARIABLES {
+        assert!(reference.contains(&format!("`{name}`")), "`{name}` is missing");
+    }
+}
+
+#[test]
 fn every_filter_of_the_reference_can_be_read() {
     let moment = Moment { now: "2026-11-21T12:00:00Z".parse().unwrap(), zone: jiff::tz::TimeZone::UTC };
     for line in blocks(&document("docs/reference/filters.md"), "text").concat().lines() {
