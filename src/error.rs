@@ -11,6 +11,8 @@ use crate::runner::RunnerError;
 /// Whose fault it is, which decides the exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// What was to be measured: it was started, and failed. Exit status 1.
+    Measured,
     /// The request: usage, configuration, bad input. Exit status 2.
     Request,
     /// Something outside: Git, disk, network. Exit status 3.
@@ -43,6 +45,11 @@ impl Error {
         Self { fault: Fault::Outside, message: message.into(), causes: Vec::new(), hint: None }
     }
 
+    /// What was to be measured failed.
+    pub fn measured(message: impl Into<String>) -> Self {
+        Self { fault: Fault::Measured, ..Self::outside(message) }
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -67,6 +74,7 @@ impl Error {
     /// The exit status that says so.
     pub fn exit_status(&self) -> u8 {
         match self.fault {
+            Fault::Measured => 1,
             Fault::Request => 2,
             Fault::Outside => 3,
             Fault::Unknown => 4,

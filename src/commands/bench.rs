@@ -6,10 +6,13 @@ use clap::{Args, Subcommand};
 
 use super::Answer;
 use crate::context::{Context, variable};
+use crate::domain::metric::{Better, Point};
+use crate::domain::run::Exit;
 use crate::domain::similarity::nearest_word;
 use crate::error::Error;
 use crate::render::workload::{Listed, WorkloadJson, table};
-use crate::runner::{Determinism, HARNESS, find_harness, run_harness};
+use crate::runner::protocol::metric_line;
+use crate::runner::{Determinism, HARNESS, HarnessEnd, find_harness, run_harness, signal_name};
 use crate::workload::preset::{self, PRESETS};
 use crate::workload::request::{Request, RequestedVariant, SCHEMA};
 use crate::workload::{Change, Workload, WorkloadError, read};
@@ -20,6 +23,12 @@ const FOLDER: &str = "bench";
 const LONGEST: usize = 64 * 1024;
 /// What a shell, and the loader of libraries, say of a program that cannot be loaded.
 const NOT_LOADED: i32 = 127;
+/// The signal that cannot be caught, which the kernel sends when memory runs out.
+const KILLED: &str = "SIGKILL";
+/// The signals by which somebody asks a program to end.
+const ASKED_TO_END: [&str; 3] = ["SIGINT", "SIGTERM", "SIGHUP"];
+/// What installs the harness, or installs it again.
+const INSTALL: &str = "in the source of git exp: make install-bench";
 
 /// Measure operations, modules and programs through libtorch
 ///
@@ -114,7 +123,10 @@ fn find(context: &Context, word: &str) -> Result<Source, Error> {
     let path = PathBuf::from(word);
     if path.extension().is_some_and(|extension| extension == "toml") {
         let name = path.file_stem().map_or(word.into(), |stem| stem.to_string_lossy().into_owned());
-        return Ok(Source { name, from: word.to_owned(), text: context.text_of(&path)? });
+        let text = context.text_of(&path).map_err(|error| {
+            error.hint("`git exp bench list` lists the workloads; a path begins at the folder you are in")
+        })?;
+        return Ok(Source { name, from: word.to_owned(), text });
     }
     let sources = sources(context)?;
     let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
@@ -223,20 +235,53 @@ fn measure(context: &mut Context, word: &str, set: &[String], against: &[String]
     let harness = find_harness().ok_or_else(|| {
         Error::outside(format!("cannot find the harness `{HARNESS}`"))
             .because("it is neither beside `git-exp` nor on the PATH")
-            .hint("in the source of git exp: make install-bench")
+            .hint(INSTALL)
     })?;
     let failed = |cause: String| {
         Error::outside(format!("cannot run the harness `{}`", harness.display())).because(cause)
     };
     let determinism = if is_deterministic { Determinism::Asked } else { Determinism::NotAsked };
-    let status =
-        run_harness(&harness, &folder, &request, determinism).map_err(|error| failed(error.to_string()))?;
-    match status.code() {
-        Some(NOT_LOADED) => Err(failed("libtorch cannot be loaded".to_owned())
+    let ended = run_harness(&harness, &folder, &request, determinism)
+        .map_err(|error| failed(error.to_string()).hint(INSTALL))?;
+    match ended.exit {
+        Exit::Code(NOT_LOADED) => Err(failed("libtorch cannot be loaded".to_owned())
             .hint("in the source of git exp: make libtorch && make install-bench")),
-        Some(code) => Ok(Answer::of_command(code)),
-        None => Err(failed(status.to_string()).hint("it may have run out of memory: try smaller shapes")),
+        Exit::Code(code) => Ok(Answer::of_command(code)),
+        Exit::Signal(signal) => Err(cut_short(context, ended, &signal_name(signal))?),
+        Exit::Unknown => Err(Error::measured("nobody saw how the harness ended").hint("run it again")),
     }
+}
+
+/// What is told of a harness that a signal ended, once the most memory that it had was reported.
+fn cut_short(context: &mut Context, ended: HarnessEnd, signal: &str) -> Result<Error, Error> {
+    #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes")]
+    let megabytes = ended.peak_rss_bytes as f64 / 1e6;
+    // With `--json` standard output has nothing but JSON.
+    if !context.output.json {
+        let peak = Point {
+            name: "peak_memory".to_owned(),
+            value: megabytes,
+            unit: Some("MB".to_owned()),
+            better: Some(Better::Lower),
+            step: None,
+            case: None,
+            seconds: None,
+        };
+        context.output.line(&metric_line(&peak))?;
+        context.output.flush()?;
+    }
+    let error = Error::measured(format!("the harness was ended by {signal}"));
+    Ok(if signal == KILLED {
+        error
+            .because(format!("memory most likely ran out, at a peak of {megabytes:.0} MB"))
+            .hint("try smaller shapes, or a machine with more memory")
+    } else if ASKED_TO_END.contains(&signal) {
+        error.hint("run it again")
+    } else {
+        error.hint(
+            "where `git exp bench run matmul` ends so, too, install the harness again: make install-bench",
+        )
+    })
 }
 
 fn variant(name: &str, workload: &Workload) -> RequestedVariant {

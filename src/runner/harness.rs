@@ -2,7 +2,12 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
+
+use wait4::Wait4 as _;
+
+use super::process::exit_of;
+use crate::domain::run::Exit;
 
 /// The name of the program.
 pub const HARNESS: &str = "git-exp-bench";
@@ -27,13 +32,22 @@ pub enum Determinism {
     NotAsked,
 }
 
+/// How the harness ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HarnessEnd {
+    /// Its status, or the signal that ended it.
+    pub exit: Exit,
+    /// The most memory that it had at once, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
 /// Runs the harness in `folder` with `request` on its standard input; its output passes through.
 pub fn run_harness(
     harness: &Path,
     folder: &Path,
     request: &str,
     determinism: Determinism,
-) -> io::Result<ExitStatus> {
+) -> io::Result<HarnessEnd> {
     let mut command = Command::new(harness);
     if determinism == Determinism::Asked && std::env::var_os(CUBLAS.0).is_none() {
         command.env(CUBLAS.0, CUBLAS.1);
@@ -43,5 +57,6 @@ pub fn run_harness(
     // One that ends without reading says why on its own.
     let _ = input.write_all(request.as_bytes());
     drop(input);
-    child.wait()
+    let used = child.wait4()?;
+    Ok(HarnessEnd { exit: exit_of(used.status), peak_rss_bytes: used.rusage.maxrss })
 }

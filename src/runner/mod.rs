@@ -45,7 +45,7 @@ pub use environment::{
 };
 pub use error::RunnerError;
 pub use folder::{Folder, ProcessRecord};
-pub use harness::{Determinism, HARNESS, find_harness, run_harness};
+pub use harness::{Determinism, HARNESS, HarnessEnd, find_harness, run_harness};
 pub use interruption::Interruptions;
 pub use language::Python;
 pub use machine::MachineLock;

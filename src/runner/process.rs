@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -293,6 +293,15 @@ pub fn signal_name(signal: i32) -> String {
     signal_hook::low_level::signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
 }
 
+/// How a process ended.
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Unknown,
+    }
+}
+
 /// Runs a command to its end, whatever that is, and records it.
 ///
 /// An error means that the command could not be supervised; whatever the command itself does is an [`Outcome`].
@@ -464,11 +473,7 @@ impl<'a> Supervision<'a> {
             .wait4()
             .map_err(|source| RunnerError::Supervise { attempt: "wait for the command", source })?;
         watched?;
-        let exit = match (used.status.code(), used.status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Unknown,
-        };
+        let exit = exit_of(used.status);
         if let Some(terminal) = &self.terminal {
             terminal.take_back(matches!(exit, Exit::Signal(_)));
         }
