@@ -64,7 +64,8 @@ fn main() -> ExitCode {
             if let Failure::Failed(_) = failure
                 && let Some(bytes) = machine::peak_process_memory()
             {
-                println!("METRIC peak_memory={} unit=MB better=lower", bytes as f64 / 1e6);
+                // Standard output may be that of `--json`, and `git exp run` reads both.
+                eprintln!("METRIC peak_memory={} unit=MB better=lower", bytes as f64 / 1e6);
             }
             eprint!("{}", failure.error().render());
             ExitCode::from(failure.exit_status())
