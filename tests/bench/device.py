@@ -104,7 +104,7 @@ def agreement():
                 seen, why = run(name, *changes)
                 asked = subprocess.run([sys.executable, script], input=question + "\n", capture_output=True, text=True)
                 if seen is None or asked.returncode != 0 or not asked.stdout:
-                    why = why or asked.stderr.strip().splitlines()[-1]
+                    why = why or (asked.stderr.strip().splitlines() or ["no answer"])[-1]
                     break
                 here.append(seen["variants"][0]["hot"]["seconds"])
                 there.append(float(asked.stdout))
