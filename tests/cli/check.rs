@@ -191,7 +191,7 @@ fn runs_without_a_baseline_to_hold_them_against_are_told() {
     insta::assert_snapshot!(lab.exp(["check"]), @"
     exit: 1
     --- stdout
-    baseline  A-001 cannot be compared with its baseline `main`: `A-001` is its own baseline
+    baseline  A-001 cannot be compared with its baseline `main`: `main (<id 1>)` has no runs
       git exp run -e A-001 --against main -n 3 -- <command>
     ");
 }
