@@ -1,6 +1,6 @@
 //! The sides of a comparison: what a word means as one, the runs it has, and the code that runs as a baseline.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -274,7 +274,8 @@ pub fn rows<'a>(
         })
         .collect();
     let mut found = runs_of(index, &common)?;
-    let others = Others::of(state, &sides);
+    let is_of_revision = sides.iter().any(|side| matches!(side.what, What::Commit(_)));
+    let others = if is_of_revision { others(state, &sides) } else { Others::new() };
     for (side, rows) in sides.iter().zip(&mut found) {
         match &side.what {
             What::Rows(own) => rows.clone_from(own),
@@ -288,29 +289,17 @@ pub fn rows<'a>(
     Ok(found)
 }
 
-/// The experiments whose runs can stand for a revision where it has none of its own.
-struct Others<'a> {
-    state: &'a State,
-    compared: Vec<EntryId>,
-    /// When the first of the compared ones was registered.
-    before: Option<Timestamp>,
-}
+/// The experiments whose runs can stand for a revision where it has none of its own, by the entries that registered them.
+type Others<'a> = HashMap<EntryId, &'a ExperimentState>;
 
-impl<'a> Others<'a> {
-    fn of(state: &'a State, sides: &[&Chosen]) -> Self {
-        let registered = || sides.iter().filter_map(|side| side.experiment()?.registered.as_ref());
-        let compared = registered().map(|it| it.entry).collect();
-        Self { state, compared, before: registered().map(|it| it.time).min() }
-    }
-
-    /// The experiment that was registered so, where it is one of them: what came after an experiment is no baseline of it.
-    fn find(&self, registration: EntryId) -> Option<&'a ExperimentState> {
-        let of = |it: &&ExperimentState| it.registration() == Some(registration);
-        let found = self.state.experiments.iter().find(of)?;
-        let time = found.registered.as_ref()?.time;
-        (!self.compared.contains(&registration) && self.before.is_none_or(|first| time < first))
-            .then_some(found)
-    }
+/// Those that are not compared, and were there before the first that is: what came after an experiment is no baseline of it.
+fn others<'a>(state: &'a State, sides: &[&Chosen]) -> Others<'a> {
+    let compared: Vec<_> = sides.iter().filter_map(|side| side.experiment()?.registered.as_ref()).collect();
+    let first = compared.iter().map(|it| it.time).min();
+    let was_there = |time: Timestamp| first.is_none_or(|first| time < first);
+    let registered = state.experiments.iter().filter_map(|it| Some((it.registered.as_ref()?, it)));
+    let others = registered.filter(|(it, _)| was_there(it.time));
+    others.map(|(it, experiment)| (it.entry, experiment)).collect()
 }
 
 /// The runs of a revision: of those at its commit the ones that were made for no experiment, else what others ran there; else
@@ -366,8 +355,11 @@ fn own_runs(
     if !own.is_empty() {
         return Ok(Some((own, String::new())));
     }
-    let found = both().filter_map(|(row, it)| Some((row, others.find(it.as_ref()?.parse().ok()?)?.name())));
-    let (rows, names): (Vec<RowRef>, BTreeSet<String>) = found.unzip();
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let found = both().filter_map(|(row, it)| Some((row, others.get(&it.as_ref()?.parse().ok()?)?)));
+    let (rows, mut experiments): (Vec<RowRef>, Vec<&&ExperimentState>) = found.unzip();
+    experiments.sort_unstable_by_key(|it| it.registration());
+    experiments.dedup_by_key(|it| it.registration());
+    let names: BTreeSet<String> = experiments.iter().map(|it| format!("`{}`", it.name())).collect();
+    let names = Vec::from_iter(names);
     Ok((!rows.is_empty()).then(|| (rows, names.join(", "))))
 }

@@ -74,6 +74,25 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
+impl Outcome {
+    /// The time of a variant with caches as the call before left them.
+    pub fn hot(&self, variant: usize) -> Option<Median> {
+        match &self.in_turn {
+            // Samples of a pass hang together; their passes do less.
+            Some(in_turn) => Median::of(&in_turn.passes[variant]),
+            None => self.variants[variant].hot.as_ref().and_then(Timing::median),
+        }
+    }
+
+    /// The same by events on the device.
+    pub fn hot_on_device(&self, variant: usize) -> Option<Median> {
+        match &self.in_turn {
+            Some(in_turn) => Median::of(&in_turn.device_passes[variant]),
+            None => self.variants[variant].hot.as_ref().and_then(Timing::device_median),
+        }
+    }
+}
+
 /// The variants of a request: those it names, or the files of a `torchscript` workload.
 pub fn variants(request: &Request) -> Result<Vec<Variant>, Failure> {
     let mut variants = Vec::new();
@@ -140,21 +159,18 @@ pub fn time(
         _ => Some(in_turn(variants, &mut measured, &mut warnings)?),
     };
     let ceilings = ceilings(variants)?;
-    for ((measured, ceilings), at) in measured.iter().zip(&ceilings).zip(0..) {
-        let hot = match &in_turn {
-            Some(in_turn) => Median::of(&in_turn.passes[at]),
-            None => measured.hot.as_ref().and_then(Timing::median),
-        };
-        if let (Some(hot), Some(ceilings)) = (hot, ceilings)
-            && measured.work.flop / hot.value > BELIEVABLE * ceilings.flop_per_second
+    let mut outcome = Outcome { variants: measured, in_turn, ceilings, overhead_seconds, warnings };
+    for at in 0..variants.len() {
+        let Measured { name, work, .. } = &outcome.variants[at];
+        if let (Some(hot), Some(ceilings)) = (outcome.hot(at), outcome.ceilings[at])
+            && work.flop / hot.value > BELIEVABLE * ceilings.flop_per_second
         {
-            warnings.push(format!(
-                "`{}` computes faster than the ceiling that was measured beside it: something else was running meanwhile",
-                measured.name
+            outcome.warnings.push(format!(
+                "`{name}` computes faster than the ceiling that was measured beside it: something else was running meanwhile"
             ));
         }
     }
-    Ok(Outcome { variants: measured, in_turn, ceilings, overhead_seconds, warnings })
+    Ok(outcome)
 }
 
 /// What the device can do at best with the setting of each variant; measured once for equal settings.

@@ -84,9 +84,9 @@ fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>,
     let mut push = |name, value: Option<f64>, unit, better| {
         lines.extend(value.map(|value| Line { name, value, unit, better }));
     };
-    let hot = hot(outcome, at, measured);
+    let hot = outcome.hot(at);
     push("time_hot", hot.map(|it| 1e3 * it.value), "ms", "lower");
-    let device = on_device(outcome, at, measured);
+    let device = outcome.hot_on_device(at);
     push("device_time_hot", device.map(|it| 1e3 * it.value), "ms", "lower");
     let cold = measured.cold.as_ref().and_then(Timing::median);
     push("time_cold", cold.map(|it| 1e3 * it.value), "ms", "lower");
@@ -109,21 +109,6 @@ fn lines(outcome: &Outcome, at: usize, measured: &Measured) -> Result<Vec<Line>,
         push("within_process_ratio", Some(1.0 + change), "", "lower");
     }
     Ok(lines)
-}
-
-fn hot(outcome: &Outcome, at: usize, measured: &Measured) -> Option<Median> {
-    match &outcome.in_turn {
-        // Samples of a pass hang together; their passes do less.
-        Some(in_turn) => Median::of(&in_turn.passes[at]),
-        None => measured.hot.as_ref().and_then(Timing::median),
-    }
-}
-
-fn on_device(outcome: &Outcome, at: usize, measured: &Measured) -> Option<Median> {
-    match &outcome.in_turn {
-        Some(in_turn) => Median::of(&in_turn.device_passes[at]),
-        None => measured.hot.as_ref().and_then(Timing::device_median),
-    }
 }
 
 /// The larger share of the two ceilings.
@@ -193,14 +178,13 @@ pub fn summary(request: &Request, variants: &[Variant], outcome: &Outcome) -> Re
             }
             _ => Value::Null,
         };
-        let in_turn = outcome.in_turn.as_ref().and_then(|it| {
-            let median = Median::of(&it.passes[at])?;
-            Some(json!({
+        let in_turn = outcome.in_turn.as_ref().zip(outcome.hot(at)).map(|(it, median)| {
+            json!({
                 "seconds": median.value,
                 "interval": [median.interval.low, median.interval.high],
                 "passes": it.passes[at],
                 "samples": it.samples[at].concat().len(),
-            }))
+            })
         });
         seen.push(json!({
             "name": measured.name,
@@ -299,7 +283,7 @@ pub fn artifacts(outcome: &Outcome, summary: &Value) -> Result<(), Failure> {
 pub fn talk(outcome: &Outcome) -> Result<String, Failure> {
     let mut text = String::new();
     for (at, measured) in outcome.variants.iter().enumerate() {
-        if let Some(hot) = hot(outcome, at, measured) {
+        if let Some(hot) = outcome.hot(at) {
             let _ = writeln!(text, "{}: {} hot", measured.name, shown(&hot));
         }
         if let Some(cold) = measured.cold.as_ref().and_then(Timing::median) {
